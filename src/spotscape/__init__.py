@@ -1,0 +1,1 @@
+"""Representations of spatially resolved transcriptomics that know each spot's neighbourhood and the whole tissue."""

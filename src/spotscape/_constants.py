@@ -1,0 +1,33 @@
+"""Keys shared by the folders, so that none is written twice as a bare string."""
+
+from typing import NamedTuple
+
+
+class _BatchKeys(NamedTuple):
+    """Entries of the dict of tensors that the loaders yield and the modules take."""
+
+    FEATURES: str = "X"
+    SLICE: str = "batch"
+    ADJACENCY: str = "adjacency"
+    NODES_WITHIN_HOP: str = "nodes_within_hop"
+    NODE_INDEX: str = "node_index"
+
+
+class _ModuleKeys(NamedTuple):
+    """Entries of the dicts that the modules return."""
+
+    LATENT: str = "z"
+    VIEWS: str = "views"
+    RECONSTRUCTION: str = "reconstruction"
+
+
+class _FieldKeys(NamedTuple):
+    """Registry keys of the AnnDataManager fields that scvi-tools does not name itself."""
+
+    COORDINATES: str = "spatial_coords"
+    GRAPH: str = "spatial_graph"
+
+
+BATCH_KEYS = _BatchKeys()
+MODULE_KEYS = _ModuleKeys()
+FIELD_KEYS = _FieldKeys()

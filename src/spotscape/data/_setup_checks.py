@@ -1,0 +1,93 @@
+"""What is checked of an AnnData before anything is registered or written."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from spotscape.data._counts import check_values
+
+
+def check_setup(
+    adata: AnnData,
+    *,
+    layer: str | None,
+    values: str,
+    slice_key: str | None,
+    spatial_key: str,
+    size_factor_key: str | None,
+) -> None:
+    """Raise, in one sentence that says what to do, if the data cannot be set up; nothing is changed.
+
+    Parameters
+    ----------
+    adata
+        Spots and genes.
+    layer, values, slice_key, spatial_key, size_factor_key
+        As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+
+    Raises
+    ------
+    KeyError
+        If a key is missing.
+    ValueError, TypeError
+        If what it names cannot be used.
+    """
+    if adata.isbacked:
+        raise ValueError("The AnnData is backed by a file; load it into memory with `adata = adata.to_memory()`.")
+    if adata.n_vars == 0:
+        raise ValueError("The AnnData has no genes; check how it was subset.")
+    if adata.n_obs < 2:
+        raise ValueError(f"The AnnData has {adata.n_obs} spot(s); a spatial graph needs at least two.")
+    for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
+        if not names.is_unique:
+            example = names[names.duplicated()][0]
+            raise ValueError(
+                f"`adata.{axis}_names` are not unique ({example!r} occurs more than once); call "
+                f"`adata.{axis}_names_make_unique()`."
+            )
+    if layer is not None:
+        _check_key(layer, adata.layers, "layers", "layer")
+    elif adata.X is None:
+        raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
+    _check_key(spatial_key, adata.obsm, "obsm", "spatial_key")
+    if slice_key is not None:
+        _check_key(slice_key, adata.obs, "obs", "slice_key")
+        n_missing = int(adata.obs[slice_key].isna().sum())
+        if n_missing:
+            raise ValueError(
+                f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so "
+                "fill them in or drop those spots."
+            )
+    check_values(adata.X if layer is None else adata.layers[layer], values)
+    if size_factor_key is not None:
+        _check_size_factors(adata, size_factor_key)
+
+
+def _check_key(key: str, mapping: object, attribute: str, argument: str) -> None:
+    if key not in mapping:
+        there = ", ".join(repr(name) for name in mapping) or "nothing"
+        raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")
+
+
+def _check_size_factors(adata: AnnData, size_factor_key: str) -> None:
+    _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
+    column = adata.obs[size_factor_key]
+    if not pd.api.types.is_numeric_dtype(column):
+        raise TypeError(f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers.")
+    factors = column.to_numpy(dtype=float)
+    bad = ~np.isfinite(factors) | (factors < 0)
+    if bad.any():
+        raise ValueError(
+            f"`adata.obs[{size_factor_key!r}]` has {int(bad.sum())} negative, infinite or missing size factor(s), for "
+            f"example {factors[bad][0]}; give each spot its total over all genes."
+        )
+    if (factors == 0).all():
+        raise ValueError(f"All size factors in `adata.obs[{size_factor_key!r}]` are zero.")
+    if (factors == 0).any():
+        warnings.warn(
+            f"{int((factors == 0).sum())} size factor(s) in `adata.obs[{size_factor_key!r}]` are zero; those spots count as empty.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,96 @@
+"""Reading a model file without running what it contains."""
+
+import collections
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+#: Version of the saved format. Raised when a file of this package can no longer be read by older releases.
+FORMAT_VERSION = 1
+
+# Containers and arrays of numbers and names: all that a model file of this package holds besides tensors.
+_SAFE_TYPES = [
+    collections.defaultdict,
+    collections.OrderedDict,
+    dict,
+    np.ndarray,
+    np.dtype,
+    np._core.multiarray._reconstruct,
+    np._core.multiarray.scalar,
+    *{type(np.dtype(kind)) for kind in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O", "U")},
+]
+_ENTRIES = {"model_state_dict", "var_names", "attr_dict"}
+
+
+def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]:
+    """Contents of a saved model, read without executing code.
+
+    Parameters
+    ----------
+    path
+        The file ``model.pt``.
+    allow_pickle
+        Whether a file that holds more than numbers, names and plain containers may be read all the same, which runs
+        whatever code it contains.
+
+    Returns
+    -------
+    The entries ``model_state_dict``, ``var_names`` and ``attr_dict``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing, damaged, not a model of this package, from a newer release, or would have to be trusted.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model at {path}; pass the folder that `save` made (and its `prefix`).")
+    try:
+        with torch.serialization.safe_globals(_SAFE_TYPES):
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not _is_archive(path):
+            raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
+        if not allow_pickle:
+            raise ValueError(
+                f"{path} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if you "
+                "trust whoever made it."
+            ) from error
+        contents = torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
+    if not isinstance(contents, dict) or not _ENTRIES <= contents.keys():
+        raise ValueError(f"{path} is not a model saved by scvi-tools or this package.")
+    version = contents["attr_dict"].get("format_version_")
+    if version is None:
+        raise ValueError(f"{path} was not saved by this package; load it with the package that made it.")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {version}, but this release reads up to {FORMAT_VERSION}; update with "
+            "`pip install --upgrade spotscape`."
+        )
+    return contents
+
+
+def plain_history(history: dict[str, pd.DataFrame]) -> dict[str, dict[str, np.ndarray]]:
+    """Training history as arrays of numbers."""
+    return {
+        name: {"epoch": frame.index.to_numpy(dtype=float), "value": frame.iloc[:, 0].to_numpy(dtype=float)}
+        for name, frame in history.items()
+    }
+
+
+def restored_history(history: dict[str, dict[str, np.ndarray]]) -> dict[str, pd.DataFrame]:
+    """Training history as scvi-tools keeps it."""
+    return {
+        name: pd.DataFrame({name: entry["value"]}, index=pd.Index(entry["epoch"].astype(int), name="epoch"))
+        for name, entry in history.items()
+    }
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"

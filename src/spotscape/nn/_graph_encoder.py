@@ -1,0 +1,140 @@
+"""Graph convolutions from the features of spots to their latent representation, and the decoder back."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import SimpleConv
+
+from spotscape.nn._sparse import leading_rows
+
+
+class GraphConvolution(nn.Module):
+    r"""Graph convolution on a normalised adjacency :cite:p:`Kipf2017`.
+
+    .. math::
+
+        H = \hat{A} (m \odot X) W
+
+    Since :math:`\hat{A} (X W) = (\hat{A} X) W`, spots are aggregated on whichever side is narrower; and since hiding the
+    columns of :math:`X` is hiding the rows of :math:`W`, the features themselves are never copied and may be sparse.
+
+    Parameters
+    ----------
+    n_input
+        Number of input features.
+    n_output
+        Number of output features.
+    bias
+        Whether to add a bias; superfluous before a batch normalisation.
+    """
+
+    def __init__(self, n_input: int, n_output: int, *, bias: bool = True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_input, n_output))
+        self.bias = nn.Parameter(torch.zeros(n_output)) if bias else None
+        nn.init.xavier_uniform_(self.weight)
+        self.aggregate = SimpleConv(aggr="sum")
+
+    def forward(self, x: Tensor, adjacency: Tensor, feature_mask: Tensor | None = None) -> Tensor:
+        """Convolve.
+
+        Parameters
+        ----------
+        x
+            Features, dense or sparse CSR. ``(n_sources, n_input)``.
+        adjacency
+            Normalised adjacency as a sparse CSR tensor. ``(n_targets, n_sources)``.
+        feature_mask
+            Zeros where a feature is hidden. ``(n_input,)``.
+
+        Returns
+        -------
+        ``(n_targets, n_output)``.
+        """
+        weight = self.weight if feature_mask is None else feature_mask[:, None] * self.weight
+        narrow_after = weight.shape[0] > weight.shape[1] or x.layout != torch.strided
+        if narrow_after:
+            hidden = self.aggregate((x @ weight, None), adjacency)
+        else:
+            hidden = self.aggregate((x, None), adjacency) @ weight
+        return hidden if self.bias is None else hidden + self.bias
+
+
+class GraphEncoder(nn.Module):
+    """Graph convolutions, each followed by batch normalisation and ReLU; by default the last one is linear.
+
+    Parameters
+    ----------
+    widths
+        Number of features before the first layer, between the layers, and of the latent representation.
+    batch_norm_momentum
+        Weight of the newest batch in the running statistics, in PyTorch's sense.
+    latent_activation
+        ``"linear"``, or ``"relu"`` with batch normalisation before it, as published.
+    """
+
+    def __init__(self, widths: Sequence[int], *, batch_norm_momentum: float = 0.1, latent_activation: str = "linear"):
+        super().__init__()
+        n_layers = len(widths) - 1
+        normalised = [i < n_layers - 1 or latent_activation == "relu" for i in range(n_layers)]
+        self.convolutions = nn.ModuleList(
+            GraphConvolution(widths[i], widths[i + 1], bias=not normalised[i]) for i in range(n_layers)
+        )
+        self.activations = nn.ModuleList(
+            nn.Sequential(nn.BatchNorm1d(width, momentum=batch_norm_momentum), nn.ReLU()) if norm else nn.Identity()
+            for width, norm in zip(widths[1:], normalised, strict=True)
+        )
+
+    def forward(
+        self, x: Tensor, adjacency: Tensor, nodes_within_hop: Sequence[int], feature_mask: Tensor | None = None
+    ) -> Tensor:
+        """Encode.
+
+        Parameters
+        ----------
+        x
+            Features of all nodes, seeds first, then their neighbours by the number of hops. ``(n_nodes, n_input)``.
+        adjacency
+            Normalised adjacency as a sparse CSR tensor, with a row for each node nearer than the outermost hop.
+        nodes_within_hop
+            Number of nodes at most 0, 1, ... hops from the seeds, one more entry than there are layers. All equal for the
+            full graph.
+        feature_mask
+            Zeros where a feature is hidden. ``(n_input,)``.
+
+        Returns
+        -------
+        Latent representation of the seeds. ``(n_seeds, n_latent)``.
+        """
+        hidden = x
+        for i, (convolution, activation) in enumerate(zip(self.convolutions, self.activations, strict=True)):
+            n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
+            rows = leading_rows(adjacency, n_targets, n_sources)
+            hidden = activation(convolution(hidden, rows, feature_mask if i == 0 else None))
+        return hidden
+
+
+class Decoder(nn.Module):
+    """From the latent representation back to the features, spot by spot.
+
+    Parameters
+    ----------
+    n_latent, n_hidden, n_output
+        Widths.
+    batch_norm_momentum
+        Weight of the newest batch in the running statistics, in PyTorch's sense.
+    """
+
+    def __init__(self, n_latent: int, n_hidden: int, n_output: int, *, batch_norm_momentum: float = 0.1):
+        super().__init__()
+        self.hidden = nn.Sequential(
+            nn.Linear(n_latent, n_hidden, bias=False),
+            nn.BatchNorm1d(n_hidden, momentum=batch_norm_momentum),
+            nn.ReLU(),
+        )
+        self.output = nn.Linear(n_hidden, n_output)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Reconstruction of the features. ``(n_spots, n_output)``."""
+        return self.output(self.hidden(latent))

@@ -1,0 +1,55 @@
+"""Training plan shared by the models: scvi-tools' own, with a schedule for the learning rate."""
+
+from typing import Any, Literal
+
+import torch
+from scvi.module.base import BaseModuleClass
+from scvi.train import TrainingPlan
+
+
+class ScheduledTrainingPlan(TrainingPlan):
+    """scvi-tools' training plan with a learning rate that follows the length of the training.
+
+    Parameters
+    ----------
+    module
+        Module to train.
+    lr
+        Largest learning rate.
+    weight_decay
+        Weight decay.
+    eps
+        Adam's epsilon; PyTorch's default, as in the published methods, not scvi-tools'.
+    schedule
+        ``"one-cycle"`` rises to ``lr`` over the first tenth of the steps and falls to zero along a cosine, so that a run
+        ends at rest instead of wherever the last step threw it. ``"constant"`` keeps ``lr``, as published.
+    **kwargs
+        As :class:`scvi.train.TrainingPlan`.
+    """
+
+    def __init__(
+        self,
+        module: BaseModuleClass,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        eps: float = 1e-8,
+        schedule: Literal["one-cycle", "constant"] = "one-cycle",
+        **kwargs: Any,
+    ):
+        super().__init__(module, lr=lr, weight_decay=weight_decay, eps=eps, **kwargs)
+        self.schedule = schedule
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimiser, and its schedule if there is one."""
+        configuration = super().configure_optimizers()
+        if self.schedule == "one-cycle":
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(
+                configuration["optimizer"],
+                max_lr=self.lr,
+                total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
+                pct_start=0.1,
+                cycle_momentum=False,
+            )
+            configuration["lr_scheduler"] = {"scheduler": scheduler, "interval": "step"}
+        return configuration
