@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS
 from spotscape.data._graph import normalize_adjacency
+from spotscape.data._graph_checks import validate_graph
 from spotscape.data._neighbourhood import NeighbourhoodSampler
 
 
@@ -113,7 +114,7 @@ class _GraphDataset(Dataset):
     def __init__(self, adata_manager: AnnDataManager, features: np.ndarray | csr_matrix, n_hops: int):
         self.features = features
         self.slices = np.asarray(adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64).ravel()
-        connectivities = adata_manager.get_from_registry(FIELD_KEYS.GRAPH)
+        connectivities = validate_graph(adata_manager.get_from_registry(FIELD_KEYS.GRAPH), self.slices)
         self.neighbourhood_of = NeighbourhoodSampler(normalize_adjacency(connectivities), n_hops)
         self._whole: dict[str, torch.Tensor] | None = None
 

@@ -1,0 +1,123 @@
+"""The whole way from sections to domains, as the command line offers it."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from anndata import AnnData
+
+from spotscape import metrics, pl, tl
+from spotscape.model import SPOTSCAPE
+
+
+def analyse(
+    adata: AnnData,
+    out: Path,
+    *,
+    n_domains: int,
+    layer: str | None = None,
+    slice_key: str = "slice",
+    spatial_key: str = "spatial",
+    size_factor_key: str | None = None,
+    values: str = "auto",
+    method: str = "kmeans",
+    label_key: str | None = None,
+    max_epochs: int | None = None,
+    batch_size: int | None = None,
+    accelerator: str = "auto",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Train ``SPOTSCAPE`` and write domains, latent representation, denoised expression, pictures, scores and model.
+
+    Parameters
+    ----------
+    adata
+        Sections. The results are added to it.
+    out
+        Folder to write to, made if need be.
+    n_domains
+        Number of domains.
+    layer, slice_key, spatial_key, size_factor_key, values
+        As :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+    method
+        As :func:`spotscape.tl.domains`.
+    label_key
+        Column of ``adata.obs`` with annotated domains, to score against; used for nothing else.
+    max_epochs, batch_size, accelerator
+        As :meth:`spotscape.SPOTSCAPE.train`.
+    seed
+        Seed of training and clustering.
+
+    Returns
+    -------
+    Seconds of each step and, with ``label_key``, scores over all spots and for each slice.
+    """
+    if label_key is not None and label_key not in adata.obs:
+        raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
+    seconds, start = {}, time.perf_counter()
+    SPOTSCAPE.setup_anndata(
+        adata,
+        layer=layer,
+        slice_key=slice_key,
+        spatial_key=spatial_key,
+        size_factor_key=size_factor_key,
+        values=values,
+    )
+    model = SPOTSCAPE(adata, seed=seed)
+    seconds["set-up"] = time.perf_counter() - start
+    start = time.perf_counter()
+    model.train(max_epochs=max_epochs, batch_size=batch_size, accelerator=accelerator)
+    seconds["training"] = time.perf_counter() - start
+    start = time.perf_counter()
+    adata.obsm["X_spotscape"] = model.get_latent_representation()
+    seconds["latent representation"] = time.perf_counter() - start
+    start = time.perf_counter()
+    tl.domains(adata, n_domains=n_domains, method=method, seed=seed)
+    seconds["domains"] = time.perf_counter() - start
+    adata.layers["denoised"] = model.get_normalized_expression(
+        library_size=model.preprocessor.target_sum, return_numpy=True
+    )
+
+    result: dict[str, Any] = {"seconds": {name: round(value, 2) for name, value in seconds.items()}}
+    if label_key is not None and adata.obs[label_key].notna().any():
+        result["scores"] = _scores(adata, label_key, slice_key)
+    out.mkdir(parents=True, exist_ok=True)
+    _draw(adata, model, out, label_key=label_key, slice_key=slice_key, spatial_key=spatial_key)
+    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    model.save(str(out / "model"), overwrite=True)
+    adata.write_h5ad(out / "sections.h5ad", compression="lzf")
+    return result
+
+
+def _scores(adata: AnnData, label_key: str, slice_key: str) -> dict[str, dict[str, float]]:
+    slices = adata.obs[slice_key].astype(str)
+    subsets = {"all": np.full(adata.n_obs, True)} | {name: (slices == name).to_numpy() for name in slices.unique()}
+    truth, found = adata.obs[label_key], adata.obs["spatial_domain"]
+    return {
+        name: {score: round(value, 3) for score, value in metrics.scores(truth[rows], found[rows]).items()}
+        for name, rows in subsets.items()
+        if truth[rows].notna().any()
+    }
+
+
+def _draw(
+    adata: AnnData, model: SPOTSCAPE, out: Path, *, label_key: str | None, slice_key: str, spatial_key: str
+) -> None:
+    where = {"slice_key": slice_key, "spatial_key": spatial_key, "show": False}
+    pl.domains(adata, **where)
+    _save(out / "domains.png")
+    if label_key is not None:
+        pl.domains(adata, label_key, **where)
+        _save(out / "annotation.png")
+    pl.embedding(adata, color=["spatial_domain", slice_key], show=False)
+    _save(out / "embedding.png")
+    pl.history(model, show=False)
+    _save(out / "history.png")
+
+
+def _save(path: Path) -> None:
+    plt.gcf().savefig(path, dpi=150, bbox_inches="tight")
+    plt.close("all")

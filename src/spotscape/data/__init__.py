@@ -1,0 +1,45 @@
+"""From AnnData to tensors: preprocessing, spatial graph, fields, loaders."""
+
+from spotscape.data._counts import check_values, recognise_values
+from spotscape.data._fields import (
+    ExpressionField,
+    SliceField,
+    SpatialGraphField,
+    check_genes,
+    spatial_fields,
+)
+from spotscape.data._gene_selection import select_genes
+from spotscape.data._graph import SpatialGraph, build_spatial_graph, default_n_neighbors, normalize_adjacency
+from spotscape.data._graph_checks import check_coordinates, validate_graph
+from spotscape.data._graph_storage import ensure_graph, read_graph, write_graph
+from spotscape.data._loader import GraphDataLoader, GraphDataSplitter
+from spotscape.data._neighbourhood import Neighbourhood, NeighbourhoodSampler
+from spotscape.data._preprocessing import Preprocessor, default_n_components
+from spotscape.data._setup_checks import check_setup
+
+__all__ = [
+    "ExpressionField",
+    "GraphDataLoader",
+    "GraphDataSplitter",
+    "Neighbourhood",
+    "NeighbourhoodSampler",
+    "Preprocessor",
+    "SliceField",
+    "SpatialGraph",
+    "SpatialGraphField",
+    "build_spatial_graph",
+    "check_coordinates",
+    "check_genes",
+    "check_setup",
+    "check_values",
+    "default_n_components",
+    "default_n_neighbors",
+    "ensure_graph",
+    "normalize_adjacency",
+    "read_graph",
+    "recognise_values",
+    "select_genes",
+    "spatial_fields",
+    "validate_graph",
+    "write_graph",
+]

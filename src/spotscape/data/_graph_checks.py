@@ -1,0 +1,178 @@
+"""Checks of what a spatial graph is made of: coordinates, slice labels, and graphs made elsewhere."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+
+def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike | None = None) -> NDArray[np.float64]:
+    """Check the positions of the spots and return them as numbers.
+
+    Parameters
+    ----------
+    coordinates
+        Positions of the spots, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit; an array or a data frame.
+    slices
+        Slice of each spot, shape ``(n_spots,)``; codes or labels. ``None`` (the default) means one slice.
+
+    Returns
+    -------
+    The positions as float64, shape ``(n_spots, 2)`` or ``(n_spots, 3)``.
+
+    Raises
+    ------
+    ValueError
+        If the positions are not numbers, not in 2 or 3 columns or not finite, if the slices do not fit or are missing
+        for some spots, or if more than half of the spots of a slice share their position with another spot: then
+        several sections most likely lie in one coordinate system without being told apart.
+
+    Warns
+    -----
+    UserWarning
+        If fewer spots share their position; they stay distinct spots, at distance 0 from each other.
+    """
+    positions = as_positions(coordinates)
+    codes, labels = encode_slices(slices, positions.shape[0])
+    check_coincident(positions, codes, labels, sort_spots(positions, codes))
+    return positions
+
+
+def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> sparse.csr_matrix:
+    """Check a graph that was made elsewhere and return it clean.
+
+    Parameters
+    ----------
+    connectivities
+        Sparse matrix, shape ``(n_spots, n_spots)``; every value above 0 is an edge, weights are not kept.
+    slices
+        Slice of each spot, shape ``(n_spots,)``; codes or labels. ``None`` (the default) means one slice.
+
+    Returns
+    -------
+    Binary symmetric float32 matrix in compressed sparse row format, shape ``(n_spots, n_spots)``, without diagonal and
+    with sorted indices; an edge in either direction counts. The input is not changed.
+
+    Raises
+    ------
+    ValueError
+        If the graph is not sparse, not square, of another size than ``slices``, has negative or non-finite weights,
+        or has edges between two slices.
+    """
+    if not sparse.issparse(connectivities):
+        raise ValueError(
+            f"The spatial graph is a {type(connectivities).__name__}; pass a sparse matrix, for example "
+            "`scipy.sparse.csr_matrix(graph)`."
+        )
+    n_spots = connectivities.shape[0]
+    if connectivities.ndim != 2 or connectivities.shape[1] != n_spots:
+        raise ValueError(f"The spatial graph has shape {connectivities.shape}; it must be square, spots by spots.")
+    codes, _ = encode_slices(slices, n_spots)
+    graph = sparse.csr_matrix(connectivities, copy=True)
+    graph.sum_duplicates()
+    n_bad = int(np.count_nonzero(~np.isfinite(graph.data)))
+    if n_bad:
+        raise ValueError(f"The spatial graph has {n_bad} NaN or infinite weights; remove these edges.")
+    n_bad = int(np.count_nonzero(graph.data < 0))
+    if n_bad:
+        raise ValueError(f"The spatial graph has {n_bad} negative weights; connectivities must not be negative.")
+    rows = edge_rows(graph)
+    # A stored zero is no edge, and self-loops are the business of whoever normalises the graph.
+    graph.data[rows == graph.indices] = 0
+    graph.eliminate_zeros()
+    graph = sparse.csr_matrix((np.ones(graph.nnz, dtype=np.float32), graph.indices, graph.indptr), shape=graph.shape)
+    graph.sort_indices()
+
+    # Nearest neighbours are not mutual, and squidpy leaves them so: an edge in either direction joins the two spots.
+    graph = graph.maximum(graph.T).tocsr()
+    graph.sort_indices()
+    n_bad = int(np.count_nonzero(codes[edge_rows(graph)] != codes[graph.indices]))
+    if n_bad:
+        raise ValueError(
+            f"The spatial graph has {n_bad // 2} edges that join two slices; build it inside each slice, for example "
+            "with `spotscape.pp.spatial_neighbors(adata, slice_key=...)` or "
+            "`squidpy.gr.spatial_neighbors(adata, library_key=...)`."
+        )
+    return graph
+
+
+def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
+    """Return positions as a finite float64 array with 2 or 3 columns, or raise."""
+    array = np.asarray(coordinates)
+    if array.dtype.kind == "O":
+        # Data frames with mixed number types and lists of numbers arrive as objects; text and None stay an error.
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            pass
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"The coordinates are of type {array.dtype}; they must be numbers.")
+    if array.ndim != 2 or array.shape[1] not in (2, 3):
+        raise ValueError(f"The coordinates have shape {array.shape}; they must have one row a spot and 2 or 3 columns.")
+    if array.shape[0] == 0:
+        raise ValueError("The coordinates are empty; there is no spot to connect.")
+    # Adding 0 makes -0.0 and 0.0 one position, in the comparison of bytes too.
+    positions = np.ascontiguousarray(array, dtype=np.float64) + 0.0
+    bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
+    if bad.size:
+        raise ValueError(
+            f"The coordinates of {bad.size} spots are NaN or infinite (the first is row {bad[0]}); remove these spots "
+            "or give them a position."
+        )
+    return positions
+
+
+def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.int32], list[str]]:
+    """Return the slice code of every spot, counted by first appearance, and how to name each slice in a message."""
+    if slices is None:
+        return np.zeros(n_spots, dtype=np.int32), ["the section"]
+    values = slices if isinstance(slices, pd.Series | pd.Categorical | pd.Index) else np.asarray(slices)
+    if values.ndim != 1 or len(values) != n_spots:
+        raise ValueError(f"The slices have shape {values.shape} for {n_spots} spots; pass one slice label a spot.")
+    codes, labels = pd.factorize(values)
+    missing = np.flatnonzero(codes < 0)
+    if missing.size:
+        raise ValueError(
+            f"The slice of {missing.size} spots is missing (the first is row {missing[0]}); remove these spots or give "
+            "them a slice."
+        )
+    return codes.astype(np.int32), [f"slice '{label}'" for label in labels]
+
+
+def sort_spots(positions: NDArray[np.float64], codes: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Order the spots by slice, then by position: an order that does not depend on how the spots came."""
+    return np.lexsort((*positions.T[::-1], codes))
+
+
+def check_coincident(
+    positions: NDArray[np.float64], codes: NDArray[np.int32], labels: list[str], order: NDArray[np.intp]
+) -> None:
+    """Raise where most spots of a slice share their position with another spot of it, warn where some do."""
+    same = (np.diff(codes[order]) == 0) & (positions[order[1:]] == positions[order[:-1]]).all(axis=1)
+    shared = np.zeros(order.size, dtype=bool)
+    shared[1:] |= same
+    shared[:-1] |= same
+    n_shared = np.bincount(codes[order[shared]], minlength=len(labels))
+    n_spots = np.bincount(codes, minlength=len(labels))
+    worst = int(np.argmax(n_shared / n_spots))
+    if 2 * n_shared[worst] > n_spots[worst]:
+        raise ValueError(
+            f"In {labels[worst]}, {n_shared[worst]} of {n_spots[worst]} spots share their position with another spot; "
+            "several sections probably lie in one coordinate system, so pass the column that tells them apart as "
+            "`slice_key`."
+        )
+    if n_shared.any():
+        warnings.warn(
+            f"{n_shared.sum()} of {order.size} spots share their position with another spot of their slice; they are "
+            "kept as neighbours at distance 0.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def edge_rows(graph: sparse.csr_matrix) -> NDArray[np.int32]:
+    """Return the row of every stored entry, in the order in which they are stored."""
+    return np.repeat(np.arange(graph.shape[0], dtype=np.int32), np.diff(graph.indptr))

@@ -1,0 +1,5 @@
+"""Reading data."""
+
+from spotscape.io._read_sections import read_sections
+
+__all__ = ["read_sections"]

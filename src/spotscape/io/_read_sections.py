@@ -1,0 +1,60 @@
+"""Reading sections from files into one AnnData."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import anndata
+import pandas as pd
+from anndata import AnnData
+
+
+def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> AnnData:
+    """Read sections from ``.h5ad`` files and join them on the genes they have in common.
+
+    Parameters
+    ----------
+    paths
+        Files, each with one section or several.
+    slice_key
+        Column of ``obs`` with the slice of each spot. A file without it counts as one slice, named as the file.
+
+    Returns
+    -------
+    All spots and the common genes. Spot names are made unique by the slice where they are not. Graphs (``obsp``) are left
+    out, since they would have to be rebuilt.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If the files have no gene in common, or two files share a slice.
+    """
+    paths = [Path(path) for path in paths]
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {path}.")
+    sections = [_read_section(path, slice_key) for path in paths]
+    if len(sections) == 1:
+        return sections[0]
+    names = pd.concat([section.obs[slice_key].astype(str).drop_duplicates() for section in sections])
+    if names.duplicated().any():
+        raise ValueError(
+            f"The slice {names[names.duplicated()].iloc[0]!r} is in more than one file; give each slice a name of its own "
+            f"in `obs[{slice_key!r}]`."
+        )
+    joined = anndata.concat(sections, join="inner", merge="same", uns_merge=None)
+    if joined.n_vars == 0:
+        raise ValueError("The files have no gene in common; check that all name genes in the same way.")
+    joined.obs[slice_key] = joined.obs[slice_key].astype("category")
+    if not joined.obs_names.is_unique:
+        joined.obs_names = joined.obs_names.astype(str) + "-" + joined.obs[slice_key].astype(str)
+        joined.obs_names_make_unique()
+    return joined
+
+
+def _read_section(path: Path, slice_key: str) -> AnnData:
+    adata = anndata.read_h5ad(path)
+    if slice_key not in adata.obs:
+        adata.obs[slice_key] = pd.Categorical([path.stem] * adata.n_obs)
+    return adata
