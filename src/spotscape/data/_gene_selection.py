@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import sparse
 
 from spotscape._validate import check_integer
+from spotscape.data._counts import Matrix
 
 # Fewer spots than this say nothing about a gene's variance.
 _SMALLEST_SLICE = 10
@@ -12,14 +13,12 @@ _SPAN = 0.3
 _GRID = 60
 
 
-def select_genes(
-    matrix: np.ndarray | sparse.spmatrix, *, n_top_genes: int, slices: np.ndarray | None = None
-) -> np.ndarray:
+def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None = None) -> np.ndarray:
     r"""Select the genes whose variance is largest beyond the trend of variance on mean.
 
     Within each slice the trend :math:`\log_{10} \sigma^2 \approx f(\log_{10} \mu)` is a local quadratic regression,
     lightly ridge-penalised so that it has a solution for any number of spots and genes. Each gene :math:`g` then has
-    the variance of its clipped standardised values :cite:p:`stuart2019`
+    the variance of its clipped standardised values :cite:p:`Stuart2019`
 
     .. math:: v_g = \frac{1}{n - 1} \sum_i
         \min\left(\frac{x_{ig} - \mu_g}{\hat\sigma_g}, \sqrt{n}\right)^2, \qquad
@@ -104,9 +103,8 @@ def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.nd
     n_genes = len(ordered)
     span = min(n_genes, max(30, int(np.ceil(_SPAN * n_genes))))
     # Half of the points follow the genes, half the range: few highly expressed genes span most of the range.
-    points = np.unique(
-        np.concatenate([np.quantile(ordered, np.linspace(0, 1, _GRID // 2)), np.linspace(*ordered[[0, -1]], _GRID // 2)])
-    )
+    along_genes = np.quantile(ordered, np.linspace(0, 1, _GRID // 2))
+    points = np.unique(np.concatenate([along_genes, np.linspace(ordered[0], ordered[-1], _GRID // 2)]))
     heights = np.empty(len(points))
     for i, point in enumerate(points):
         distance = log_mean - point

@@ -83,7 +83,7 @@ def build_spatial_graph(
     method
         ``"knn"`` (the default: every spot has neighbours, whatever the density): the nearest spots, joined where
         either of the two is among the nearest of the other. ``"radius"``: all spots within a distance.
-        ``"delaunay"``: spots whose Voronoi cells touch :cite:p:`delaunay1934`.
+        ``"delaunay"``: spots whose Voronoi cells touch :cite:p:`Delaunay1934`.
     n_neighbors
         For ``"knn"``: number of nearest spots. ``None`` (the default) follows the size of each slice, see
         :func:`default_n_neighbors`, so that a slice has the same neighbours whichever slices stand beside it.
@@ -133,7 +133,7 @@ def build_spatial_graph(
 
 
 def normalize_adjacency(connectivities: sparse.csr_matrix) -> sparse.csr_matrix:
-    r"""Add self-loops and normalise symmetrically, as graph convolutions need it :cite:p:`kipf2017semi`.
+    r"""Add self-loops and normalise symmetrically, as graph convolutions need it :cite:p:`Kipf2017`.
 
     .. math::
 

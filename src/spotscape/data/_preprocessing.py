@@ -1,5 +1,6 @@
 """From counts to the features a model reads, and back to genes: one fitted object that is saved with the model."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.data._counts import VALUES, check_values, spot_totals
+from spotscape.data._counts import Matrix, as_csr, check_size_factors, check_values, log_expression
 from spotscape.data._gene_selection import gene_moments, select_genes, slice_codes
 
 # Up to this many genes (or spots) the exact decomposition of a small matrix is faster than an iterative one.
@@ -16,13 +17,13 @@ _EXACT_SIZE = 1000
 _BLOCK = 1024
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
-    "_values", "_gene_names", "_selected", "_target", "_constant", "_given_size_factors", "_ceiling",
-    "_projection", "_offset", "_mean", "_loadings",
-)  # fmt: skip
+    *("values", "gene_names", "target_sum", "constant", "has_size_factors"),
+    *("selected", "ceiling", "projection", "offset", "mean", "loadings"),
+)
 
 
 def default_n_components(n_spots: int, n_genes: int) -> int:
-    r"""Number of principal components for a section of ``n_spots`` spots and ``n_genes`` selected genes.
+    r"""Give the number of principal components for a section of ``n_spots`` spots and ``n_genes`` selected genes.
 
     :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 10 and 50 and below both sizes: the directions that rise
     above sampling noise grow with the section. With several slices ``n_spots`` is the median slice size.
@@ -83,6 +84,347 @@ class Preprocessor:
                 check_number(value, name, minimum=0)
                 if value == 0:
                     raise ValueError(f"`{name}` is 0; it must be above 0.")
-        self.n_top_genes, self.n_components, self.features = n_top_genes, n_components, features
-        self.scale_power, self.target_sum_setting, self.max_value = scale_power, target_sum, max_value
-        self._fitted = False
+        self._settings: dict[str, Any] = {
+            "n_top_genes": int(n_top_genes),
+            "n_components": None if n_components is None else int(n_components),
+            "features": features,
+            "scale_power": float(scale_power),
+            "target_sum": None if target_sum is None else float(target_sum),
+            "max_value": float(max_value),
+        }
+        self._fitted: dict[str, Any] = {}
+
+    def fit(
+        self,
+        matrix: Matrix,
+        gene_names: Sequence[str],
+        *,
+        slices: np.ndarray | None = None,
+        size_factors: np.ndarray | None = None,
+        values: str = "counts",
+    ) -> "Preprocessor":
+        """Learn everything from the sections a model is trained on.
+
+        Parameters
+        ----------
+        matrix
+            Expression of shape ``(n_spots, n_genes)``: CSR, CSC or dense; never changed, never made dense.
+        gene_names
+            Names of the ``n_genes`` genes, each once.
+        slices
+            Slice of every spot, shape ``(n_spots,)``; genes are selected within slices. ``None`` is one slice.
+        size_factors
+            Total counts of every spot over *all* genes, shape ``(n_spots,)``, where ``matrix`` holds a subset of the
+            genes. ``None`` takes the totals of ``matrix``. For counts only.
+        values
+            ``"counts"``, ``"normalized"`` (linear scale: multiplied by one constant that brings the median spot
+            total to ``target_sum``, so as it is by default, then log-transformed), ``"log-normalized"`` (used as it
+            is) or ``"auto"``, which recognises them.
+
+        Returns
+        -------
+        The preprocessor itself.
+
+        Raises
+        ------
+        ValueError
+            If the values, names, slices or size factors do not fit, or the expression has nothing to decompose.
+        """
+        settings, names = self._settings, _check_names(gene_names, matrix)
+        kind = check_values(matrix, values)
+        n_spots = matrix.shape[0]
+        codes = slice_codes(slices, n_spots)
+        if kind == "log-normalized" and settings["target_sum"] is not None:
+            raise ValueError(
+                f"`target_sum` is {settings['target_sum']:g} but the expression is log-normalised already; "
+                f"leave `target_sum` at None or pass counts."
+            )
+        factors = check_size_factors(size_factors, matrix, kind)
+        median = float(np.median(factors[factors > 0]))
+        target = median if settings["target_sum"] is None else settings["target_sum"]
+        constant = target / median if kind == "normalized" else 1.0
+        matrix = as_csr(matrix)
+        expression = log_expression(matrix, kind, factors, target, constant)
+        selected = select_genes(
+            matrix if kind == "counts" else expression, n_top_genes=settings["n_top_genes"], slices=codes
+        )
+        n_components = self._count_components(codes, len(selected))
+
+        mean, variance = gene_moments(expression)
+        chosen = expression[:, selected]
+        deviation = np.sqrt(variance[selected])
+        varies = deviation > 0
+        ceiling = np.where(varies, mean[selected] + settings["max_value"] * deviation, np.inf).astype(np.float32)
+        weight = np.divide(1.0, deviation, out=np.zeros(len(selected)), where=varies)
+        scaled = _clip(chosen, ceiling).multiply(weight[None]).tocsr()
+        axes, strength = _principal_axes(scaled, n_components)
+        projection = weight[:, None] * axes / strength ** (settings["scale_power"] / 2)
+        offset = (np.asarray(scaled.mean(axis=0)).ravel() @ axes) / strength ** (settings["scale_power"] / 2)
+        # Scores are centred and uncorrelated, so that least squares for all genes is one sparse product.
+        scores = _clip(chosen, ceiling) @ projection - offset
+        loadings = linalg.solve(scores.T @ scores, (expression.T @ scores - np.outer(mean, scores.sum(axis=0))).T)
+        self._fitted = {
+            "values": kind,
+            "gene_names": names,
+            "target_sum": target,
+            "constant": constant,
+            "has_size_factors": int(size_factors is not None),
+            "selected": selected,
+            "ceiling": ceiling,
+            "projection": projection,
+            "offset": offset,
+            "mean": mean,
+            "loadings": loadings.astype(np.float32),
+        }
+        return self
+
+    def transform(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> Any:
+        """Features of spots measured on the genes the preprocessor was fitted on, in the same order.
+
+        Parameters
+        ----------
+        matrix
+            Expression of shape ``(n_spots, n_genes)`` of the same kind of values as at fit. Each spot is transformed
+            by itself, so that a new section, or a few spots of a section, go through the same door.
+        size_factors
+            Totals over all genes, shape ``(n_spots,)``: given exactly where they were given at fit.
+
+        Returns
+        -------
+        Components: float32 array of shape ``(n_spots, n_components)``. Genes: log expression of the selected genes,
+        neither centred nor scaled, float32 CSR of shape ``(n_spots, n_selected)``.
+
+        Raises
+        ------
+        ValueError
+            If the number of genes, the kind of values or the size factors differ from those at fit.
+        """
+        fitted = self._require_fit()
+        self._check_new(matrix, size_factors)
+        counted = fitted["values"] == "counts"
+        factors = check_size_factors(size_factors, matrix, "counts") if counted else np.ones(matrix.shape[0])
+        chosen = log_expression(
+            as_csr(matrix)[:, fitted["selected"]],
+            fitted["values"], factors, fitted["target_sum"], fitted["constant"],
+        )  # fmt: skip
+        if self._settings["features"] == "genes":
+            return chosen
+        return self._scores(chosen)
+
+    def library_size(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> np.ndarray:
+        """Library size of every spot: what brings :meth:`inverse_transform` back to the scale of the input.
+
+        ``expm1(y) * library_size / target_sum`` is on the scale of the counts, or of the normalised values, that
+        went in. Normalised and log-normalised values were scaled by their owner, so every spot has the same size.
+
+        Parameters
+        ----------
+        matrix, size_factors
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        float64 array of shape ``(n_spots,)``.
+        """
+        fitted = self._require_fit()
+        self._check_new(matrix, size_factors)
+        if fitted["values"] == "counts":
+            return check_size_factors(size_factors, matrix, "counts")
+        return np.full(matrix.shape[0], fitted["target_sum"] / fitted["constant"])
+
+    def inverse_transform(self, features: Matrix, *, genes: Sequence[str] | None = None) -> np.ndarray:
+        """Denoised log expression that features stand for, of any gene the preprocessor was fitted on.
+
+        The scale is that of the log expression: ``log(1 + x)`` of counts at ``target_sum`` counts a spot (``expm1``
+        gives counts at that depth), or the user's own scale where log-normalised values went in. Negative
+        predictions are cut to 0. Selected genes invert the components; all others are predicted from them by
+        least squares. Where features are genes, the selected ones are returned as predicted.
+
+        Parameters
+        ----------
+        features
+            Shape ``(n_spots, n_features)``, as :meth:`transform` returns them or as a model predicts them.
+        genes
+            Names of the genes to return, in this order. ``None`` returns all, a dense matrix.
+
+        Returns
+        -------
+        float32 array of shape ``(n_spots, n_genes)`` or ``(n_spots, len(genes))``.
+
+        Raises
+        ------
+        ValueError
+            If a gene is unknown, or the features have another width.
+        """
+        fitted = self._require_fit()
+        shape = np.shape(features)
+        if len(shape) != 2 or shape[1] != self.n_features:
+            raise ValueError(f"The features have shape {shape}; pass (n_spots, {self.n_features}).")
+        wanted = self._gene_positions(genes)
+        if self._settings["features"] == "components":
+            scores = np.asarray(features, dtype=np.float32)
+        else:
+            predicted = features.toarray() if sparse.issparse(features) else np.asarray(features)
+            predicted = np.maximum(predicted.astype(np.float32, copy=False), 0)
+            scores = self._scores(predicted)
+        result = scores @ fitted["loadings"][:, wanted] + fitted["mean"][wanted].astype(np.float32)
+        if self._settings["features"] == "genes":
+            where = np.searchsorted(fitted["selected"], wanted)
+            where[where == len(fitted["selected"])] = 0
+            direct = fitted["selected"][where] == wanted
+            result[:, direct] = predicted[:, where[direct]]
+        return np.maximum(result, 0, out=result)
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything needed to rebuild the preprocessor: strings, numbers, ``None``, lists of strings, arrays."""
+        return {"version": 1} | self._settings | {f"fitted_{key}": value for key, value in self._require_fit().items()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
+        """Rebuild a fitted preprocessor from :meth:`get_state`."""
+        missing = [key for key in ("version", *_SETTINGS, *(f"fitted_{key}" for key in _FITTED)) if key not in state]
+        if missing:
+            raise ValueError(f"The saved preprocessor lacks {', '.join(missing)}; save the model again.")
+        if state["version"] != 1:
+            raise ValueError(f"The saved preprocessor has version {state['version']}, known is 1; update spotscape.")
+        result = cls(**{key: state[key] for key in _SETTINGS})
+        result._fitted = {key: state[f"fitted_{key}"] for key in _FITTED}
+        return result
+
+    @property
+    def n_features(self) -> int:
+        """Width of what :meth:`transform` returns."""
+        fitted = self._require_fit()
+        return len(fitted["selected"]) if self._settings["features"] == "genes" else fitted["projection"].shape[1]
+
+    @property
+    def gene_names(self) -> list[str]:
+        """Names of all genes the preprocessor was fitted on."""
+        return list(self._require_fit()["gene_names"])
+
+    @property
+    def selected_genes(self) -> list[str]:
+        """Names of the genes that enter the features, in the order of ``gene_names``."""
+        fitted = self._require_fit()
+        return [fitted["gene_names"][i] for i in fitted["selected"]]
+
+    @property
+    def target_sum(self) -> float:
+        """Total of a typical spot before the logarithm; for log-normalised input the median of ``expm1`` totals."""
+        return self._require_fit()["target_sum"]
+
+    @property
+    def values(self) -> str:
+        """What the expression was at fit: ``"counts"``, ``"normalized"`` or ``"log-normalized"``."""
+        return self._require_fit()["values"]
+
+    def _require_fit(self) -> dict[str, Any]:
+        if not self._fitted:
+            raise RuntimeError("The preprocessor is not fitted; call `fit` first.")
+        return self._fitted
+
+    def _check_new(self, matrix: Matrix, size_factors: np.ndarray | None) -> None:
+        fitted = self._fitted
+        check_values(matrix, fitted["values"], check_empty=False)
+        if matrix.shape[1] != len(fitted["gene_names"]):
+            raise ValueError(
+                f"The expression has {matrix.shape[1]} genes but the preprocessor was fitted on "
+                f"{len(fitted['gene_names'])}; pass the same genes in the same order."
+            )
+        if (size_factors is not None) != bool(fitted["has_size_factors"]):
+            state = "with" if fitted["has_size_factors"] else "without"
+            raise ValueError(f"The preprocessor was fitted {state} `size_factors`; transform {state} them as well.")
+
+    def _count_components(self, codes: np.ndarray, n_selected: int) -> int:
+        limit, asked = min(len(codes) - 1, n_selected), self._settings["n_components"]
+        if limit < 1:
+            raise ValueError("The expression has a single spot; pass at least two.")
+        if asked is None:
+            return min(limit, default_n_components(int(np.median(np.bincount(codes))), n_selected))
+        if asked > limit:
+            raise ValueError(
+                f"`n_components` is {asked}; {len(codes)} spots and {n_selected} selected genes allow at most {limit}."
+            )
+        return asked
+
+    def _scores(self, expression: Matrix) -> np.ndarray:
+        fitted = self._fitted
+        return (_clip(expression, fitted["ceiling"]) @ fitted["projection"] - fitted["offset"]).astype(np.float32)
+
+    def _gene_positions(self, genes: Sequence[str] | None) -> np.ndarray:
+        names = self._fitted["gene_names"]
+        if genes is None:
+            return np.arange(len(names))
+        position = {name: i for i, name in enumerate(names)}
+        genes = [genes] if isinstance(genes, str) else list(genes)
+        unknown = [gene for gene in genes if gene not in position]
+        if unknown:
+            raise ValueError(f"`genes` names {unknown[0]!r} (and {len(unknown) - 1} more), not among the fitted genes.")
+        return np.array([position[gene] for gene in genes], dtype=np.int64)
+
+
+def _check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
+    names = [str(name) for name in gene_names]
+    if np.ndim(matrix) == 2 and len(names) != matrix.shape[1]:
+        raise ValueError(f"`gene_names` has {len(names)} names for {matrix.shape[1]} genes; pass one for every gene.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"`gene_names` holds {twice!r} more than once; call `adata.var_names_make_unique()` first.")
+    return names
+
+
+def _clip(expression: Matrix, ceiling: np.ndarray) -> Matrix:
+    if not sparse.issparse(expression):
+        return np.minimum(expression, ceiling)
+    # Zeros lie below every ceiling, so only stored values can exceed it.
+    data = np.minimum(expression.data, ceiling[expression.indices])
+    return sparse.csr_matrix((data, expression.indices, expression.indptr), shape=expression.shape)
+
+
+def _principal_axes(scaled: sparse.csr_matrix, n_components: int) -> tuple[np.ndarray, np.ndarray]:
+    """Principal axes ``(n_genes, k)`` and variances ``(k,)`` of a sparse matrix centred implicitly, largest first."""
+    n_spots, n_genes = scaled.shape
+    mean = np.asarray(scaled.mean(axis=0)).ravel()
+    if n_genes <= min(n_spots, _EXACT_SIZE):
+        strength, axes = _largest(_gram(scaled) / n_spots - np.outer(mean, mean), n_components)
+    elif n_spots <= _EXACT_SIZE:
+        cross = scaled @ mean
+        gram = _gram(scaled.T.tocsr()) - cross[:, None] - cross[None] + mean @ mean
+        strength, spots = _largest(gram / n_spots, n_components)
+        axes = scaled.T @ spots - np.outer(mean, spots.sum(axis=0))
+    else:
+        transposed = scaled.T.tocsr()
+        operator = LinearOperator(
+            (n_genes, n_genes),
+            matvec=lambda v: (transposed @ (scaled @ v.ravel())) / n_spots - mean * (mean @ v.ravel()),
+            dtype=np.float64,
+        )
+        start = np.random.default_rng(0).standard_normal(n_genes)
+        strength, axes = eigsh(operator, k=n_components, v0=start, ncv=2 * n_components + 20, tol=1e-6)
+    order = np.argsort(-strength, kind="stable")
+    order = order[strength[order] > 1e-9 * max(strength.max(), 1e-12)]
+    if len(order) == 0:
+        raise ValueError("No selected gene varies between spots; pass expression that differs between spots.")
+    if len(order) < n_components:
+        warnings.warn(
+            f"The expression has only {len(order)} independent components, not {n_components}; these are used.",
+            UserWarning,
+            stacklevel=3,
+        )
+    strength, axes = strength[order], axes[:, order]
+    axes = axes / np.linalg.norm(axes, axis=0)
+    largest = np.abs(axes).argmax(axis=0)
+    return axes * np.sign(axes[largest, np.arange(len(order))]), strength
+
+
+def _gram(matrix: sparse.csr_matrix) -> np.ndarray:
+    """``matrix.T @ matrix`` through blocks of rows, whose dense products are faster than sparse ones."""
+    result = np.zeros((matrix.shape[1], matrix.shape[1]))
+    for start in range(0, matrix.shape[0], _BLOCK):
+        block = matrix[start : start + _BLOCK].toarray()
+        result += block.T @ block
+    return result
+
+
+def _largest(matrix: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    return linalg.eigh(matrix, subset_by_index=[len(matrix) - n, len(matrix) - 1])

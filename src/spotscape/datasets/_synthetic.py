@@ -95,7 +95,7 @@ def synthetic_tissue(
     -----
     *Geometry.* With tissue coordinates :math:`(x, y)` (rotated, in section radii), the depth is
     :math:`y + \kappa x^2 + 0.12\, f_1(x, y) + 0.05\, f_2(x, y)`, where :math:`f_1` and :math:`f_2` are smooth random
-    fields that vary over 0.5 and 0.15 section radii, each a sum of random cosine waves :cite:p:`rahimi2007random`.
+    fields that vary over 0.5 and 0.15 section radii, each a sum of random cosine waves :cite:p:`Rahimi2007`.
     Layers are bands of depth; a patch is the set of spots nearest to one to three blobs, their distance being warped
     by another such field.
 
@@ -114,7 +114,7 @@ def synthetic_tissue(
     with :math:`G` genes, baseline :math:`b_g`, marker effects :math:`M` (a layer's markers are also raised, less so, in
     the layers next to it), gradients of amplitude :math:`A_g`, five cell programs :math:`P`, standard normal
     :math:`z`, and gene-wise dispersion :math:`\phi_g`: gamma-Poisson, that is negative binomial, counts
-    :cite:p:`zappia2017splatter`. A count is then set to zero with probability :math:`\delta e^{-\mu_{ig}/2}`.
+    :cite:p:`Zappia2017`. A count is then set to zero with probability :math:`\delta e^{-\mu_{ig}/2}`.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """What all models share: set-up, loaders, training, saving."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -423,8 +423,9 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
         self.init_params_["non_kwargs"] |= {"preprocessing": self.preprocessor.get_state(), "seed": self.seed}
 
     def _get_user_attributes(self) -> list[tuple[str, Any]]:
-        # scvi-tools saves what this returns; pandas' pickles are the one thing in it that is not plain.
+        # scvi-tools saves what this returns; two things in it are not plain numbers, names and containers.
         attributes = dict(super()._get_user_attributes())
+        attributes["registry_"] = _plain(attributes["registry_"])
         if attributes.get("history_") is not None:
             attributes["history_"] = plain_history(attributes["history_"])
         return list(attributes.items())
@@ -445,6 +446,11 @@ def _check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_regis
         check_genes(source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]["column_names"], adata)
     names = ("layer", "values", "slice_key", "spatial_key", "size_factor_key")
     check_setup(adata, **{name: setup_args[name] for name in names})
+
+
+def _plain(value: Any) -> Any:
+    """Turn mappings of any kind into dicts, all the way down."""
+    return {key: _plain(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value
 
 
 def _size_factors(manager: AnnDataManager) -> np.ndarray | None:

@@ -1,6 +1,5 @@
 """Reading a model file without running what it contains."""
 
-import collections
 import pickle
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ FORMAT_VERSION = 1
 
 # Containers and arrays of numbers and names: all that a model file of this package holds besides tensors.
 _SAFE_TYPES = [
-    collections.defaultdict,
-    collections.OrderedDict,
-    dict,
+    bytes,
     np.ndarray,
     np.dtype,
     np._core.multiarray._reconstruct,

@@ -6,6 +6,8 @@ import torch
 from scvi.module.base import BaseModuleClass
 from scvi.train import TrainingPlan
 
+from spotscape._constants import BATCH_KEYS
+
 
 class ScheduledTrainingPlan(TrainingPlan):
     """scvi-tools' training plan with a learning rate that follows the length of the training.
@@ -39,6 +41,19 @@ class ScheduledTrainingPlan(TrainingPlan):
     ):
         super().__init__(module, lr=lr, weight_decay=weight_decay, eps=eps, **kwargs)
         self.schedule = schedule
+        self._n_seeds = 1
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """Log, weighting batches by their seeds, which Lightning cannot tell from the nodes around them."""
+        super().log(*args, **{"batch_size": self._n_seeds} | kwargs)
+
+    def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        """Note the number of seeds."""
+        self._n_seeds = int(batch[BATCH_KEYS.NODES_WITHIN_HOP][0])
+
+    def on_validation_batch_start(self, batch: dict[str, torch.Tensor], *args: Any) -> None:
+        """Note the number of seeds."""
+        self._n_seeds = int(batch[BATCH_KEYS.NODES_WITHIN_HOP][0])
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Optimiser, and its schedule if there is one."""

@@ -1,0 +1,16 @@
+"""Numbers that say how good an answer is: arrays in, numbers out."""
+
+from spotscape.metrics._adjusted_rand_index import adjusted_rand_index
+from spotscape.metrics._boundary_accuracy import BoundaryAccuracy, boundary_accuracy
+from spotscape.metrics._clustering_accuracy import clustering_accuracy
+from spotscape.metrics._normalized_mutual_information import normalized_mutual_information
+from spotscape.metrics._scores import scores
+
+__all__ = [
+    "BoundaryAccuracy",
+    "adjusted_rand_index",
+    "boundary_accuracy",
+    "clustering_accuracy",
+    "normalized_mutual_information",
+    "scores",
+]

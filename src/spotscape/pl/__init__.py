@@ -1,0 +1,7 @@
+"""Pictures, in the manner of ``scanpy.pl``."""
+
+from spotscape.pl._domains import domains
+from spotscape.pl._embedding import embedding
+from spotscape.pl._history import history
+
+__all__ = ["domains", "embedding", "history"]

@@ -1,0 +1,134 @@
+"""Panels, legends and the way a finished figure leaves a plotting function, as in scanpy."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from spotscape._validate import check_integer
+
+# Above this number of points, vector files hold the points as an image: they would take minutes to open otherwise.
+N_POINTS_VECTOR = 3000
+
+
+def panel_grid(
+    n_panels: int, ncols: int, *, panel_size: tuple[float, float], right: float = 0.0
+) -> tuple[Figure, list[Axes]]:
+    """Make ``n_panels`` panels of ``panel_size`` inches, at most ``ncols`` a row, and ``right`` inches for a legend."""
+    check_integer(ncols, "ncols", minimum=1)
+    n_columns = min(ncols, n_panels)
+    n_rows = -(-n_panels // n_columns)
+    size = (n_columns * panel_size[0] + right, n_rows * panel_size[1])
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, layout="constrained")
+    for empty in axes.flat[n_panels:]:
+        empty.remove()
+    return figure, list(axes.flat[:n_panels])
+
+
+def legend_rows(height: float) -> int:
+    """Return the number of legend entries that fit into ``height`` inches."""
+    return max(6, int(height / 0.2))
+
+
+def legend_width(names: Sequence[str], n_rows: int = 16) -> float:
+    """Return the inches that ``draw_legend`` takes."""
+    return (0.45 + 0.085 * max(map(len, names), default=0)) * _legend_columns(names, n_rows) if len(names) else 0.0
+
+
+def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
+    """Draw a legend of round markers, right of a figure or of one panel."""
+    handles = [
+        Line2D([], [], linestyle="", marker="o", markersize=7, color=color, label=name)
+        for name, color in zip(names, colors, strict=True)
+    ]
+    place: dict[str, Any] = (
+        {"loc": "outside right center"}
+        if isinstance(where, Figure)
+        else {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+    )
+    legend = where.legend(
+        handles=handles,
+        ncols=_legend_columns(names, n_rows),
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.2,
+        columnspacing=0.8,
+        alignment="left",
+        **place,
+    )
+    legend.set_gid("categories")
+
+
+def draw_color_bar(axes: list[Axes], mappable: ScalarMappable, label: str | None = None) -> None:
+    """Draw one colour bar right of the panels."""
+    bar = axes[0].figure.colorbar(mappable, ax=axes, shrink=0.6, aspect=18, pad=0.02)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=8, length=2)
+    if label is not None:
+        bar.set_label(label, fontsize=9)
+
+
+def bare(axes: Axes) -> None:
+    """Take away ticks and frame: the unit of the axes says nothing."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def finish(
+    figure: Figure, axes: list[Axes], name: str, *, show: bool | None, save: bool | str | Path | None, return_fig: bool
+) -> Figure | list[Axes] | None:
+    """Save, show and return a figure as scanpy does.
+
+    Parameters
+    ----------
+    figure, axes
+        Finished figure and its panels.
+    name
+        Name of the file where ``save`` does not give it.
+    show
+        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved or returned.
+    save
+        ``True``, or a text without folder that is appended to ``name``: saved in ``scanpy.settings.figdir``. A
+        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+    return_fig
+        Return the figure, and do not show it.
+
+    Returns
+    -------
+    The figure if ``return_fig``, the panels if not shown on demand (``show=False``), otherwise ``None``.
+    """
+    from scanpy import settings
+
+    if save:
+        path = _path(save, name, Path(settings.figdir), settings.file_format_figs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=300, bbox_inches="tight")
+    if return_fig:
+        plt.close(figure)
+        return figure
+    if show or (show is None and settings.autoshow and not save):
+        plt.show()
+        return None
+    if show is False:
+        return axes
+    plt.close(figure)
+    return None
+
+
+def _path(save: Literal[True] | str | Path, name: str, folder: Path, file_format: str) -> Path:
+    if save is True:
+        return folder / f"{name}.{file_format}"
+    if isinstance(save, Path) or Path(save).name != str(save):
+        path = Path(save)
+        return path if path.suffix else path.with_suffix(f".{file_format}")
+    has_format = Path(f"x{save}").suffix in (".pdf", ".png", ".svg")
+    return folder / (f"{name}{save}" if has_format else f"{name}{save}.{file_format}")
+
+
+def _legend_columns(names: Sequence[str], n_rows: int) -> int:
+    return max(1, -(-len(names) // n_rows))

@@ -1,0 +1,111 @@
+"""The promises of the design: what must hold whatever is changed."""
+
+import gc
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+
+import anndata
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+from spotscape import SPOTSCAPE
+from spotscape.datasets import synthetic_tissue
+
+from .conftest import small_model
+
+
+@pytest.mark.parametrize("features", ["components", "genes"])
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_minibatch_inference_equals_the_full_graph(adata, features, n_layers):
+    model = small_model(adata, features=features, n_layers=n_layers)
+    whole = model.get_latent_representation()
+    for batch_size in (1, 7, 100):
+        part = model.get_latent_representation(batch_size=batch_size)
+        np.testing.assert_allclose(part, whole, rtol=1e-5, atol=1e-5)
+
+
+def test_permuting_the_spots_permutes_the_result(adata, model):
+    order = np.random.default_rng(0).permutation(adata.n_obs)
+    permuted = anndata.AnnData(adata.X[order], obs=adata.obs[["slice"]].iloc[order], var=adata.var)
+    permuted.layers["counts"] = adata.layers["counts"][order]
+    permuted.obsm["spatial"] = adata.obsm["spatial"][order]
+    np.testing.assert_allclose(
+        model.get_latent_representation(permuted), model.get_latent_representation()[order], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_adding_a_slice_changes_no_other_slice(adata, model):
+    first = adata[adata.obs["slice"] == "slice_1"].copy()
+    expected = model.get_latent_representation()[(adata.obs["slice"] == "slice_1").to_numpy()]
+    np.testing.assert_allclose(model.get_latent_representation(first), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+def test_same_seed_same_numbers(adata, batch_size):
+    train = {"batch_size": batch_size, "prototype_warmup": 2}
+    first, second = (small_model(adata.copy(), seed=5, train=train).get_latent_representation() for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    other = small_model(adata.copy(), seed=6, train=train).get_latent_representation()
+    assert np.abs(first - other).max() > 1e-3
+
+
+_TRAIN = """
+    import sys
+    import numpy as np, torch
+    torch.set_num_threads(int(sys.argv[1]))
+    import spotscape
+    adata = spotscape.datasets.synthetic_tissue(n_slices=1, n_spots=600, n_genes=100, n_domains=4, seed=0)
+    spotscape.SPOTSCAPE.setup_anndata(adata, layer="counts")
+    model = spotscape.SPOTSCAPE(adata)
+    model.train(60, enable_progress_bar=False)
+    np.save(sys.argv[2], model.get_latent_representation())
+"""
+
+
+def test_another_number_of_threads_gives_the_same_domains(tmp_path):
+    partitions = []
+    for n_threads in ("1", "2"):
+        path = tmp_path / f"{n_threads}.npy"
+        subprocess.run([sys.executable, "-c", textwrap.dedent(_TRAIN), n_threads, str(path)], check=True)
+        partitions.append(KMeans(4, n_init=10, random_state=0).fit_predict(np.load(path)))
+    assert adjusted_rand_score(*partitions) >= 0.99
+
+
+def test_memory_grows_linearly_in_spots():
+    """Four times the spots take about four times the memory, and no matrix of all pairs of spots is ever held."""
+    peaks = []
+    for n_spots in (1500, 6000):
+        adata = synthetic_tissue(n_slices=1, n_spots=n_spots, n_genes=40, n_domains=4, seed=0)
+        gc.collect()
+        peaks.append(_peak_memory(adata))
+    assert peaks[1] < 6 * peaks[0]
+
+
+def _peak_memory(adata):
+    """Largest total size of live tensors and arrays that one epoch of set-up, training and inference reaches."""
+    from torch.profiler import ProfilerActivity, profile
+
+    tracemalloc.start()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        small_model(adata, epochs=1, n_hidden=32, n_anchors=256, train={"prototype_warmup": 0}).get_latent_representation()
+    _, arrays = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    live = peak = 0
+    for event in profiled.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            live += event.nbytes()
+            peak = max(peak, live)
+    assert peak > 0
+    return arrays + peak
+
+
+def test_two_models_on_one_adata_do_not_disturb_each_other(adata):
+    first = small_model(adata)
+    expected = first.get_latent_representation()
+    small_model(adata, setup={"n_neighbors": 9})
+    np.testing.assert_array_equal(first.get_latent_representation(), expected)
+    assert isinstance(first, SPOTSCAPE)

@@ -1,0 +1,223 @@
+"""The rules of the house, held against the files themselves."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import spotscape
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "spotscape"
+FILES = sorted(SOURCE.rglob("*.py"))
+MAX_LINES = 400
+
+# A folder may import itself, the private modules at the top, and these folders; what is not listed may import any.
+MAY_IMPORT = {
+    "nn": set(),
+    "metrics": set(),
+    "data": set(),
+    "module": {"nn"},
+    "train": {"nn"},
+    "model": {"module", "train", "data"},
+    "datasets": set(),
+    "pp": {"data"},
+    "tl": {"model", "module", "train", "data", "nn", "metrics", "pp"},
+    "pl": {"model", "module", "train", "data", "nn", "metrics", "pp", "tl"},
+}
+FOLDERS = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+
+# Files (glob below src/spotscape) that must do without a library, wherever in the file it is imported.
+MUST_NOT_IMPORT = [
+    ("nn/*.py", {"anndata", "lightning", "mudata", "pandas", "scanpy", "scvi", "sklearn", "squidpy"}),
+    ("metrics/*.py", {"anndata", "lightning", "mudata", "scanpy", "scvi", "squidpy", "torch", "torch_geometric"}),
+    ("module/*.py", {"anndata", "mudata", "pandas", "scanpy", "sklearn", "squidpy"}),
+    ("train/*.py", {"anndata", "mudata", "scanpy", "squidpy"}),
+    ("datasets/*.py", {"lightning", "scvi", "torch", "torch_geometric"}),
+    *(
+        (f"data/{name}*.py", {"lightning", "scanpy", "scvi", "squidpy", "torch", "torch_geometric"})
+        for name in ("_graph", "_preprocessing", "_gene_selection", "_counts", "_windows")
+    ),
+]
+
+
+# ------------------------------------------------------------------------------------------------ imports
+
+
+@cache
+def imported_modules(path: Path) -> frozenset[str]:
+    """Full names of all modules that a file imports, relative imports resolved, those inside functions included."""
+    package = ["spotscape", *path.relative_to(SOURCE).parent.parts]
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return frozenset(names)
+
+
+def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
+    (tmp_path / "tl").mkdir()
+    path = tmp_path / "tl" / "_x.py"
+    path.write_text("import a.b\nfrom ..nn import c\nfrom . import d\ndef f():\n    from spotscape.model import e\n")
+    monkeypatch.setitem(globals(), "SOURCE", tmp_path)
+    found = imported_modules(path)
+    assert {"a.b", "spotscape.nn", "spotscape.nn.c", "spotscape.tl.d", "spotscape.model"} <= found
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDERS & MAY_IMPORT.keys()))
+def test_nothing_imports_upwards(folder):
+    allowed = MAY_IMPORT[folder] | {folder}
+    wrong = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for path in (SOURCE / folder).rglob("*.py")
+        for name in imported_modules(path)
+        if name.startswith("spotscape.") and name.split(".")[1] in FOLDERS - allowed
+    ]
+    assert not wrong
+
+
+def test_private_modules_at_the_top_import_no_folder():
+    wrong = [
+        f"{file} imports {name}"
+        for file in ("_constants.py", "_validate.py")
+        for name in imported_modules(SOURCE / file)
+        if name.startswith("spotscape.") and name.split(".")[1] in FOLDERS
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize(
+    ("pattern", "libraries"), MUST_NOT_IMPORT, ids=lambda value: value if type(value) is str else ""
+)
+def test_libraries_stay_where_they_belong(pattern, libraries):
+    wrong = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for path in SOURCE.glob(pattern)
+        for name in imported_modules(path)
+        if name.split(".")[0] in libraries
+    ]
+    assert not wrong
+
+
+# ----------------------------------------------------------------------------------------- public names
+
+
+def public_modules() -> dict[str, ModuleType]:
+    names = [info.name for info in pkgutil.iter_modules(spotscape.__path__) if not info.name.startswith("_")]
+    modules = {"spotscape": spotscape}
+    return modules | {f"spotscape.{name}": importlib.import_module(f"spotscape.{name}") for name in names}
+
+
+def exported() -> dict[str, object]:
+    """All public names but those of modules, with what they stand for."""
+    names = {
+        f"{module_name}.{name}": getattr(module, name)
+        for module_name, module in public_modules().items()
+        for name in getattr(module, "__all__", ())
+    }
+    return {name: value for name, value in names.items() if not isinstance(value, ModuleType)}
+
+
+def documented() -> list[str]:
+    """Full names in the autosummary blocks of docs/api.md."""
+    names, module, inside = [], "", False
+    for line in (ROOT / "docs" / "api.md").read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"\.\. currentmodule:: (\S+)", line):
+            module = match[1]
+        elif line.startswith(".. autosummary::"):
+            inside = True
+        elif inside and (match := re.match(r"\s+([A-Za-z_][\w.]*)$", line)):
+            names.append(f"{module}.{match[1]}")
+        elif inside and line and not line.startswith(" "):
+            inside = False
+    return names
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name == "__init__.py"], ids=lambda path: path.parent.name
+)
+def test_packages_say_what_is_public(path):
+    if imported_modules(path):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        targets = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+        assert "__all__" in targets
+
+
+def test_names_in_all_exist_and_are_listed_once():
+    for name, module in public_modules().items():
+        listed = list(getattr(module, "__all__", ()))
+        assert len(set(listed)) == len(listed), name
+        assert [entry for entry in listed if not hasattr(module, entry)] == [], name
+
+
+def test_every_public_name_is_documented():
+    names = documented()
+    # a name that is exported in two places is described in one of them
+    described = {id(value) for name, value in exported().items() if name in names and callable(value)}
+    missing = [name for name, value in exported().items() if name not in names and id(value) not in described]
+    assert not missing, "add these to docs/api.md"
+
+
+def test_every_documented_name_is_public():
+    names = documented()
+    assert len(set(names)) == len(names)
+    assert [name for name in names if name not in exported()] == []
+
+
+def test_every_public_name_has_a_docstring_without_leftovers():
+    for name, value in exported().items():
+        if not callable(value):
+            continue
+        methods = vars(value).items() if inspect.isclass(value) else ()
+        texts = {name: inspect.getdoc(value)} | {
+            f"{name}.{key}": inspect.getdoc(getattr(value, key))
+            for key, method in methods
+            if not key.startswith("_") and (callable(method) or isinstance(method, (classmethod, property)))
+        }
+        for key, text in texts.items():
+            assert text, f"{key} has no docstring"
+            assert "%(" not in text, f"{key} has a placeholder that was not filled in"
+
+
+# ------------------------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_are_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_cited_sources_are_listed():
+    keys = re.findall(
+        r"^@\w+\{([^,\s]+),", (ROOT / "docs" / "references.bib").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert len(set(keys)) == len(keys)
+    citation = re.compile(r"(?::cite:[a-z]+:|\{cite:[a-z]+\})`([^`]+)`")
+    texts = [path.read_text(encoding="utf-8") for path in [*FILES, *(ROOT / "docs").glob("user_guide/*.md")]]
+    cited = {key.strip() for text in texts for group in citation.findall(text) for key in group.split(",")}
+    assert cited - set(keys) == set()
+
+
+def test_no_file_knows_the_machine_it_was_written_on():
+    patterns = ("src/**/*.py", "tests/**/*.py", "docs/*.*", "docs/user_guide/*", "tutorials/*", "scripts/*", ".ci/*")
+    patterns += (".github/**/*.y*ml", "*.md", "*.toml", "*.txt", ".*.yaml")
+    home = re.compile(r"(?<![\w./~-])/(?:work|root|home|Users|tmp|opt)/\w")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line.strip()[:100]}"
+        for pattern in patterns
+        for path in ROOT.glob(pattern)
+        if path.is_file() and "__pycache__" not in path.parts
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if home.search(line)
+    ]
+    assert not wrong

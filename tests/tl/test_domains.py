@@ -1,0 +1,262 @@
+import os
+import sys
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+from spotscape import tl
+from spotscape.metrics import adjusted_rand_index
+from spotscape.tl import _domains
+
+DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+METHODS = ["kmeans", "mixture", "leiden"]
+
+
+@pytest.fixture
+def adata():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=300)
+    latent = np.eye(4, 6)[truth] * 8 + rng.normal(size=(300, 6))
+    data = anndata.AnnData(X=sparse.csr_matrix(rng.poisson(1.0, (300, 60)).astype(np.float32)))
+    data.obs["truth"] = pd.Categorical(truth.astype(str))
+    data.obsm["X_spotscape"] = latent.astype(np.float32)
+    return data
+
+
+def content(adata):
+    return {
+        "obs": list(adata.obs),
+        "uns": list(adata.uns),
+        "obsm": list(adata.obsm),
+        "obsp": list(adata.obsp),
+        "layers": list(adata.layers),
+    }
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_clear_domains_are_found(adata, method):
+    before = content(adata)
+    assert tl.domains(adata, n_domains=4, method=method) is None
+    found = adata.obs["spatial_domain"]
+    assert adjusted_rand_index(adata.obs["truth"], found) == 1.0
+    assert list(found.cat.categories) == ["1", "2", "3", "4"]
+    after = content(adata)
+    assert after.pop("obs") == [*before.pop("obs"), "spatial_domain"]
+    assert after.pop("uns") == ["spatial_domain"]
+    before.pop("uns")
+    assert after == before
+    params = adata.uns["spatial_domain"]
+    assert (params["method"], params["use_rep"], params["n_domains"]) == (method, "X_spotscape", 4)
+    np.testing.assert_array_equal(params["sizes"], found.value_counts(sort=False))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_permuted_spots_have_the_same_domains(adata, method):
+    adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
+    shuffled = adata[np.random.default_rng(2).permutation(300)].copy()
+    # Without clear domains, only equal draws for equal spots give equal domains.
+    tl.domains(adata, n_domains=5, method=method)
+    tl.domains(shuffled, n_domains=5, method=method)
+    assert shuffled.obs["spatial_domain"].astype(str).to_dict() == adata.obs["spatial_domain"].astype(str).to_dict()
+
+
+def test_domains_are_numbered_along_the_first_component():
+    position = np.repeat([5.0, 1.0, 9.0, 3.0], 20)
+    noise = 0.01 * np.random.default_rng(0).normal(size=(80, 2))
+    data = anndata.AnnData(obsm={"Z": np.c_[position, np.zeros(80)] + noise})
+    tl.domains(data, "Z", 4)
+    assert data.obs["spatial_domain"].astype(int).to_numpy()[::20].tolist() == [3, 1, 4, 2]
+
+
+def test_mixture_equals_a_tied_mixture_of_the_components(adata):
+    rng = np.random.default_rng(0)
+    # Long domains side by side, which a shared full covariance tells apart and k-means does not.
+    latent = rng.normal(size=(300, 25)) * np.r_[6.0, np.ones(24)]
+    latent[:, 1] += 7 * rng.integers(3, size=300)
+    adata.obsm["X_spotscape"] = latent
+    tl.domains(adata, n_domains=3, method="mixture")
+    scores = PCA(20, svd_solver="full").fit_transform(latent)
+    slow = GaussianMixture(3, covariance_type="tied", n_init=10, max_iter=500, random_state=1)
+    codes = slow.fit(scores / np.sqrt(scores.var(axis=0).mean())).predict(scores / np.sqrt(scores.var(axis=0).mean()))
+    assert adjusted_rand_index(codes, adata.obs["spatial_domain"]) > 0.9
+
+
+@pytest.mark.parametrize("method", ["kmeans", "mixture"])
+def test_unit_of_the_representation_does_not_matter(adata, method):
+    tl.domains(adata, n_domains=4, method=method)
+    adata.obsm["tiny"] = adata.obsm["X_spotscape"].astype(np.float64) * 1e-6
+    tl.domains(adata, "tiny", 4, method=method, key_added="tiny")
+    assert adjusted_rand_index(adata.obs["spatial_domain"], adata.obs["tiny"]) == 1.0
+
+
+def test_restarts_on_drawn_spots_find_the_same_domains(adata, monkeypatch):
+    monkeypatch.setattr(_domains, "N_SPOTS_RESTARTS", 100)
+    tl.domains(adata, n_domains=4, method="mixture")
+    assert adjusted_rand_index(adata.obs["truth"], adata.obs["spatial_domain"]) == 1.0
+
+
+def test_leiden_at_a_resolution_is_that_of_scanpy(adata):
+    import scanpy
+
+    tl.domains(adata, method="leiden", resolution=0.7, n_neighbors=10)
+    scanpy.pp.neighbors(adata, n_neighbors=10, use_rep="X_spotscape", random_state=0)
+    scanpy.tl.leiden(adata, 0.7, flavor="igraph", n_iterations=-1, directed=False, random_state=0)
+    assert adjusted_rand_index(adata.obs["leiden"], adata.obs["spatial_domain"]) > 0.95
+    assert adata.uns["spatial_domain"]["resolution"] == 0.7
+    assert adata.uns["spatial_domain"]["n_neighbors"] == 10
+
+
+@pytest.mark.slow
+def test_approximate_neighbors_are_almost_the_exact_ones(adata, monkeypatch):
+    latent = adata.obsm["X_spotscape"]
+    exact = _domains.neighbor_graph(latent, 10, 0).obsp["connectivities"]
+    monkeypatch.setattr(_domains, "N_SPOTS_APPROXIMATE", 0)
+    approximate = _domains.neighbor_graph(latent, 10, 0).obsp["connectivities"]
+    n_both = exact.astype(bool).multiply(approximate.astype(bool)).sum()
+    assert n_both > 0.98 * exact.nnz and n_both > 0.98 * approximate.nnz
+    tl.domains(adata, n_domains=4, method="leiden")
+    assert adjusted_rand_index(adata.obs["truth"], adata.obs["spatial_domain"]) == 1.0
+
+
+@pytest.mark.parametrize("n_domains", [2, 9])
+def test_leiden_meets_the_number_of_domains(adata, n_domains):
+    adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
+    tl.domains(adata, n_domains=n_domains, method="leiden")
+    assert adata.obs["spatial_domain"].nunique() == n_domains
+    resolution = adata.uns["spatial_domain"]["resolution"]
+    tl.domains(adata, resolution=resolution, method="leiden", key_added="again")
+    assert (adata.obs["again"] == adata.obs["spatial_domain"]).all()
+
+
+def test_wide_sparse_and_dense_values_give_the_same_domains(adata):
+    dense = adata.copy()
+    dense.X = dense.X.toarray()
+    tl.domains(adata, "X", 3)
+    tl.domains(dense, "X", 3)
+    assert (adata.obs["spatial_domain"] == dense.obs["spatial_domain"]).all()
+    components = _domains.read_representation(adata, "X")
+    slow = PCA(50, svd_solver="full").fit_transform(dense.X.astype(np.float64))
+    np.testing.assert_allclose(abs(components), abs(slow), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, sparse.csr_matrix, lambda z: np.rint(z).astype(int)])
+def test_any_kind_of_matrix_is_read(adata, kind):
+    values = adata.obsm["X_spotscape"]
+    data = anndata.AnnData(obs=adata.obs)
+    data.obsm["Z"] = pd.DataFrame(values, index=adata.obs_names) if kind is pd.DataFrame else kind(values)
+    tl.domains(data, "Z", 4)
+    assert adjusted_rand_index(data.obs["truth"], data.obs["spatial_domain"]) > 0.95
+
+
+def test_copy_leaves_the_original(adata):
+    before = content(adata)
+    copied = tl.domains(adata, n_domains=4, key_added="mine", seed=3, copy=True)
+    assert content(adata) == before
+    assert copied.obs["mine"].nunique() == 4 and copied.uns["mine"]["seed"] == 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_answer_can_be_written(adata, method, tmp_path):
+    tl.domains(adata, n_domains=4, method=method)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    read = anndata.read_h5ad(tmp_path / "a.h5ad")
+    assert (read.obs["spatial_domain"] == adata.obs["spatial_domain"]).all()
+    assert read.uns["spatial_domain"]["method"] == method
+
+
+def with_missing(adata):
+    adata.obsm["X_spotscape"][3, 2] = np.nan
+
+
+def with_few_distinct(adata):
+    adata.obsm["X_spotscape"] = np.repeat(np.eye(4), 75, axis=0)
+
+
+def with_text(adata):
+    adata.obsm["X_spotscape"] = pd.DataFrame({"a": ["x"] * 300}, index=adata.obs_names)
+
+
+def with_pieces(adata):
+    adata.obsm["X_spotscape"] = adata.obsm["X_spotscape"] + 1e4 * np.repeat(np.eye(6), 50, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "arguments", "error", "message"),
+    [
+        (None, {"use_rep": "X_pca", "n_domains": 4}, KeyError, "'X_pca', which is not in `adata.obsm`; .*X_spotscape"),
+        (None, {"use_rep": None, "n_domains": 4}, KeyError, "`use_rep` is None"),
+        (None, {"n_domains": 4, "method": "mclust"}, ValueError, "`method` is 'mclust'"),
+        (None, {}, ValueError, "`n_domains` is None; method 'kmeans' needs"),
+        (None, {"n_domains": 1}, ValueError, "`n_domains` is 1"),
+        (None, {"n_domains": 2.5}, TypeError, "`n_domains` is 2.5"),
+        (None, {"n_domains": 301}, ValueError, "only 300 spots"),
+        (with_few_distinct, {"n_domains": 4}, ValueError, "only 4 distinct rows; it must be smaller than 4"),
+        (with_missing, {"n_domains": 4}, ValueError, "has 1 missing or infinite values"),
+        (with_text, {"n_domains": 4}, ValueError, "`X_spotscape` is not numeric"),
+        (None, {"n_domains": 4, "resolution": 1.0}, ValueError, "`resolution` is 1.0, but only method 'leiden'"),
+        (None, {"n_domains": 4, "n_neighbors": 9}, ValueError, "`n_neighbors` is 9, but only method 'leiden'"),
+        (None, {"n_domains": 4, "n_init": 0}, ValueError, "`n_init` is 0"),
+        (None, {"n_domains": 4, "seed": -1}, ValueError, "`seed` is -1"),
+        (None, {"n_domains": 4, "key_added": ""}, TypeError, "`key_added` is ''"),
+        (None, {"method": "leiden"}, ValueError, "neither was given"),
+        (None, {"method": "leiden", "n_domains": 3, "resolution": 1.0}, ValueError, "both was given"),
+        (None, {"method": "leiden", "resolution": 0}, ValueError, "`resolution` is 0"),
+        (None, {"method": "leiden", "resolution": 1.0, "n_init": 3}, ValueError, "`n_init` is 3"),
+        (None, {"method": "leiden", "resolution": 1.0, "n_neighbors": 300}, ValueError, "`n_neighbors` is 300"),
+        (with_pieces, {"method": "leiden", "n_domains": 3}, ValueError, "neighbour graph has 6 pieces"),
+    ],
+)
+def test_bad_arguments_are_refused_and_nothing_is_written(adata, spoil, arguments, error, message):
+    if spoil is not None:
+        spoil(adata)
+    before = content(adata)
+    with pytest.raises(error, match=message):
+        tl.domains(adata, **arguments)
+    assert content(adata) == before
+
+
+def test_a_number_that_leiden_jumps_over_is_refused(adata, monkeypatch):
+    import scanpy
+
+    def leiden(light, resolution, **_):
+        light.obs["leiden"] = pd.Categorical(np.arange(light.n_obs) % (2 if resolution < 1.7 else 5))
+
+    monkeypatch.setattr(scanpy.tl, "leiden", leiden)
+    adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
+    before = content(adata)
+    with pytest.raises(ValueError, match=r"gives `n_domains` = 3; [\d.]+ gives 2"):
+        tl.domains(adata, n_domains=3, method="leiden")
+    assert content(adata) == before
+
+
+def test_leiden_without_igraph_says_what_to_install(adata, monkeypatch):
+    monkeypatch.setitem(sys.modules, "igraph", None)
+    with pytest.raises(ImportError, match=r'pip install "spotscape\[leiden\]"'):
+        tl.domains(adata, n_domains=4, method="leiden")
+
+
+def test_empty_matrix_is_refused():
+    data = anndata.AnnData(obs=pd.DataFrame(index=[str(i) for i in range(5)]))
+    with pytest.raises(ValueError, match="`adata.X` is None"):
+        tl.domains(data, "X", 2)
+    with pytest.raises(ValueError, match="only 2 spots; method 'leiden'"):
+        tl.domains(data[:2].copy(), "X", method="leiden", resolution=1.0)
+
+
+@pytest.mark.data
+def test_white_matter_is_a_domain_of_the_cortex():
+    path = DATA / "dlpfc_151673_hvg.h5ad"
+    if not path.exists():
+        pytest.skip(f"{path} is absent")
+    data = anndata.read_h5ad(path)
+    counts = sparse.csr_matrix(data.X, dtype=np.float64)
+    scaled = sparse.diags(1e4 / np.asarray(counts.sum(axis=1)).ravel()) @ counts
+    data.X = scaled.log1p()
+    tl.domains(data, "X", 7, method="mixture")
+    assert adjusted_rand_index(data.obs["domain"], data.obs["spatial_domain"]) > 0.3
