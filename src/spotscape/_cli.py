@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--layer", help="layer with the counts (default: X)")
     run.add_argument("--slice-key", default="slice", help="column of obs with the slice of each spot (default: slice)")
     run.add_argument("--spatial-key", default="spatial", help="key of obsm with the coordinates (default: spatial)")
-    run.add_argument("--size-factor-key", help="column of obs with each spot's total over all genes (default: computed)")
+    run.add_argument(
+        "--size-factor-key", help="column of obs with each spot's total over all genes (default: computed)"
+    )
     run.add_argument(
         "--values",
         choices=("auto", "counts", "normalized", "log-normalized"),
@@ -73,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what the expression is (default: recognised)",
     )
     run.add_argument("--label-key", help="column of obs with annotated domains, to score against")
-    run.add_argument("--method", choices=("kmeans", "mixture", "leiden"), default="kmeans", help="how domains are found")
+    run.add_argument(
+        "--method", choices=("kmeans", "mixture", "leiden"), default="kmeans", help="how domains are found"
+    )
     run.add_argument("--max-epochs", type=int, help="passes through the spots (default: by their number)")
     run.add_argument("--batch-size", type=int, help="spots a step (default: all)")
     run.add_argument("--accelerator", default="auto", help="auto, cpu, gpu, ... (default: auto)")

@@ -21,7 +21,12 @@ def check_integer(value: Any, name: str, *, minimum: int | None = None, maximum:
 
 def check_number(value: Any, name: str, *, minimum: float | None = None, maximum: float | None = None) -> None:
     """Raise unless ``value`` is a finite number between ``minimum`` and ``maximum``, both included."""
-    if isinstance(value, bool) or not isinstance(value, Real) or value != value or value in (float("inf"), -float("inf")):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, Real)
+        or value != value
+        or value in (float("inf"), -float("inf"))
+    ):
         raise TypeError(f"`{name}` is {value!r}; pass a finite number.")
     _check_range(value, name, minimum, maximum)
 

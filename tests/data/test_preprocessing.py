@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from spotscape.data import Preprocessor, check_values, default_n_components, recognise_values
-from spotscape.data import _preprocessing as preprocessing
+from spotscape.data import _principal_components as principal_components
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
@@ -131,7 +131,7 @@ def test_components_equal_the_dense_definition(scale_power, max_value):
 def test_iterative_and_exact_decomposition_agree(shape, monkeypatch):
     counts = simulate(*shape)
     exact = fitted(counts, n_components=3).transform(counts)
-    monkeypatch.setattr(preprocessing, "_EXACT_SIZE", 1)
+    monkeypatch.setattr(principal_components, "_EXACT_SIZE", 1)
     np.testing.assert_allclose(fitted(counts, n_components=3).transform(counts), exact, atol=1e-3)
 
 

@@ -91,7 +91,9 @@ def _peak_memory(adata):
 
     tracemalloc.start()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        small_model(adata, epochs=1, n_hidden=32, n_anchors=256, train={"prototype_warmup": 0}).get_latent_representation()
+        small_model(
+            adata, epochs=1, n_hidden=32, n_anchors=256, train={"prototype_warmup": 0}
+        ).get_latent_representation()
     _, arrays = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     live = peak = 0

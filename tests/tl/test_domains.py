@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from spotscape import tl
 from spotscape.metrics import adjusted_rand_index
-from spotscape.tl import _domains
+from spotscape.tl import _domains, _representation
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 METHODS = ["kmeans", "mixture", "leiden"]
@@ -115,9 +115,9 @@ def test_leiden_at_a_resolution_is_that_of_scanpy(adata):
 @pytest.mark.slow
 def test_approximate_neighbors_are_almost_the_exact_ones(adata, monkeypatch):
     latent = adata.obsm["X_spotscape"]
-    exact = _domains.neighbor_graph(latent, 10, 0).obsp["connectivities"]
-    monkeypatch.setattr(_domains, "N_SPOTS_APPROXIMATE", 0)
-    approximate = _domains.neighbor_graph(latent, 10, 0).obsp["connectivities"]
+    exact = _representation.neighbor_graph(latent, 10, 0).obsp["connectivities"]
+    monkeypatch.setattr(_representation, "N_SPOTS_APPROXIMATE", 0)
+    approximate = _representation.neighbor_graph(latent, 10, 0).obsp["connectivities"]
     n_both = exact.astype(bool).multiply(approximate.astype(bool)).sum()
     assert n_both > 0.98 * exact.nnz and n_both > 0.98 * approximate.nnz
     tl.domains(adata, n_domains=4, method="leiden")
@@ -140,7 +140,7 @@ def test_wide_sparse_and_dense_values_give_the_same_domains(adata):
     tl.domains(adata, "X", 3)
     tl.domains(dense, "X", 3)
     assert (adata.obs["spatial_domain"] == dense.obs["spatial_domain"]).all()
-    components = _domains.read_representation(adata, "X")
+    components = _representation.read_representation(adata, "X")
     slow = PCA(50, svd_solver="full").fit_transform(dense.X.astype(np.float64))
     np.testing.assert_allclose(abs(components), abs(slow), atol=1e-6)
 

@@ -205,7 +205,7 @@ def check_genes(expected: np.ndarray, adata: AnnData) -> None:
     if len(missing):
         raise ValueError(
             f"{len(missing)} of the {len(expected)} genes of the model are missing from the data, for example "
-            f"{', '.join(map(str, missing[:3]))}; give it data with all of them, or train a model on the genes in common."
+            f"{', '.join(map(str, missing[:3]))}; give it data with all of them, or train on the genes in common."
         )
     raise ValueError(
         "The data has the genes of the model, but in another order or among others; take them with "

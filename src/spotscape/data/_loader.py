@@ -20,9 +20,9 @@ from spotscape.data._neighbourhood import NeighbourhoodSampler
 class GraphDataLoader(DataLoader):
     """Loads seeds with all spots within ``n_hops`` of them; seeds come first.
 
-    A batch is a dict of tensors (see :data:`spotscape._constants.BATCH_KEYS`): the features of all nodes, the slice code of
-    all nodes, the adjacency (sparse CSR, normalised on the full graph, a row for each node nearer than the outermost
-    hop), the number of nodes within each hop, and the row number of each node in the AnnData.
+    A batch is a dict of tensors (see :data:`spotscape._constants.BATCH_KEYS`): the features of all nodes, the slice
+    code of all nodes, the adjacency (sparse CSR, normalised on the full graph, a row for each node nearer than the
+    outermost hop), the number of nodes within each hop, and the row number of each node in the AnnData.
 
     Parameters
     ----------

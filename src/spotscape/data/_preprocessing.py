@@ -1,20 +1,16 @@
 """From counts to the features a model reads, and back to genes: one fitted object that is saved with the model."""
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.data._counts import Matrix, as_csr, check_size_factors, check_values, log_expression
 from spotscape.data._gene_selection import gene_moments, select_genes, slice_codes
+from spotscape.data._principal_components import principal_axes
 
-# Up to this many genes (or spots) the exact decomposition of a small matrix is faster than an iterative one.
-_EXACT_SIZE = 1000
-_BLOCK = 1024
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
     *("values", "gene_names", "target_sum", "constant", "has_size_factors"),
@@ -157,7 +153,7 @@ class Preprocessor:
         ceiling = np.where(varies, mean[selected] + settings["max_value"] * deviation, np.inf).astype(np.float32)
         weight = np.divide(1.0, deviation, out=np.zeros(len(selected)), where=varies)
         scaled = _clip(chosen, ceiling).multiply(weight[None]).tocsr()
-        axes, strength = _principal_axes(scaled, n_components)
+        axes, strength = principal_axes(scaled, n_components)
         projection = weight[:, None] * axes / strength ** (settings["scale_power"] / 2)
         offset = (np.asarray(scaled.mean(axis=0)).ravel() @ axes) / strength ** (settings["scale_power"] / 2)
         # Scores are centred and uncorrelated, so that least squares for all genes is one sparse product.
@@ -203,10 +199,8 @@ class Preprocessor:
         self._check_new(matrix, size_factors)
         counted = fitted["values"] == "counts"
         factors = check_size_factors(size_factors, matrix, "counts") if counted else np.ones(matrix.shape[0])
-        chosen = log_expression(
-            as_csr(matrix)[:, fitted["selected"]],
-            fitted["values"], factors, fitted["target_sum"], fitted["constant"],
-        )  # fmt: skip
+        selected = as_csr(matrix)[:, fitted["selected"]]
+        chosen = log_expression(selected, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
         if self._settings["features"] == "genes":
             return chosen
         return self._scores(chosen)
@@ -379,52 +373,3 @@ def _clip(expression: Matrix, ceiling: np.ndarray) -> Matrix:
     # Zeros lie below every ceiling, so only stored values can exceed it.
     data = np.minimum(expression.data, ceiling[expression.indices])
     return sparse.csr_matrix((data, expression.indices, expression.indptr), shape=expression.shape)
-
-
-def _principal_axes(scaled: sparse.csr_matrix, n_components: int) -> tuple[np.ndarray, np.ndarray]:
-    """Principal axes ``(n_genes, k)`` and variances ``(k,)`` of a sparse matrix centred implicitly, largest first."""
-    n_spots, n_genes = scaled.shape
-    mean = np.asarray(scaled.mean(axis=0)).ravel()
-    if n_genes <= min(n_spots, _EXACT_SIZE):
-        strength, axes = _largest(_gram(scaled) / n_spots - np.outer(mean, mean), n_components)
-    elif n_spots <= _EXACT_SIZE:
-        cross = scaled @ mean
-        gram = _gram(scaled.T.tocsr()) - cross[:, None] - cross[None] + mean @ mean
-        strength, spots = _largest(gram / n_spots, n_components)
-        axes = scaled.T @ spots - np.outer(mean, spots.sum(axis=0))
-    else:
-        transposed = scaled.T.tocsr()
-        operator = LinearOperator(
-            (n_genes, n_genes),
-            matvec=lambda v: (transposed @ (scaled @ v.ravel())) / n_spots - mean * (mean @ v.ravel()),
-            dtype=np.float64,
-        )
-        start = np.random.default_rng(0).standard_normal(n_genes)
-        strength, axes = eigsh(operator, k=n_components, v0=start, ncv=2 * n_components + 20, tol=1e-6)
-    order = np.argsort(-strength, kind="stable")
-    order = order[strength[order] > 1e-9 * max(strength.max(), 1e-12)]
-    if len(order) == 0:
-        raise ValueError("No selected gene varies between spots; pass expression that differs between spots.")
-    if len(order) < n_components:
-        warnings.warn(
-            f"The expression has only {len(order)} independent components, not {n_components}; these are used.",
-            UserWarning,
-            stacklevel=3,
-        )
-    strength, axes = strength[order], axes[:, order]
-    axes = axes / np.linalg.norm(axes, axis=0)
-    largest = np.abs(axes).argmax(axis=0)
-    return axes * np.sign(axes[largest, np.arange(len(order))]), strength
-
-
-def _gram(matrix: sparse.csr_matrix) -> np.ndarray:
-    """``matrix.T @ matrix`` through blocks of rows, whose dense products are faster than sparse ones."""
-    result = np.zeros((matrix.shape[1], matrix.shape[1]))
-    for start in range(0, matrix.shape[0], _BLOCK):
-        block = matrix[start : start + _BLOCK].toarray()
-        result += block.T @ block
-    return result
-
-
-def _largest(matrix: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    return linalg.eigh(matrix, subset_by_index=[len(matrix) - n, len(matrix) - 1])

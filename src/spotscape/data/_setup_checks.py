@@ -87,7 +87,8 @@ def _check_size_factors(adata: AnnData, size_factor_key: str) -> None:
         raise ValueError(f"All size factors in `adata.obs[{size_factor_key!r}]` are zero.")
     if (factors == 0).any():
         warnings.warn(
-            f"{int((factors == 0).sum())} size factor(s) in `adata.obs[{size_factor_key!r}]` are zero; those spots count as empty.",
+            f"{int((factors == 0).sum())} size factor(s) in `adata.obs[{size_factor_key!r}]` are zero; "
+            "those spots count as empty.",
             UserWarning,
             stacklevel=4,
         )

@@ -20,8 +20,8 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
 
     Returns
     -------
-    All spots and the common genes. Spot names are made unique by the slice where they are not. Graphs (``obsp``) are left
-    out, since they would have to be rebuilt.
+    All spots and the common genes. Spot names are made unique by the slice where they are not. Graphs (``obsp``) are
+    left out, since they would have to be rebuilt.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
     names = pd.concat([section.obs[slice_key].astype(str).drop_duplicates() for section in sections])
     if names.duplicated().any():
         raise ValueError(
-            f"The slice {names[names.duplicated()].iloc[0]!r} is in more than one file; give each slice a name of its own "
-            f"in `obs[{slice_key!r}]`."
+            f"The slice {names[names.duplicated()].iloc[0]!r} is in more than one file; give each slice a name of "
+            f"its own in `obs[{slice_key!r}]`."
         )
     joined = anndata.concat(sections, join="inner", merge="same", uns_merge=None)
     if joined.n_vars == 0:

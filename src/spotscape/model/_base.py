@@ -1,8 +1,7 @@
 """What all models share: set-up, loaders, training, saving."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,24 +11,17 @@ from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
-from scvi.utils import setup_anndata_dsp
 
 from spotscape._constants import MODULE_KEYS
-from spotscape._validate import check_choice, check_number
-from spotscape.data import (
-    GraphDataLoader,
-    GraphDataSplitter,
-    Preprocessor,
-    check_genes,
-    check_setup,
-    spatial_fields,
-)
-from spotscape.data._fields import ExpressionField
-from spotscape.model._storage import FORMAT_VERSION, plain_history, read_model_file, restored_history
+from spotscape._validate import check_number
+from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor
+from spotscape.model._saving import PlainSavingMixin
+from spotscape.model._setup import SpatialSetupMixin, check_data
+from spotscape.model._storage import FORMAT_VERSION
 from spotscape.train import ScheduledTrainingPlan
 
 
-class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
+class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base of the models on expression and a spatial graph.
 
     A subclass builds ``self.module`` in its ``__init__`` from ``self.preprocessor`` and ends with
@@ -77,125 +69,9 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
             self.preprocessor = Preprocessor(**preprocessing_parameters)
             self._fit_preprocessor()
 
-    # ------------------------------------------------------------------------------------------------- set-up
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_anndata(
-        cls,
-        adata: AnnData,
-        layer: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
-        n_neighbors: int | None = None,
-        radius: float | None = None,
-        graph_key: str = "spatial",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary)s
-
-        Everything is checked first; if anything is wrong the AnnData stays as it was.
-
-        Parameters
-        ----------
-        %(param_adata)s
-        %(param_layer)s
-        slice_key
-            Column of ``adata.obs`` with the slice (section) of each spot. ``None``: all spots are of one slice.
-        spatial_key
-            Key of ``adata.obsm`` with the coordinates, ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit; slices may
-            each have their own.
-        size_factor_key
-            Column of ``adata.obs`` with each spot's total over all genes, for data that holds some of the genes only.
-            ``None``: the totals over the genes at hand.
-        values
-            What the expression is. ``"auto"`` recognises it and warns if it is not counts; ``"counts"`` refuses all else;
-            ``"normalized"`` (library size removed, linear) and ``"log-normalized"`` take the values as that.
-        graph
-            How spots are joined within each slice; see :func:`~spotscape.pp.spatial_neighbors`. ``"precomputed"`` takes
-            the graph that is stored, squidpy's for example.
-        n_neighbors
-            Number of nearest neighbours for ``graph="knn"``. ``None``: by the size of each slice, see
-            :func:`~spotscape.data.default_n_neighbors`.
-        radius
-            Radius for ``graph="radius"`` (or longest edge for ``"delaunay"``) as a multiple of the slice's median
-            distance to the nearest neighbour.
-        graph_key
-            The graph is stored as ``adata.obsp[f"{graph_key}_connectivities"]`` in squidpy's schema.
-
-        Returns
-        -------
-        %(returns)s
-
-        Raises
-        ------
-        KeyError
-            If a key is missing.
-        ValueError, TypeError
-            If the data cannot be used; the message says why and what to do.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        cls._register(adata, setup_method_args, kwargs)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        modality: str,
-        layer: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
-        n_neighbors: int | None = None,
-        radius: float | None = None,
-        graph_key: str = "spatial",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        modality
-            Modality with the expression; it also holds the slices, the coordinates and the graph.
-        %(param_layer)s
-        slice_key, spatial_key, size_factor_key, values, graph, n_neighbors, radius, graph_key
-            As in :meth:`setup_anndata`, within the modality.
-
-        Returns
-        -------
-        %(returns)s
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        if modality not in mdata.mod:
-            raise KeyError(f"{modality!r} is not a modality of the MuData, which has {', '.join(mdata.mod)}.")
-        cls._register(mdata, setup_method_args, kwargs)
-
-    @classmethod
-    def _register(cls, data: AnnData | MuData, setup_method_args: dict, transfer_kwargs: dict[str, Any]) -> None:
-        if unknown := transfer_kwargs.keys() - {"source_registry", "extend_categories", "allow_missing_labels"}:
-            method = setup_method_args["setup_method_name"]
-            raise TypeError(f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
-        arguments = dict(setup_method_args["setup_args"])
-        _check_data(data, arguments, transfer_kwargs.get("source_registry"))
-        method = arguments.pop("graph")
-        manager = AnnDataManager(
-            fields=spatial_fields(method=method, **arguments), setup_method_args=setup_method_args
-        )
-        manager.register_fields(data, **transfer_kwargs)
-        cls.register_manager(manager)
-
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
         if adata is not None and self.get_anndata_manager(adata) is None:
-            _check_data(adata, self.registry_["setup_args"], self.registry_)
+            check_data(adata, self.registry_["setup_args"], self.registry_)
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
     # ------------------------------------------------------------------------------------------------ data path
@@ -261,7 +137,8 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
         self.module.eval()
         loader = self._make_data_loader(adata, _checked_indices(indices, adata.n_obs), batch_size)
         latent = [
-            self.module.inference(**self.module._get_inference_input(batch))[MODULE_KEYS.LATENT].cpu() for batch in loader
+            self.module.inference(**self.module._get_inference_input(batch))[MODULE_KEYS.LATENT].cpu()
+            for batch in loader
         ]
         return torch.cat(latent).numpy()
 
@@ -279,8 +156,9 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
 
         The decoder answers in log-normalised expression :math:`y`, here returned as a share of the library,
         :math:`(e^y - 1) / t`, times ``library_size``, with :math:`t` the total that spots were normalised to
-        (``model.preprocessor.target_sum``). Thus ``np.log1p`` of the result with ``library_size=t`` is the log-normalised
-        expression itself. Genes that were not selected for training are predicted from the principal components.
+        (``model.preprocessor.target_sum``). Thus ``np.log1p`` of the result with ``library_size=t`` is the
+        log-normalised expression itself. Genes that were not selected for training are predicted from the principal
+        components.
 
         Parameters
         ----------
@@ -289,8 +167,8 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
         gene_list
             Genes to return, in this order. ``None``: all.
         library_size
-            Total that the expression of a spot refers to; 1 gives shares. ``"latent"`` gives expected counts: each spot's
-            own total.
+            Total that the expression of a spot refers to; 1 gives shares. ``"latent"`` gives expected counts: each
+            spot's own total.
         return_numpy
             Whether to return an array in place of a data frame.
 
@@ -330,127 +208,10 @@ class SpatialModel(UnsupervisedTrainingMixin, BaseModelClass):
             return expression
         return pd.DataFrame(expression, index=adata.obs_names[indices], columns=genes)
 
-    # ------------------------------------------------------------------------------------------- save and load
-
-    def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
-        """Save the model: weights, preprocessing, set-up and history, as numbers and names without code.
-
-        Parameters
-        ----------
-        dir_path
-            Folder, made if need be.
-        prefix
-            Prefix of the file names.
-        overwrite
-            Whether the folder may exist already.
-        **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.save`; ``save_anndata=True`` saves the data beside the model.
-        """
-        super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
-
-    @classmethod
-    def load(
-        cls,
-        dir_path: str,
-        adata: AnnData | MuData | Literal[False] | None = None,
-        accelerator: str = "auto",
-        device: int | str = "auto",
-        prefix: str | None = None,
-        backup_url: str | None = None,
-        *,
-        allow_pickle: bool = False,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a saved model, for the same data, new sections, or none.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` made.
-        adata
-            Data to work on, which is set up by the saved rules. ``None``: the data saved beside the model, if any.
-            ``False``: none; data can be given later, to the methods that take ``adata``.
-        accelerator, device
-            Where to put the model.
-        prefix
-            Prefix of the file names.
-        backup_url
-            Where to download the file if it is not there.
-        allow_pickle
-            Whether to read a file that could run code, see the note.
-        **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Returns
-        -------
-        The model.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If there is no such model, the file is damaged or foreign, or the data has other genes.
-
-        Notes
-        -----
-        Files of this package hold numbers, names and plain containers, and are refused if they hold anything else, since
-        reading that would run whatever code whoever made them put in.
-        """
-        path = Path(dir_path) / f"{prefix or ''}model.pt"
-        if path.is_file() or backup_url is None:
-            contents = read_model_file(path, allow_pickle=allow_pickle)
-            saved_as = contents["attr_dict"]["registry_"].get("model_name")
-            if saved_as != cls.__name__ and saved_as not in kwargs.get("allowed_classes_names_list", ()):
-                raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
-            if isinstance(adata, AnnData | MuData):
-                registry = contents["attr_dict"]["registry_"]
-                _check_data(adata, registry["setup_args"], registry)
-        model = super().load(
-            str(dir_path),
-            adata=adata,
-            accelerator=accelerator,
-            device=device,
-            prefix=prefix,
-            backup_url=backup_url,
-            **kwargs,
-        )
-        if model.history_ is not None:
-            model.history_ = restored_history(model.history_)
-        return model
-
     def _remember(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
         self.init_params_ = self._get_init_params(arguments)
         self.init_params_["non_kwargs"] |= {"preprocessing": self.preprocessor.get_state(), "seed": self.seed}
-
-    def _get_user_attributes(self) -> list[tuple[str, Any]]:
-        # scvi-tools saves what this returns; two things in it are not plain numbers, names and containers.
-        attributes = dict(super()._get_user_attributes())
-        attributes["registry_"] = _plain(attributes["registry_"])
-        if attributes.get("history_") is not None:
-            attributes["history_"] = plain_history(attributes["history_"])
-        return list(attributes.items())
-
-
-def _check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_registry: dict | None) -> None:
-    adata = data
-    if isinstance(data, MuData):
-        modality = setup_args["modality"]
-        if modality not in data.mod:
-            raise KeyError(f"{modality!r} is not a modality of the MuData, which has {', '.join(data.mod)}.")
-        adata = data.mod[modality]
-    elif not isinstance(data, AnnData):
-        raise TypeError(f"Got a {type(data).__name__} where an AnnData (or MuData) is needed.")
-    check_choice(setup_args["graph"], ("knn", "radius", "delaunay", "precomputed"), "graph")
-    check_choice(setup_args["values"], ("auto", "counts", "normalized", "log-normalized"), "values")
-    if source_registry is not None:
-        check_genes(source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]["column_names"], adata)
-    names = ("layer", "values", "slice_key", "spatial_key", "size_factor_key")
-    check_setup(adata, **{name: setup_args[name] for name in names})
-
-
-def _plain(value: Any) -> Any:
-    """Turn mappings of any kind into dicts, all the way down."""
-    return {key: _plain(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value
 
 
 def _size_factors(manager: AnnDataManager) -> np.ndarray | None:
@@ -465,7 +226,9 @@ def _checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -
     indices = np.asarray(indices)
     if indices.dtype == bool:
         if len(indices) != n_spots:
-            raise ValueError(f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot.")
+            raise ValueError(
+                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
+            )
         return np.flatnonzero(indices)
     if len(indices) and (indices.min() < 0 or indices.max() >= n_spots):
         raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")

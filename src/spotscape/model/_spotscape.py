@@ -23,8 +23,9 @@ class SPOTSCAPE(SpatialModel):
     """Siamese graph encoder for spatial domains, denoising and integration :cite:p:`Oh2025`.
 
     A graph encoder sees two augmented views of the tissue and learns to give every pair of spots the same similarity in
-    both, so that the representation of a spot knows its neighbourhood and the whole tissue. Between slices, similarities
-    are brought to one scale and spots are drawn to shared prototypes, which removes batch effects. No label is used.
+    both, so that the representation of a spot knows its neighbourhood and the whole tissue. Between slices,
+    similarities are brought to one scale and spots are drawn to shared prototypes, which removes batch effects. No
+    label is used.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class SPOTSCAPE(SpatialModel):
         Number of graph convolutions; a spot sees as many hops.
     features
         What the encoder reads and the decoder reconstructs: ``"components"``, the principal components of scaled
-        log-normalised expression, or ``"genes"``, the log-normalised selected genes themselves, as published. Components
-        cost a small part and are less noisy.
+        log-normalised expression, or ``"genes"``, the log-normalised selected genes themselves, as published.
+        Components cost a small part and are less noisy.
     n_top_genes
         Number of highly variable genes that are selected.
     n_components
@@ -50,7 +51,8 @@ class SPOTSCAPE(SpatialModel):
     latent_activation
         ``"linear"``, or ``"relu"`` as published.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense; 0.99 as released.
+        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense; 0.99 as
+        released.
     edge_drop_rate, feature_drop_rate
         Probabilities with which an augmented view loses an edge, or a whole feature.
     telescope_weight, reconstruction_weight, scaling_weight, prototype_weight
@@ -59,12 +61,12 @@ class SPOTSCAPE(SpatialModel):
     n_similar
         Number of most similar spots that similarity scaling compares.
     n_anchors
-        Number of spots, drawn anew in each step, that similarity scaling is averaged over; ``None`` for all. The default
-        keeps the cost linear in the number of spots.
+        Number of spots, drawn anew in each step, that similarity scaling is averaged over; ``None`` for all. The
+        default keeps the cost linear in the number of spots.
     n_prototypes
         Numbers of prototypes, one for each granularity. The default comes from no annotation; the published code takes
-        1, 1.5 and 2 times the number of annotated domains. A granularity of more prototypes than a batch has spots is cut
-        down to that.
+        1, 1.5 and 2 times the number of annotated domains. A granularity of more prototypes than a batch has spots is
+        cut down to that.
     temperature
         Temperature of the prototypical contrastive loss.
     prototype_refresh
@@ -265,7 +267,8 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
         check_integer(arguments["seed"], "seed", minimum=0)
     if isinstance(arguments["n_prototypes"], int) or not len(arguments["n_prototypes"]):
         raise ValueError(
-            f"`n_prototypes` is {arguments['n_prototypes']!r}; give a number for each granularity, such as (10, 15, 20)."
+            f"`n_prototypes` is {arguments['n_prototypes']!r}; give a number for each granularity, such as "
+            "(10, 15, 20)."
         )
     for n_prototypes in arguments["n_prototypes"]:
         check_integer(n_prototypes, "n_prototypes", minimum=2)

@@ -18,7 +18,10 @@ _SAFE_TYPES = [
     np.dtype,
     np._core.multiarray._reconstruct,
     np._core.multiarray.scalar,
-    *{type(np.dtype(kind)) for kind in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O", "U")},
+    *{
+        type(np.dtype(kind))
+        for kind in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O", "U")
+    },
 ]
 _ENTRIES = {"model_state_dict", "var_names", "attr_dict"}
 
@@ -53,8 +56,8 @@ def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]
             raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
         if not allow_pickle:
             raise ValueError(
-                f"{path} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if you "
-                "trust whoever made it."
+                f"{path} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if "
+                "you trust whoever made it."
             ) from error
         contents = torch.load(path, map_location="cpu", weights_only=False)
     except (RuntimeError, EOFError, OSError, KeyError) as error:

@@ -12,7 +12,7 @@ from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 
 
 class SpotscapeModule(BaseModuleClass):
-    r"""Siamese graph encoder that aligns the similarities of all pairs of spots between two augmented views :cite:p:`Oh2025`.
+    r"""Siamese graph encoder that aligns the similarities of all pairs of spots between two views :cite:p:`Oh2025`.
 
     Two views of the tissue, each with edges dropped and features hidden, go through one encoder and one decoder. The
     loss is
@@ -22,8 +22,8 @@ class SpotscapeModule(BaseModuleClass):
         L = w_\text{telescope} L_\text{SC} + w_\text{reconstruction} L_\text{recon}
             + w_\text{scaling} L_\text{SS} + w_\text{prototype} L_\text{PCL}
 
-    with the terms of :func:`~spotscape.nn.similarity_telescope_loss`, :func:`~spotscape.nn.reconstruction_loss` (the mean
-    over both views), :func:`~spotscape.nn.similarity_scaling_loss` and
+    with the terms of :func:`~spotscape.nn.similarity_telescope_loss`, :func:`~spotscape.nn.reconstruction_loss` (the
+    mean over both views), :func:`~spotscape.nn.similarity_scaling_loss` and
     :func:`~spotscape.nn.prototypical_contrastive_loss` (the mean over all granularities). A weight of zero switches a
     term off and spares its cost.
 
@@ -205,9 +205,10 @@ class SpotscapeModule(BaseModuleClass):
         """
         first, second = inference_outputs[MODULE_KEYS.VIEWS]
         target = tensors[BATCH_KEYS.FEATURES]
-        reconstruction = sum(
-            self._reconstruction_loss(target, hidden) for hidden in generative_outputs[MODULE_KEYS.RECONSTRUCTION]
-        ) / 2
+        reconstruction = (
+            sum(self._reconstruction_loss(target, hidden) for hidden in generative_outputs[MODULE_KEYS.RECONSTRUCTION])
+            / 2
+        )
         terms = {}
         loss = self.reconstruction_weight * reconstruction.mean()
         if self.telescope_weight > 0:
@@ -230,7 +231,9 @@ class SpotscapeModule(BaseModuleClass):
 
     def sample(self, *args: Any, **kwargs: Any) -> None:
         """Refuse: the model is deterministic and has no distribution to draw from."""
-        raise NotImplementedError("Spotscape is not a generative model; use `get_normalized_expression` for denoised expression.")
+        raise NotImplementedError(
+            "Spotscape is not a generative model; use `get_normalized_expression` for denoised expression."
+        )
 
     def _generator(self, stream: int, device: torch.device) -> torch.Generator:
         # Keyed rather than consumed: a step draws the same numbers whatever was drawn before it.
@@ -262,7 +265,5 @@ class SpotscapeModule(BaseModuleClass):
                 prototypes = nn.find_prototypes(target, k, start=prototypes, generator=generator)
                 self._prototypes[i] = prototypes
             assignment = nn.nearest_prototype(target, prototypes)
-            losses.append(
-                nn.prototypical_contrastive_loss(first, prototypes, assignment, temperature=self.temperature)
-            )
+            losses.append(nn.prototypical_contrastive_loss(first, prototypes, assignment, temperature=self.temperature))
         return torch.stack(losses).mean()

@@ -28,7 +28,9 @@ def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) 
         return adjacency
     values = adjacency.values()
     kept = torch.rand(values.shape, generator=generator, device=values.device) >= drop_rate
-    return sparse_csr(adjacency.crow_indices(), adjacency.col_indices(), values * kept / (1 - drop_rate), adjacency.shape)
+    return sparse_csr(
+        adjacency.crow_indices(), adjacency.col_indices(), values * kept / (1 - drop_rate), adjacency.shape
+    )
 
 
 def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Generator) -> Tensor | None:

@@ -16,8 +16,9 @@ class GraphConvolution(nn.Module):
 
         H = \hat{A} (m \odot X) W
 
-    Since :math:`\hat{A} (X W) = (\hat{A} X) W`, spots are aggregated on whichever side is narrower; and since hiding the
-    columns of :math:`X` is hiding the rows of :math:`W`, the features themselves are never copied and may be sparse.
+    Since :math:`\hat{A} (X W) = (\hat{A} X) W`, spots are aggregated on whichever side is narrower; and since hiding
+    the columns of :math:`X` is hiding the rows of :math:`W`, the features themselves are never copied and may be
+    sparse.
 
     Parameters
     ----------
@@ -98,8 +99,8 @@ class GraphEncoder(nn.Module):
         adjacency
             Normalised adjacency as a sparse CSR tensor, with a row for each node nearer than the outermost hop.
         nodes_within_hop
-            Number of nodes at most 0, 1, ... hops from the seeds, one more entry than there are layers. All equal for the
-            full graph.
+            Number of nodes at most 0, 1, ... hops from the seeds, one more entry than there are layers. All equal for
+            the full graph.
         feature_mask
             Zeros where a feature is hidden. ``(n_input,)``.
 

@@ -38,7 +38,12 @@ def prototypical_contrastive_loss(
 
 @torch.no_grad()
 def find_prototypes(
-    latent: Tensor, n_prototypes: int, *, start: Tensor | None = None, n_iterations: int = 20, generator: torch.Generator
+    latent: Tensor,
+    n_prototypes: int,
+    *,
+    start: Tensor | None = None,
+    n_iterations: int = 20,
+    generator: torch.Generator,
 ) -> Tensor:
     r"""Prototypes by Lloyd's k-means.
 
@@ -49,8 +54,8 @@ def find_prototypes(
     n_prototypes
         Number of prototypes, at most ``n_spots``.
     start
-        Prototypes to start from, those of an earlier step. ``(n_prototypes, n_latent)``. If ``None``, spots are drawn by
-        the k-means++ rule :cite:p:`Arthur2007`.
+        Prototypes to start from, those of an earlier step. ``(n_prototypes, n_latent)``. If ``None``, spots are drawn
+        by the k-means++ rule :cite:p:`Arthur2007`.
     n_iterations
         Largest number of iterations; fewer are made once the assignments stay.
     generator

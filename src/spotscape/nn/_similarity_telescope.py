@@ -1,6 +1,5 @@
 """The loss that aligns the similarities of all pairs of spots between two views."""
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 

@@ -23,7 +23,7 @@ from spotscape.pl._figure import (
     panel_grid,
 )
 from spotscape.pl._values import color_values
-from spotscape.tl._domains import neighbor_graph, read_representation
+from spotscape.tl._representation import neighbor_graph, read_representation
 
 
 def embedding(

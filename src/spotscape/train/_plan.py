@@ -23,8 +23,8 @@ class ScheduledTrainingPlan(TrainingPlan):
     eps
         Adam's epsilon; PyTorch's default, as in the published methods, not scvi-tools'.
     schedule
-        ``"one-cycle"`` rises to ``lr`` over the first tenth of the steps and falls to zero along a cosine, so that a run
-        ends at rest instead of wherever the last step threw it. ``"constant"`` keeps ``lr``, as published.
+        ``"one-cycle"`` rises to ``lr`` over the first tenth of the steps and falls to zero along a cosine, so that a
+        run ends at rest instead of wherever the last step threw it. ``"constant"`` keeps ``lr``, as published.
     **kwargs
         As :class:`scvi.train.TrainingPlan`.
     """
