@@ -195,15 +195,25 @@ class Preprocessor:
         ValueError
             If the number of genes, the kind of values or the size factors differ from those at fit.
         """
-        fitted = self._require_fit()
-        self._check_new(matrix, size_factors)
-        counted = fitted["values"] == "counts"
-        factors = check_size_factors(size_factors, matrix, "counts") if counted else np.ones(matrix.shape[0])
-        selected = as_csr(matrix)[:, fitted["selected"]]
-        chosen = log_expression(selected, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
+        selected = self._require_fit()["selected"]
+        chosen = self._log_expression(matrix, size_factors, selected)
         if self._settings["features"] == "genes":
             return chosen
         return self._scores(chosen)
+
+    def log_expression(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> sparse.csr_matrix:
+        """Log expression of all genes, the scale in which :meth:`inverse_transform` answers.
+
+        Parameters
+        ----------
+        matrix, size_factors
+            As in :meth:`transform`.
+
+        Returns
+        -------
+        float32 CSR matrix of shape ``(n_spots, n_genes)``.
+        """
+        return self._log_expression(matrix, size_factors, slice(None))
 
     def library_size(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> np.ndarray:
         """Library size of every spot: what brings :meth:`inverse_transform` back to the scale of the input.
@@ -328,6 +338,14 @@ class Preprocessor:
         if (size_factors is not None) != bool(fitted["has_size_factors"]):
             state = "with" if fitted["has_size_factors"] else "without"
             raise ValueError(f"The preprocessor was fitted {state} `size_factors`; transform {state} them as well.")
+
+    def _log_expression(self, matrix: Matrix, size_factors: np.ndarray | None, genes: Any) -> sparse.csr_matrix:
+        fitted = self._require_fit()
+        self._check_new(matrix, size_factors)
+        counted = fitted["values"] == "counts"
+        factors = check_size_factors(size_factors, matrix, "counts") if counted else np.ones(matrix.shape[0])
+        chosen = as_csr(matrix)[:, genes]
+        return log_expression(chosen, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
 
     def _count_components(self, codes: np.ndarray, n_selected: int) -> int:
         limit, asked = min(len(codes) - 1, n_selected), self._settings["n_components"]

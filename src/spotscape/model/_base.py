@@ -20,6 +20,9 @@ from spotscape.model._setup import SpatialSetupMixin, check_data
 from spotscape.model._storage import FORMAT_VERSION
 from spotscape.train import ScheduledTrainingPlan
 
+_DECODED_AT_ONCE = 4096
+_SPOTS_FOR_A_FACTOR = 10
+
 
 class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base of the models on expression and a spatial graph.
@@ -151,14 +154,22 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
         library_size: float | Literal["latent"] = 1.0,
         batch_size: int | None = None,
         return_numpy: bool | None = None,
+        *,
+        log_normalized: bool = False,
     ) -> np.ndarray | pd.DataFrame:
         r"""Denoised expression: what the decoder expects of a spot, given its neighbourhood.
 
-        The decoder answers in log-normalised expression :math:`y`, here returned as a share of the library,
-        :math:`(e^y - 1) / t`, times ``library_size``, with :math:`t` the total that spots were normalised to
-        (``model.preprocessor.target_sum``). Thus ``np.log1p`` of the result with ``library_size=t`` is the
-        log-normalised expression itself. Genes that were not selected for training are predicted from the principal
-        components.
+        The decoder answers in log-normalised expression :math:`y`. Its exponential is less than the expected expression,
+        since the logarithm of a mean exceeds the mean of logarithms; so each gene is multiplied by the factor
+        :math:`f_g` that makes its total over the training spots right :cite:p:`Duan1983`. What is returned is a share of
+        the library, times ``library_size``:
+
+        .. math::
+
+            \rho_{ig} = f_g \frac{e^{y_{ig}} - 1}{t}
+
+        with :math:`t` the total that spots were normalised to (``model.preprocessor.target_sum``). Genes that were not
+        selected for training are predicted from the principal components.
 
         Parameters
         ----------
@@ -171,6 +182,9 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
             spot's own total.
         return_numpy
             Whether to return an array in place of a data frame.
+        log_normalized
+            Whether to return :math:`y` itself, the log-normalised expression that the model is trained on, for which
+            ``library_size`` has no meaning.
 
         Returns
         -------
@@ -185,28 +199,56 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
         """
         self._check_if_trained(warn=False)
         genes = _checked_genes(gene_list, self.preprocessor.gene_names)
+        if log_normalized and library_size != 1:
+            raise ValueError(f"`library_size` is {library_size!r}, which log-normalised expression does not have.")
         if library_size != "latent":
             check_number(library_size, "library_size", minimum=0)
         adata = self._validate_anndata(adata)
         indices = _checked_indices(indices, adata.n_obs)
-        latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
-        if library_size == "latent":
-            manager = self.get_anndata_manager(adata, required=True)
-            totals = self.preprocessor.library_size(
-                manager.get_from_registry(REGISTRY_KEYS.X_KEY), size_factors=_size_factors(manager)
-            )[indices][:, None]
-        else:
-            totals = library_size
-        expression = np.empty((len(indices), len(genes)), dtype=np.float32)
-        # In blocks, since inverting the preprocessing takes a copy of what it inverts.
-        for start in range(0, len(indices), 4096):
-            block = slice(start, start + 4096)
-            features = self.module.reconstruct(latent[block]).cpu().numpy()
-            expression[block] = np.expm1(self.preprocessor.inverse_transform(features, genes=genes))
-        expression *= np.asarray(totals / self.preprocessor.target_sum, dtype=np.float32)
+        expression = self._decode(adata, indices, genes, batch_size)
+        if not log_normalized:
+            np.expm1(expression, out=expression)
+            position = {gene: i for i, gene in enumerate(self.preprocessor.gene_names)}
+            expression *= self.expression_factors_[[position[gene] for gene in genes]]
+            totals = self._library_size(adata)[indices, None] if library_size == "latent" else library_size
+            expression *= np.asarray(totals / self.preprocessor.target_sum, dtype=np.float32)
         if return_numpy:
             return expression
         return pd.DataFrame(expression, index=adata.obs_names[indices], columns=genes)
+
+    def _decode(self, adata: AnnData, indices: np.ndarray, genes: list[str], batch_size: int | None) -> np.ndarray:
+        """Log-normalised expression that the decoder expects. ``(len(indices), len(genes))``."""
+        latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
+        expression = np.empty((len(indices), len(genes)), dtype=np.float32)
+        # In blocks, since inverting the preprocessing takes a copy of what it inverts.
+        for start in range(0, len(indices), _DECODED_AT_ONCE):
+            block = slice(start, start + _DECODED_AT_ONCE)
+            features = self.module.reconstruct(latent[block]).cpu().numpy()
+            expression[block] = self.preprocessor.inverse_transform(features, genes=genes)
+        return expression
+
+    @torch.inference_mode()
+    def _fit_expression_factors(self) -> None:
+        """Find the factor of each gene that makes its total right, over spots spread evenly through the data."""
+        manager, genes = self.adata_manager, self.preprocessor.gene_names
+        rows = np.unique(np.linspace(0, self.adata.n_obs - 1, min(self.adata.n_obs, _DECODED_AT_ONCE)).astype(int))
+        size_factors = _size_factors(manager)
+        observed = self.preprocessor.log_expression(
+            manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows],
+            size_factors=None if size_factors is None else size_factors[rows],
+        )
+        observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()
+        expected_total = np.expm1(self._decode(self.adata, rows, genes, None)).sum(axis=0, dtype=np.float64)
+        factors = np.ones(len(genes), dtype=np.float32)
+        # A gene that was hardly seen gives no steady ratio, and neither does one that is predicted to be absent.
+        steady = (np.diff(observed.tocsc().indptr) >= _SPOTS_FOR_A_FACTOR) & (expected_total > 0)
+        factors[steady] = np.clip(observed_total[steady] / expected_total[steady], 0.1, 10)
+        self.expression_factors_ = factors
+
+    def _library_size(self, adata: AnnData | MuData) -> np.ndarray:
+        manager = self.get_anndata_manager(adata, required=True)
+        counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        return self.preprocessor.library_size(counts, size_factors=_size_factors(manager))
 
     def _remember(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""

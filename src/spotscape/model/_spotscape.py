@@ -247,6 +247,7 @@ class SPOTSCAPE(SpatialModel):
                 callbacks=callbacks,
                 **trainer_kwargs,
             )
+        self._fit_expression_factors()
 
 
 def _check_model_arguments(arguments: dict[str, Any]) -> None:
