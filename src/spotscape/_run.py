@@ -106,12 +106,10 @@ def _scores(adata: AnnData, label_key: str, slice_key: str) -> dict[str, dict[st
 def _draw(
     adata: AnnData, model: SPOTSCAPE, out: Path, *, label_key: str | None, slice_key: str, spatial_key: str
 ) -> None:
-    where = {"slice_key": slice_key, "spatial_key": spatial_key, "show": False}
-    pl.domains(adata, **where)
-    _save(out / "domains.png")
-    if label_key is not None:
-        pl.domains(adata, label_key, **where)
-        _save(out / "annotation.png")
+    drawn = {"domains.png": "spatial_domain"} | ({} if label_key is None else {"annotation.png": label_key})
+    for name, color in drawn.items():
+        pl.domains(adata, color, slice_key=slice_key, spatial_key=spatial_key, show=False)
+        _save(out / name)
     pl.embedding(adata, color=["spatial_domain", slice_key], show=False)
     _save(out / "embedding.png")
     pl.history(model, show=False)

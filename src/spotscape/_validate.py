@@ -1,5 +1,6 @@
 """Checks of arguments, each raising one sentence that names the argument, its value and what to pass instead."""
 
+import math
 from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
@@ -16,19 +17,14 @@ def check_integer(value: Any, name: str, *, minimum: int | None = None, maximum:
     """Raise unless ``value`` is a whole number between ``minimum`` and ``maximum``, both included."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); pass a whole number.")
-    _check_range(value, name, minimum, maximum)
+    _check_range(int(value), name, minimum, maximum)
 
 
 def check_number(value: Any, name: str, *, minimum: float | None = None, maximum: float | None = None) -> None:
     """Raise unless ``value`` is a finite number between ``minimum`` and ``maximum``, both included."""
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, Real)
-        or value != value
-        or value in (float("inf"), -float("inf"))
-    ):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise TypeError(f"`{name}` is {value!r}; pass a finite number.")
-    _check_range(value, name, minimum, maximum)
+    _check_range(float(value), name, minimum, maximum)
 
 
 def _check_range(value: float, name: str, minimum: float | None, maximum: float | None) -> None:

@@ -91,7 +91,7 @@ class SpatialGraphField(BaseAnnDataField):
         radius: float | None,
     ):
         super().__init__()
-        self.parameters = {
+        self.parameters: dict[str, Any] = {
             "slice_key": slice_key,
             "spatial_key": spatial_key,
             "method": method,

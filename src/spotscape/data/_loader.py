@@ -1,5 +1,6 @@
 """Batches of spots with their complete neighbourhood, as plain dicts of tensors."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -160,5 +161,13 @@ class _SeedBatches(Sampler):
 
 def _csr_tensor(matrix: csr_matrix) -> torch.Tensor:
     index_type = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
-    with_types = (matrix.indptr.astype(index_type), matrix.indices.astype(index_type), matrix.data.astype(np.float32))
-    return torch.sparse_csr_tensor(*map(torch.from_numpy, with_types), size=matrix.shape, check_invariants=False)
+    with warnings.catch_warnings():
+        # What is used of it here has been stable for years.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(index_type)),
+            torch.from_numpy(matrix.indices.astype(index_type)),
+            torch.from_numpy(matrix.data.astype(np.float32)),
+            size=matrix.shape,
+            check_invariants=False,
+        )

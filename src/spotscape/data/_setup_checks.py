@@ -1,6 +1,7 @@
 """What is checked of an AnnData before anything is registered or written."""
 
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -48,10 +49,10 @@ def check_setup(
                 f"`adata.{axis}_names_make_unique()`."
             )
     if layer is not None:
-        _check_key(layer, adata.layers, "layers", "layer")
+        _check_key(layer, adata.layers.keys(), "layers", "layer")
     elif adata.X is None:
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
-    _check_key(spatial_key, adata.obsm, "obsm", "spatial_key")
+    _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
     if slice_key is not None:
         _check_key(slice_key, adata.obs, "obs", "slice_key")
         n_missing = int(adata.obs[slice_key].isna().sum())
@@ -65,7 +66,7 @@ def check_setup(
         _check_size_factors(adata, size_factor_key)
 
 
-def _check_key(key: str, mapping: object, attribute: str, argument: str) -> None:
+def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
     if key not in mapping:
         there = ", ".join(repr(name) for name in mapping) or "nothing"
         raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")

@@ -30,11 +30,11 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
     ValueError
         If the files have no gene in common, or two files share a slice.
     """
-    paths = [Path(path) for path in paths]
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}.")
-    sections = [_read_section(path, slice_key) for path in paths]
+    files = [Path(path) for path in paths]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"There is no file {file}.")
+    sections = [_read_section(file, slice_key) for file in files]
     if len(sections) == 1:
         return sections[0]
     names = pd.concat([section.obs[slice_key].astype(str).drop_duplicates() for section in sections])

@@ -10,7 +10,7 @@ from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
-from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
+from scvi.model.base import UnsupervisedTrainingMixin
 
 from spotscape._constants import MODULE_KEYS
 from spotscape._validate import check_number
@@ -24,7 +24,7 @@ _DECODED_AT_ONCE = 4096
 _SPOTS_FOR_A_FACTOR = 10
 
 
-class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
     """Base of the models on expression and a spatial graph.
 
     A subclass builds ``self.module`` in its ``__init__`` from ``self.preprocessor`` and ends with
@@ -84,7 +84,7 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
         state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
         self.preprocessor.fit(
             manager.get_from_registry(REGISTRY_KEYS.X_KEY),
-            np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str),
+            [str(name) for name in state[ExpressionField.COLUMN_NAMES_KEY]],
             slices=np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel(),
             size_factors=_size_factors(manager),
             values=state[ExpressionField.VALUES_KEY],
@@ -98,7 +98,11 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
         return {"features": self._features(manager), "n_hops": self.module.n_layers, "seed": self.seed}
 
     def _make_data_loader(
-        self, adata: AnnData, indices: Sequence[int] | None = None, batch_size: int | None = None, **kwargs: Any
+        self,
+        adata: AnnData,
+        indices: Sequence[int] | np.ndarray | None = None,
+        batch_size: int | None = None,
+        **kwargs: Any,
     ) -> GraphDataLoader:
         manager = self.get_anndata_manager(adata, required=True)
         return self._data_loader_cls(
@@ -159,10 +163,10 @@ class SpatialModel(SpatialSetupMixin, PlainSavingMixin, UnsupervisedTrainingMixi
     ) -> np.ndarray | pd.DataFrame:
         r"""Denoised expression: what the decoder expects of a spot, given its neighbourhood.
 
-        The decoder answers in log-normalised expression :math:`y`. Its exponential is less than the expected expression,
-        since the logarithm of a mean exceeds the mean of logarithms; so each gene is multiplied by the factor
-        :math:`f_g` that makes its total over the training spots right :cite:p:`Duan1983`. What is returned is a share of
-        the library, times ``library_size``:
+        The decoder answers in log-normalised expression :math:`y`. Its exponential is less than the expected
+        expression, since the logarithm of a mean exceeds the mean of logarithms; so each gene is multiplied by the
+        factor :math:`f_g` that makes its total over the training spots right :cite:p:`Duan1983`. What is returned is a
+        share of the library, times ``library_size``:
 
         .. math::
 

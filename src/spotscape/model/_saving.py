@@ -6,12 +6,13 @@ from typing import Any, Literal, Self
 
 from anndata import AnnData
 from mudata import MuData
+from scvi.model.base import BaseModelClass
 
 from spotscape.model._setup import check_data
 from spotscape.model._storage import plain_history, read_model_file, restored_history
 
 
-class PlainSavingMixin:
+class PlainSavingMixin(BaseModelClass):
     """``save`` and ``load``."""
 
     def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:

@@ -6,13 +6,14 @@ from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
+from scvi.model.base import BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
 from spotscape._validate import check_choice
 from spotscape.data import check_genes, check_setup, spatial_fields
 
 
-class SpatialSetupMixin:
+class SpatialSetupMixin(BaseModelClass):
     """``setup_anndata`` and ``setup_mudata``."""
 
     @classmethod

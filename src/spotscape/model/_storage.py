@@ -11,13 +11,16 @@ import torch
 #: Version of the saved format. Raised when a file of this package can no longer be read by older releases.
 FORMAT_VERSION = 1
 
+_rebuild_array = np.empty(0).__reduce__()[0]
+_rebuild_scalar = np.float64(0).__reduce__()[0]
+
 # Containers and arrays of numbers and names: all that a model file of this package holds besides tensors.
-_SAFE_TYPES = [
+_SAFE_TYPES: list[Any] = [
     bytes,
     np.ndarray,
     np.dtype,
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    _rebuild_array,
+    _rebuild_scalar,
     *{
         type(np.dtype(kind))
         for kind in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O", "U")

@@ -205,10 +205,8 @@ class SpotscapeModule(BaseModuleClass):
         """
         first, second = inference_outputs[MODULE_KEYS.VIEWS]
         target = tensors[BATCH_KEYS.FEATURES]
-        reconstruction = (
-            sum(self._reconstruction_loss(target, hidden) for hidden in generative_outputs[MODULE_KEYS.RECONSTRUCTION])
-            / 2
-        )
+        reconstructions = generative_outputs[MODULE_KEYS.RECONSTRUCTION]
+        reconstruction = torch.stack([self._reconstruction_loss(target, hidden) for hidden in reconstructions]).mean(0)
         terms = {}
         loss = self.reconstruction_weight * reconstruction.mean()
         if self.telescope_weight > 0:

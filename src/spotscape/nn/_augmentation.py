@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from spotscape.nn._sparse import sparse_csr
+from spotscape.nn._sparse import with_values
 
 
 def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) -> Tensor:
@@ -28,9 +28,7 @@ def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) 
         return adjacency
     values = adjacency.values()
     kept = torch.rand(values.shape, generator=generator, device=values.device) >= drop_rate
-    return sparse_csr(
-        adjacency.crow_indices(), adjacency.col_indices(), values * kept / (1 - drop_rate), adjacency.shape
-    )
+    return with_values(adjacency, values * kept / (1 - drop_rate))
 
 
 def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Generator) -> Tensor | None:

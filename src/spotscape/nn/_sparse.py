@@ -9,6 +9,11 @@ def sparse_csr(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: 
     return torch.sparse_csr_tensor(crow_indices, col_indices, values, size=size, check_invariants=False)
 
 
+def with_values(matrix: Tensor, values: Tensor) -> Tensor:
+    """Sparse CSR tensor with other values at the same places."""
+    return sparse_csr(matrix.crow_indices(), matrix.col_indices(), values, (matrix.shape[0], matrix.shape[1]))
+
+
 def leading_rows(matrix: Tensor, n_rows: int, n_columns: int) -> Tensor:
     """First rows of a sparse CSR tensor, all of whose stored columns lie before ``n_columns``. No value is copied."""
     if matrix.shape == (n_rows, n_columns):

@@ -39,7 +39,7 @@ def history(
     history_or_model
         Trained model, or its ``history``: a table of one column for each quantity.
     keys
-        Quantities to draw. If ``None``, all that have more than one value.
+        Quantities to draw. If ``None``, all that have more than one value and are not zero throughout.
     window
         Number of epochs in a running mean; 1 for none. If ``None``, a twentieth of the epochs, at least 1.
     mark
@@ -80,7 +80,7 @@ def history(
     check_integer(ncols, "ncols", minimum=1)
     curves = {key: _curve(recorded[key], key) for key in (recorded if keys is None else keys)}
     if keys is None:
-        curves = {key: curve for key, curve in curves.items() if len(curve) > 1}
+        curves = _worth_drawing(curves)
     curves = {key: curve for key, curve in curves.items() if len(curve)}
     if not curves:
         raise ValueError("The history holds no values; train the model for more epochs first.")
@@ -122,6 +122,15 @@ def _curve(table: pd.DataFrame | pd.Series, key: str) -> pd.Series:
         return values.map(lambda value: np.nan if value is None else float(value)).astype(np.float64).dropna()
     except (TypeError, ValueError) as error:
         raise ValueError(f"The history of {key!r} is not numeric; leave it out of `keys`.") from error
+
+
+def _worth_drawing(curves: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
+    """Drop what scvi-tools records for variational models only: terms that stay at zero, and sums of one term."""
+    changing = {key: curve for key, curve in curves.items() if len(curve) > 1 and curve.any()}
+    sums = [key for key in changing if key.startswith("elbo")]
+    terms = [curve.to_numpy() for key, curve in changing.items() if key not in sums]
+    repeated = {key for key in sums if any(np.array_equal(changing[key].to_numpy(), term) for term in terms)}
+    return {key: curve for key, curve in changing.items() if key not in repeated}
 
 
 def _span(curves: Mapping[str, pd.Series], unit: str) -> tuple[float, float]:

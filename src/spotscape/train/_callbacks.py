@@ -1,7 +1,10 @@
 """What happens between the epochs."""
 
+from typing import cast
+
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
+from scvi.train import TrainingPlan
 
 
 class PrototypeWarmup(Callback):
@@ -19,7 +22,7 @@ class PrototypeWarmup(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the argument of the module's loss."""
-        pl_module.loss_kwargs["use_prototypes"] = trainer.current_epoch >= self.n_epochs
+        cast(TrainingPlan, pl_module).loss_kwargs["use_prototypes"] = trainer.current_epoch >= self.n_epochs
 
 
 class StopAtPlateau(Callback):
