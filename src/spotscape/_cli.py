@@ -1,6 +1,7 @@
 """The command line: ``spotscape run`` and ``spotscape demo``."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = vars(_parser().parse_args(arguments))
     command = options.pop("command")
+    _quieten()
     try:
         command(**options)
     except (KeyError, ValueError, TypeError, OSError) as error:
@@ -28,6 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"spotscape: {message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _quieten() -> None:
+    """Leave to the terminal what concerns the data: progress, warnings and results."""
+    import scvi
+
+    scvi.settings.verbosity = logging.WARNING
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
 def _run(files: list[Path], out: Path, slice_key: str, **options: Any) -> None:

@@ -68,7 +68,8 @@ def check_setup(
 
 def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
     if key not in mapping:
-        there = ", ".join(repr(name) for name in mapping) or "nothing"
+        # Newer AnnData lists `X` among the layers, under no name.
+        there = ", ".join(repr(name) for name in mapping if name is not None) or "nothing"
         raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")
 
 

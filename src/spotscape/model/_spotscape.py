@@ -1,6 +1,5 @@
 """The model that users call; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
-import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,8 +11,6 @@ from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.model._base import SpatialModel
 from spotscape.module import SpotscapeModule
 from spotscape.train import PrototypeWarmup, StopAtPlateau
-
-logger = logging.getLogger(__name__)
 
 #: Optimisation steps after which the losses have settled on every tissue in the documentation.
 _N_STEPS = 300
@@ -235,6 +232,7 @@ class SPOTSCAPE(SpatialModel):
             # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             warnings.filterwarnings("ignore", message=".*logging interval")
+            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
             super().train(
                 max_epochs=max_epochs,
                 accelerator=accelerator,
