@@ -1,0 +1,98 @@
+"""Batches against the whole graph, by dense matrix powers."""
+
+import numpy as np
+import pytest
+import scvi
+from scipy import sparse
+
+from spotscape import SPOTSCAPE
+from spotscape._constants import BATCH_KEYS
+from spotscape.data import GraphDataLoader, GraphDataSplitter, NeighbourhoodSampler, normalize_adjacency, read_graph
+from spotscape.datasets import synthetic_tissue
+
+
+@pytest.fixture(scope="module")
+def manager():
+    adata = synthetic_tissue(n_slices=2, n_spots=60, n_genes=40, n_domains=3, seed=0)
+    SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice", n_neighbors=3)
+    return SPOTSCAPE._get_most_recent_anndata_manager(adata)
+
+
+@pytest.fixture(scope="module")
+def features(manager):
+    return np.random.default_rng(0).normal(size=(manager.adata.n_obs, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("n_hops", [1, 2, 3])
+def test_neighbourhood_is_everything_within_the_hops(manager, n_hops):
+    adjacency = normalize_adjacency(read_graph(manager.adata))
+    sampler = NeighbourhoodSampler(adjacency, n_hops)
+    reach = (adjacency.toarray() > 0).astype(int)
+    for seeds in (np.array([7]), np.array([50, 3, 110]), np.arange(0, 120, 2)):
+        nodes, within, local = sampler(seeds)
+        np.testing.assert_array_equal(nodes[: len(seeds)], seeds)
+        for hop in range(n_hops + 1):
+            expected = np.flatnonzero(np.linalg.matrix_power(reach, hop)[seeds].any(axis=0))
+            np.testing.assert_array_equal(np.sort(nodes[: within[hop]]), expected)
+        np.testing.assert_array_equal(local.toarray(), adjacency.toarray()[np.ix_(nodes[: within[-2]], nodes)])
+
+
+def test_one_batch_is_the_full_graph_and_is_made_once(manager, features):
+    loader = GraphDataLoader(manager, features=features, n_hops=2)
+    (first,), (second,) = list(loader), list(loader)
+    assert all(first[key] is second[key] for key in first) and len(loader) == 1
+    np.testing.assert_array_equal(first[BATCH_KEYS.FEATURES], features)
+    np.testing.assert_array_equal(first[BATCH_KEYS.NODES_WITHIN_HOP], [120] * 3)
+    expected = normalize_adjacency(read_graph(manager.adata)).toarray()
+    np.testing.assert_array_equal(first[BATCH_KEYS.ADJACENCY].to_dense(), expected)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_batches_hold_what_belongs_to_their_nodes(manager, features, kind):
+    loader = GraphDataLoader(manager, features=kind(features), n_hops=1, indices=[100, 4, 9], batch_size=2)
+    batches = list(loader)
+    assert [int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in batches] == [2, 1]
+    slices = manager.adata.obs["slice"].cat.codes.to_numpy()
+    for batch, seeds in zip(batches, ([100, 4], [9]), strict=True):
+        nodes = batch[BATCH_KEYS.NODE_INDEX].numpy()
+        np.testing.assert_array_equal(nodes[: len(seeds)], seeds)
+        np.testing.assert_array_equal(np.asarray(batch[BATCH_KEYS.FEATURES].to_dense()), features[nodes])
+        np.testing.assert_array_equal(batch[BATCH_KEYS.SLICE][:, 0], slices[nodes])
+
+
+def test_shuffling_is_seeded_and_covers_all(manager, features):
+    def epochs(seed):
+        loader = GraphDataLoader(manager, features=features, n_hops=1, batch_size=50, shuffle=True, seed=seed)
+        return [[b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].numpy() for b in loader] for _ in "12"]
+
+    first, again, other = epochs(0), epochs(0), epochs(1)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(np.concatenate(a), np.concatenate(b))
+    order = [np.concatenate(epoch) for epoch in first]
+    assert not np.array_equal(*order) and not np.array_equal(order[0], np.concatenate(other[0]))
+    np.testing.assert_array_equal(np.sort(order[0]), np.arange(120))
+
+
+def test_a_smaller_last_batch_can_be_dropped(manager, features):
+    sizes = {
+        drop: [int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in loader]
+        for drop in (True, False)
+        for loader in [GraphDataLoader(manager, features=features, n_hops=1, batch_size=50, drop_last=drop)]
+    }
+    assert sizes == {True: [50, 50], False: [50, 50, 20]}
+
+
+def test_splitter_trains_on_all_spots_unless_told(manager, features):
+    arguments = {"features": features, "n_hops": 1, "batch_size": 200}
+    splitter = GraphDataSplitter(manager, **arguments)
+    splitter.setup()
+    np.testing.assert_array_equal(splitter.train_idx, np.arange(120))
+    assert splitter.val_dataloader() == [] and splitter.test_dataloader() == []
+    scvi.settings.seed = 0
+    splitter = GraphDataSplitter(manager, train_size=0.5, validation_size=0.25, **arguments)
+    splitter.setup()
+    parts = [splitter.train_idx, splitter.val_idx, splitter.test_idx]
+    assert list(map(len, parts)) == [60, 30, 30]
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(120))
+    (batch,) = splitter.test_dataloader()
+    np.testing.assert_array_equal(batch[BATCH_KEYS.NODE_INDEX][:30], splitter.test_idx)

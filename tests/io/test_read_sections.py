@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+
+from spotscape.datasets import synthetic_tissue
+from spotscape.io import read_sections
+
+
+@pytest.fixture
+def files(tmp_path):
+    adata = synthetic_tissue(n_slices=2, n_spots=40, n_genes=50, n_domains=2, seed=0)
+    paths = []
+    for i, (name, genes) in enumerate((("slice_1", slice(0, 40)), ("slice_2", slice(10, 50)))):
+        section = adata[adata.obs["slice"] == name, genes].copy()
+        section.obs_names = [f"spot{j}" for j in range(section.n_obs)]
+        paths.append(tmp_path / f"section{i}.h5ad")
+        section.write_h5ad(paths[-1])
+    return adata, paths
+
+
+def test_sections_are_joined_on_common_genes(files):
+    adata, paths = files
+    joined = read_sections(paths)
+    assert joined.shape == (80, 30) and joined.obs_names.is_unique and not joined.obsp
+    np.testing.assert_array_equal(joined.layers["counts"].toarray(), adata.layers["counts"][:, 10:40].toarray())
+    assert list(joined.obs["slice"].cat.categories) == ["slice_1", "slice_2"]
+
+
+def test_one_file_is_itself_and_files_without_slices_are_named_after_them(files):
+    _, paths = files
+    assert read_sections(paths[:1]).shape == (40, 40)
+    joined = read_sections(paths, slice_key="section")
+    assert set(joined.obs["section"]) == {"section0", "section1"}
+
+
+def test_errors(files, tmp_path):
+    _, paths = files
+    with pytest.raises(FileNotFoundError, match="no file"):
+        read_sections([tmp_path / "none.h5ad"])
+    with pytest.raises(ValueError, match="'slice_1' is in more than one file"):
+        read_sections([paths[0], paths[0]])
+    other = synthetic_tissue(n_slices=1, n_spots=40, n_genes=50, n_domains=2, seed=0)
+    other.var_names = [f"other{i}" for i in range(50)]
+    other.obs["slice"] = "elsewhere"
+    other.write_h5ad(tmp_path / "other.h5ad")
+    with pytest.raises(ValueError, match="no gene in common"):
+        read_sections([paths[0], tmp_path / "other.h5ad"])
