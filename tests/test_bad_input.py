@@ -118,6 +118,11 @@ def negative_size_factors(adata):
     adata.obs["total"] = -1.0
 
 
+def normalised_with_size_factors(adata):
+    adata.obs["total"] = 1.0
+    adata.layers["counts"] = adata.layers["counts"] * 0.37
+
+
 def scaled(adata):
     adata.layers["counts"] = adata.layers["counts"].toarray() - 1.0
 
@@ -173,7 +178,13 @@ SETUP_CASES = {
     "unknown kind of values": (nothing, {"values": "raw"}, ValueError, "`values` is 'raw'"),
     "unknown argument": (nothing, {"slice_kye": "slice"}, TypeError, "no argument 'slice_kye'"),
     "size factors of text": (text_size_factors, {"size_factor_key": "total"}, TypeError, "must be numbers"),
-    "negative size factors": (negative_size_factors, {"size_factor_key": "total"}, ValueError, "240 negative"),
+    "negative size factors": (negative_size_factors, {"size_factor_key": "total"}, ValueError, "`size_factors` is -1"),
+    "size factors of normalised values": (
+        normalised_with_size_factors,
+        {"size_factor_key": "total"},
+        ValueError,
+        "expression is (log-)?normalized; leave them out",
+    ),
 }
 
 MODEL_CASES = {
@@ -191,6 +202,9 @@ MODEL_CASES = {
     "batch of one spot": (train(batch_size=1), ValueError, "`batch_size` is 1"),
     "unknown schedule": (train(schedule="cosine"), ValueError, "`schedule` is 'cosine'"),
     "unknown training argument": (train(max_epoch=3), TypeError, "max_epoch"),
+    "rate given twice": (train(plan_kwargs={"lr": 1}), ValueError, "pass `lr` to `train` itself"),
+    "two schedules": (train(plan_kwargs={"reduce_lr_on_plateau": True}), ValueError, "needs `schedule='constant'`"),
+    "stopping by validation": (train(early_stopping_monitor="x"), ValueError, "smoothed training loss decides"),
     "unknown plan argument": (train(max_epochs=1, plan_kwargs={"lrr": 1}), TypeError, "lrr"),
 }
 
@@ -203,8 +217,9 @@ def adata():
 def assert_unchanged(adata, before):
     pd.testing.assert_frame_equal(adata.obs, before.obs)
     pd.testing.assert_frame_equal(adata.var, before.var)
-    assert adata.uns.keys() == before.uns.keys()
-    for attribute in ("obsm", "obsp", "layers"):
+    assert repr(adata.uns) == repr(before.uns)
+    assert (adata.X != before.X).nnz == 0
+    for attribute in ("obsm", "obsp", "varm", "layers"):
         found, expected = getattr(adata, attribute), getattr(before, attribute)
         assert found.keys() == expected.keys()
         for key in expected:
@@ -394,5 +409,32 @@ def test_bad_arguments_of_the_answers_are_refused(saved):
         model.get_latent_representation(indices=[1, 1])
     with pytest.raises(ValueError, match="mask of length 3"):
         model.get_latent_representation(indices=np.array([True, False, True]))
-    with pytest.raises((ValueError, TypeError), match="library_size"):
-        model.get_normalized_expression(library_size=-1)
+    for value, message in ((-1, "`library_size` is -1"), ("observed", "pass a number or 'latent'")):
+        with pytest.raises(ValueError, match=message):
+            model.get_normalized_expression(library_size=value)
+    for indices in ([], [0.5, 2], ["spot"], [[1]]):
+        with pytest.raises(ValueError, match="pass row numbers"):
+            model.get_latent_representation(indices=indices)
+    for batch_size in (0, -1, 2.5):
+        with pytest.raises((ValueError, TypeError), match="`batch_size` is"):
+            model.get_latent_representation(batch_size=batch_size)
+    with pytest.raises(TypeError, match="pass a list of names"):
+        model.get_normalized_expression(gene_list="gene_1")
+    with pytest.raises(TypeError, match="Got a str where a AnnData"):
+        model.get_latent_representation("section.h5ad")
+    with pytest.raises(TypeError, match="Got a str where a AnnData"):
+        SPOTSCAPE.load(saved, adata="section.h5ad")
+
+
+def test_downloaded_files_are_read_as_carefully(saved, tmp_path):
+    contents = torch.load(saved / "model.pt", weights_only=False)
+    contents["attr_dict"]["payload_"] = Payload()
+    torch.save(contents, tmp_path / "there.pt")
+    Payload.ran = False
+    with pytest.raises(ValueError, match="allow_pickle=True"):
+        SPOTSCAPE.load(tmp_path / "here", adata=False, backup_url=(tmp_path / "there.pt").as_uri())
+    assert not Payload.ran
+    (saved / "model.pt").rename(tmp_path / "good.pt")
+    torch.save(torch.load(tmp_path / "good.pt", weights_only=False), tmp_path / "there.pt")
+    loaded = SPOTSCAPE.load(tmp_path / "new", adata=False, backup_url=(tmp_path / "there.pt").as_uri())
+    assert loaded.is_trained

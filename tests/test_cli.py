@@ -38,6 +38,8 @@ def test_errors_are_one_line(files, tmp_path, capsys):
     for further, message in (
         (["--layer", "raw"], "'raw' is not in `adata.layers`"),
         (["--label-key", "truth"], "'truth' is not in `adata.obs`"),
+        (["--n-domains", "1"], "`n_domains` is 1"),
+        (["--n-domains", "300"], "`n_domains` is 300"),
     ):
         out = tmp_path / "out"
         assert main(["run", *files, "--n-domains", "3", "--out", str(out), *further]) == 1

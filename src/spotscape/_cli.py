@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _quieten()
     try:
         command(**options)
-    except (KeyError, ValueError, TypeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError, ImportError, RuntimeError) as error:
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f"spotscape: {message}", file=sys.stderr)
         return 1

@@ -2,6 +2,8 @@
 
 import json
 import time
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import numpy as np
 from anndata import AnnData
 
 from spotscape import metrics, pl, tl
+from spotscape._validate import check_integer
 from spotscape.model import SPOTSCAPE
 
 
@@ -57,6 +60,14 @@ def analyse(
     """
     if label_key is not None and label_key not in adata.obs:
         raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
+    if label_key is not None and adata.obs[label_key].isna().all():
+        warnings.warn(
+            f"No spot is annotated in `adata.obs[{label_key!r}]`; nothing is scored.", UserWarning, stacklevel=2
+        )
+        label_key = None
+    check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
+    if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
+        raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
     seconds, start = {}, time.perf_counter()
     SPOTSCAPE.setup_anndata(
         adata,
@@ -66,6 +77,7 @@ def analyse(
         size_factor_key=size_factor_key,
         values=values,
     )
+    out.mkdir(parents=True, exist_ok=True)
     model = SPOTSCAPE(adata, seed=seed)
     seconds["set-up"] = time.perf_counter() - start
     start = time.perf_counter()
@@ -82,13 +94,12 @@ def analyse(
     )
 
     result: dict[str, Any] = {"seconds": {name: round(value, 2) for name, value in seconds.items()}}
-    if label_key is not None and adata.obs[label_key].notna().any():
+    if label_key is not None:
         result["scores"] = _scores(adata, label_key, slice_key)
-    out.mkdir(parents=True, exist_ok=True)
-    _draw(adata, model, out, label_key=label_key, slice_key=slice_key, spatial_key=spatial_key)
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     model.save(str(out / "model"), overwrite=True)
     adata.write_h5ad(out / "sections.h5ad", compression="lzf")
+    _draw(adata, model, out, label_key=label_key, slice_key=slice_key, spatial_key=spatial_key)
     return result
 
 

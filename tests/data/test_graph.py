@@ -218,9 +218,9 @@ def test_default_n_neighbors_follows_the_slice():
         ({"method": "nearest"}, "`method` is 'nearest'; choose one of 'knn', 'radius', 'delaunay'"),
         ({"n_neighbors": 0}, "`n_neighbors` is 0"),
         ({"n_neighbors": 30}, "`n_neighbors` is 30, but there are only 20 spots in slice 'b'; pass at most 19"),
-        ({"method": "radius", "n_neighbors": 4}, '`n_neighbors` is 4, but method="radius" does not use it'),
-        ({"method": "delaunay", "n_neighbors": 4}, '`n_neighbors` is 4, but method="delaunay" does not use it'),
-        ({"radius": 2}, '`radius` is 2, but method="knn" does not use it'),
+        ({"method": "radius", "n_neighbors": 4}, '`n_neighbors` is 4, but "radius" does not use it'),
+        ({"method": "delaunay", "n_neighbors": 4}, '`n_neighbors` is 4, but "delaunay" does not use it'),
+        ({"radius": 2}, '`radius` is 2, but "knn" does not use it'),
         ({"method": "radius", "radius": 0}, "`radius` is 0; it must be above 0"),
         ({"method": "delaunay", "radius": -1.0}, "`radius` is -1.0; it must be above 0"),
     ],
@@ -296,7 +296,7 @@ def test_radius_that_would_fill_the_memory():
     ],
 )
 def test_delaunay_of_degenerate_slices(points, message):
-    with pytest.raises(ValueError, match=f'{message}.*method="knn"'):
+    with pytest.raises(ValueError, match=f'{message}.*use "knn"'):
         build_spatial_graph(points, method="delaunay")
 
 
@@ -413,7 +413,7 @@ def test_ensure_graph_leaves_the_graphs_of_others():
     adata = toy()
     foreign = build_spatial_graph(adata.obsm["spatial"], adata.obs["slice"], n_neighbors=7).connectivities
     adata.obsp["spatial_connectivities"] = foreign
-    with pytest.raises(ValueError, match='made elsewhere; use method="precomputed" .* another `graph_key`'):
+    with pytest.raises(ValueError, match='made elsewhere; use "precomputed" .* another `graph_key`'):
         ensure(adata)
     adata.uns["spatial_neighbors"] = {"params": {"n_neighbors": 7}}
     with pytest.raises(ValueError, match="made elsewhere"):
@@ -432,7 +432,7 @@ def test_precomputed_graph():
     with pytest.raises(ValueError, match="edges that join two slices"):
         ensure(adata, method="precomputed")
     for settings in ({"n_neighbors": 4}, {"radius": 2.0}):
-        with pytest.raises(ValueError, match='method="precomputed" does not use it'):
+        with pytest.raises(ValueError, match='"precomputed" does not use it'):
             ensure(adata, method="precomputed", **settings)
     graph = ensure_graph(adata, slices=None, coordinates=None, method="precomputed")
     assert (graph != adata.obsp["spatial_connectivities"]).nnz == 0

@@ -9,10 +9,11 @@ import tracemalloc
 import anndata
 import numpy as np
 import pytest
+import scvi
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 
-from spotscape import SPOTSCAPE
+from spotscape import SPOTSCAPE, pp
 from spotscape.datasets import synthetic_tissue
 
 from .conftest import small_model
@@ -79,7 +80,7 @@ def test_memory_grows_linearly_in_spots():
     """Four times the spots take about four times the memory, and no matrix of all pairs of spots is ever held."""
     peaks = []
     for n_spots in (1500, 6000):
-        adata = synthetic_tissue(n_slices=1, n_spots=n_spots, n_genes=40, n_domains=4, seed=0)
+        adata = synthetic_tissue(n_slices=2, n_spots=n_spots // 2, n_genes=40, n_domains=4, seed=0)
         gc.collect()
         peaks.append(_peak_memory(adata))
     assert peaks[1] < 6 * peaks[0]
@@ -110,4 +111,31 @@ def test_two_models_on_one_adata_do_not_disturb_each_other(adata):
     expected = first.get_latent_representation()
     small_model(adata, setup={"n_neighbors": 9})
     np.testing.assert_array_equal(first.get_latent_representation(), expected)
-    assert isinstance(first, SPOTSCAPE)
+
+
+def test_a_model_trains_on_its_own_setup_whatever_was_set_up_since(adata):
+    expected = small_model(adata.copy(), setup={"n_neighbors": 4}).get_latent_representation()
+    SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice", n_neighbors=4)
+    first = SPOTSCAPE(adata, n_hidden=16, n_latent=8, n_prototypes=(3, 5))
+    small_model(adata, setup={"n_neighbors": 20, "slice_key": None})
+    first.train(6, enable_progress_bar=False)
+    np.testing.assert_array_equal(first.get_latent_representation(), expected)
+
+
+def test_a_graph_written_over_is_built_again(adata, model):
+    expected = model.get_latent_representation()
+    pp.spatial_neighbors(adata, slice_key="slice", n_neighbors=30)
+    np.testing.assert_array_equal(model.get_latent_representation(), expected)
+    adata.uns["spatial_neighbors"] = {"params": {"n_neighbors": 30}}
+    with pytest.raises(ValueError, match="made elsewhere"):
+        model.get_latent_representation()
+
+
+def test_the_seed_decides_the_split_and_validation_changes_nothing(adata):
+    train = {"train_size": 0.7, "validation_size": 0.3, "prototype_warmup": 0}
+    runs = []
+    for seed, further in ((0, {}), (99, {"check_val_every_n_epoch": 1})):
+        scvi.settings.seed = seed
+        runs.append(small_model(adata.copy(), seed=5, train=train | further))
+    np.testing.assert_array_equal(runs[0].train_indices, runs[1].train_indices)
+    np.testing.assert_array_equal(*(run.get_latent_representation() for run in runs))

@@ -124,6 +124,32 @@ def test_minibatches_train(adata):
     assert model.module._n_steps == 6 * 4
 
 
+@pytest.mark.parametrize("batch_size", [239, 115, 7])
+def test_no_batch_is_too_small_for_its_statistics_or_prototypes(adata, batch_size):
+    model = small_model(adata, epochs=2, n_prototypes=(10, 20), train={"batch_size": batch_size, "prototype_warmup": 0})
+    assert np.isfinite(model.get_latent_representation()).all()
+
+
+def test_losses_between_slices_follow_the_slices_that_are_there(adata, tmp_path):
+    one = adata[adata.obs["slice"] == "slice_1"].copy()
+    one.obs["slice"] = one.obs["slice"].cat.set_categories(["slice_1", "unused"])
+    model = small_model(one)
+    assert model.module.n_slices == 1 and "prototype_loss_train" not in model.history
+    model.save(tmp_path / "model")
+    other = adata[adata.obs["slice"] == "slice_2"].copy()
+    assert SPOTSCAPE.load(tmp_path / "model", adata=other).module.n_slices == 1
+
+
+def test_a_diverged_training_is_not_passed_off_as_a_model(adata):
+    with pytest.raises(RuntimeError, match="training loss became nan; lower `lr`"):
+        small_model(adata, train={"lr": 1e30})
+
+
+def test_a_warm_up_that_never_ends_is_said(adata):
+    with pytest.warns(UserWarning, match="come in at epoch 9, but there are 6"):
+        small_model(adata, train={"prototype_warmup": 9})
+
+
 def test_early_stopping_waits_for_the_warm_up_and_then_stops(adata):
     arguments = {"early_stopping": True, "early_stopping_patience": 3, "lr": 0.0, "prototype_warmup": 10}
     model = small_model(adata, epochs=80, train=arguments)
@@ -214,6 +240,28 @@ def test_mudata(adata):
     assert model.get_normalized_expression().shape == adata.shape
     with pytest.raises(KeyError, match="'atac' is not a modality"):
         SPOTSCAPE.setup_mudata(mdata, "atac")
+    for method, data in ((SPOTSCAPE.setup_anndata, mdata), (lambda a: SPOTSCAPE.setup_mudata(a, "rna"), adata)):
+        with pytest.raises(TypeError, match="where a .* is needed"):
+            method(data)
+    with pytest.raises(TypeError, match="Got a AnnData where a MuData"):
+        model.get_latent_representation(adata)
+
+
+def test_mudata_in_another_order_is_refused(adata):
+    mdata = mudata.MuData({"protein": adata[::-1, :5].copy(), "rna": adata})
+    with pytest.raises(ValueError, match="not those of the MuData in the same order"):
+        SPOTSCAPE.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
+
+
+def test_a_model_of_mudata_given_other_data_can_be_saved_and_loaded(adata, tmp_path):
+    mdata, other = (mudata.MuData({"rna": a}) for a in (adata, adata.copy()))
+    SPOTSCAPE.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
+    model = SPOTSCAPE(mdata, n_hidden=16, n_latent=8, n_prototypes=(3,))
+    model.train(2, enable_progress_bar=False)
+    expected = model.get_latent_representation(other)
+    model.adata = other
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(SPOTSCAPE.load(tmp_path / "model", adata=other).get_latent_representation(), expected)
 
 
 def test_a_slice_of_thirty_spots():
@@ -246,5 +294,5 @@ def test_training_leaves_the_global_generator_alone(adata):
     expected = torch.rand(3)
     SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
     torch.manual_seed(3)
-    SPOTSCAPE(adata)
+    SPOTSCAPE(adata, n_prototypes=(3,)).train(2, prototype_warmup=0, batch_size=100, enable_progress_bar=False)
     assert torch.equal(torch.rand(3), expected)

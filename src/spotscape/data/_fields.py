@@ -209,5 +209,5 @@ def check_genes(expected: np.ndarray, adata: AnnData) -> None:
         )
     raise ValueError(
         "The data has the genes of the model, but in another order or among others; take them with "
-        "`adata = adata[:, model.get_var_names()].copy()`."
+        "`adata = adata[:, model.get_var_names()].copy()`, where `model` may be loaded with `adata=False`."
     )

@@ -1,11 +1,11 @@
 """Selection of the genes that vary more between spots than their mean explains."""
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from spotscape._validate import check_integer
 from spotscape.data._counts import Matrix
+from spotscape.data._graph_checks import encode_slices
 
 # Fewer spots than this say nothing about a gene's variance.
 _SMALLEST_SLICE = 10
@@ -50,7 +50,7 @@ def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None 
     """
     check_integer(n_top_genes, "n_top_genes", minimum=1)
     n_spots, n_genes = matrix.shape
-    codes = slice_codes(slices, n_spots)
+    codes, _ = encode_slices(slices, n_spots)
     expression = sparse.csr_matrix(matrix)
     n_detected = np.bincount(expression.indices[expression.data > 0], minlength=n_genes)
     detected = np.flatnonzero(n_detected)
@@ -128,18 +128,6 @@ def gene_moments(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
     variance = mean_square - mean**2
     variance[variance <= 1e-10 * mean_square] = 0.0
     return mean, variance
-
-
-def slice_codes(slices: np.ndarray | None, n_spots: int) -> np.ndarray:
-    """Slice of every spot as a number from zero, shape ``(n_spots,)``."""
-    if slices is None:
-        return np.zeros(n_spots, dtype=np.int64)
-    if len(slices) != n_spots:
-        raise ValueError(f"`slices` has {len(slices)} entries for {n_spots} spots; pass one slice for every spot.")
-    codes, _ = pd.factorize(np.asarray(slices))
-    if (codes < 0).any():
-        raise ValueError(f"`slices` is missing for {(codes < 0).sum()} spot(s); name a slice for every spot.")
-    return codes
 
 
 def _descending_rank(values: np.ndarray) -> np.ndarray:

@@ -183,11 +183,11 @@ def graph_parameters(
     check_choice(method, METHODS, "method")
     if n_neighbors is not None:
         if method != "knn":
-            raise ValueError(f'`n_neighbors` is {n_neighbors}, but method="{method}" does not use it; leave it out.')
+            raise ValueError(f'`n_neighbors` is {n_neighbors}, but "{method}" does not use it; leave it out.')
         check_integer(n_neighbors, "n_neighbors", minimum=1)
     if radius is not None:
         if method == "knn":
-            raise ValueError(f'`radius` is {radius}, but method="knn" does not use it; leave it out.')
+            raise ValueError(f'`radius` is {radius}, but "knn" does not use it; leave it out.')
         check_number(radius, "radius")
         if radius <= 0:
             raise ValueError(f"`radius` is {radius}; it must be above 0.")

@@ -51,7 +51,7 @@ def radius_edges(positions: Positions, radius: float, slice_name: str) -> Edges:
 def delaunay_edges(positions: Positions, radius: float | None, slice_name: str) -> Edges:
     """Join spots whose Voronoi cells touch; drop edges longer than ``radius`` median nearest-neighbour distances."""
     n_spots, n_dimensions = positions.shape
-    advice = 'use method="knn" or method="radius"'
+    advice = 'use "knn" or "radius"'
     if n_spots < n_dimensions + 1:
         raise ValueError(
             f"{_capital(slice_name)} has {n_spots} spots; a Delaunay triangulation in {n_dimensions} dimensions needs "

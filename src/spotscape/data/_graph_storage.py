@@ -153,7 +153,7 @@ def ensure_graph(
     if method == "precomputed":
         return _precomputed(adata, slices, n_neighbors, radius, key)
     if coordinates is None:
-        raise ValueError(f'`coordinates` is None; pass positions for method="{method}".')
+        raise ValueError(f'`coordinates` is None; pass positions for "{method}".')
     positions = as_positions(coordinates)
     if positions.shape[0] != adata.n_obs:
         raise ValueError(f"The coordinates have {positions.shape[0]} rows, but `adata` has {adata.n_obs} spots.")
@@ -166,7 +166,7 @@ def ensure_graph(
             return stored
         if _stored_params(adata, key).get("builder") != BUILDER:
             raise ValueError(
-                f'`adata` already holds a graph under {key!r} that was made elsewhere; use method="precomputed" to '
+                f'`adata` already holds a graph under {key!r} that was made elsewhere; use "precomputed" to '
                 "take it as it is, or another `graph_key` to keep both."
             )
     graph = build_spatial_graph(positions, slices, method=method, n_neighbors=n_neighbors, radius=radius)
@@ -179,13 +179,20 @@ def _precomputed(
 ) -> sparse.csr_matrix:
     for name, value in (("n_neighbors", n_neighbors), ("radius", radius)):
         if value is not None:
-            raise ValueError(f'`{name}` is {value}, but method="precomputed" does not use it; leave it out.')
+            raise ValueError(f'`{name}` is {value}, but "precomputed" does not use it; leave it out.')
     stored = read_graph(adata, key)
     if stored is None:
         raise ValueError(
-            f'method="precomputed" needs a graph in `adata.obsp["{key}_connectivities"]`, and there is none; run '
+            f'"precomputed" needs a graph in `adata.obsp["{key}_connectivities"]`, and there is none; run '
             "`spotscape.pp.spatial_neighbors` or `squidpy.gr.spatial_neighbors` first, or pass the `graph_key` under "
             "which it is stored."
+        )
+    entry = adata.uns.get(f"{key}_neighbors")
+    named = entry.get("connectivities_key") if isinstance(entry, Mapping) else None
+    if named not in (None, f"{key}_connectivities"):
+        raise ValueError(
+            f"`adata.uns['{key}_neighbors']` names the graph {named!r}, not '{key}_connectivities'; store it under the "
+            f"usual name, or pass the `graph_key` {str(named).removesuffix('_connectivities')!r}."
         )
     return validate_graph(stored, slices)
 

@@ -36,7 +36,8 @@ class GraphDataLoader(DataLoader):
     indices
         Spots to take as seeds; all if ``None``.
     batch_size
-        Number of seeds in a batch. ``None``, or a number not below that of the seeds, gives one batch.
+        Largest number of seeds in a batch; batches are of one size but for one spot. ``None``, or a number not below
+        that of the seeds, gives one batch.
     shuffle
         Whether seeds are drawn in a new random order each time; without effect on one batch, where order is immaterial.
     drop_last
@@ -65,7 +66,9 @@ class GraphDataLoader(DataLoader):
             seeds = np.flatnonzero(seeds)
         dataset = _GraphDataset(adata_manager, features, n_hops)
         batches = _SeedBatches(seeds, batch_size or len(seeds), shuffle=shuffle, drop_last=drop_last, seed=seed)
-        super().__init__(dataset, sampler=batches, batch_size=None, **kwargs)
+        # A generator of its own, since a loader without one draws from the global one.
+        generator = torch.Generator().manual_seed(seed)
+        super().__init__(dataset, sampler=batches, batch_size=None, generator=generator, **kwargs)
 
 
 class GraphDataSplitter(DataSplitter):
@@ -83,11 +86,15 @@ class GraphDataSplitter(DataSplitter):
         kwargs.pop("load_sparse_tensor", None)
         kwargs.pop("distributed_sampler", None)
         train_size = 1.0 if train_size is None and kwargs.get("validation_size") is None else train_size
-        super().__init__(adata_manager, train_size=train_size, **kwargs)
+        super().__init__(adata_manager, train_size=train_size, **{"seed": 0} | kwargs)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split, keeping the seeds of each set in the order of the AnnData."""
+        """Split by the seed of the loaders, keeping the seeds of each set in the order of the AnnData."""
         super().setup(stage)
+        if self.external_indexing is None and self.shuffle_set_split:
+            sizes = np.cumsum([len(self.val_idx), len(self.train_idx)])
+            order = np.random.default_rng(self.data_loader_kwargs["seed"]).permutation(self.adata_manager.adata.n_obs)
+            self.val_idx, self.train_idx, self.test_idx = np.split(order, sizes)
         self.train_idx, self.val_idx, self.test_idx = (
             np.sort(np.asarray(part, dtype=np.int64)) for part in (self.train_idx, self.val_idx, self.test_idx)
         )
@@ -151,8 +158,10 @@ class _SeedBatches(Sampler):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         order = self.generator.permutation(self.seeds) if self.shuffle else self.seeds
-        for i in range(len(self)):
-            yield order[i * self.batch_size : (i + 1) * self.batch_size]
+        if self.drop_last:
+            order = order[: len(self) * self.batch_size]
+        # Batches of one size but for one spot: a last batch of a few spots would have no batch statistics.
+        yield from np.array_split(order, len(self))
 
     def __len__(self) -> int:
         n_full, rest = divmod(len(self.seeds), self.batch_size)

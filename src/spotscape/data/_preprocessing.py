@@ -8,7 +8,8 @@ from scipy import linalg, sparse
 
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.data._counts import Matrix, as_csr, check_size_factors, check_values, log_expression
-from spotscape.data._gene_selection import gene_moments, select_genes, slice_codes
+from spotscape.data._gene_selection import gene_moments, select_genes
+from spotscape.data._graph_checks import encode_slices
 from spotscape.data._principal_components import principal_axes
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
@@ -129,7 +130,7 @@ class Preprocessor:
         settings, names = self._settings, _check_names(gene_names, matrix)
         kind = check_values(matrix, values)
         n_spots = matrix.shape[0]
-        codes = slice_codes(slices, n_spots)
+        codes, _ = encode_slices(slices, n_spots)
         if kind == "log-normalized" and settings["target_sum"] is not None:
             raise ValueError(
                 f"`target_sum` is {settings['target_sum']:g} but the expression is log-normalised already; "

@@ -1,13 +1,11 @@
 """What is checked of an AnnData before anything is registered or written."""
 
-import warnings
 from collections.abc import Collection
 
-import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.data._counts import check_values
+from spotscape.data._counts import Matrix, check_size_factors, check_values
 
 
 def check_setup(
@@ -61,9 +59,10 @@ def check_setup(
                 f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so "
                 "fill them in or drop those spots."
             )
-    check_values(adata.X if layer is None else adata.layers[layer], values)
+    matrix = adata.X if layer is None else adata.layers[layer]
+    kind = check_values(matrix, values)
     if size_factor_key is not None:
-        _check_size_factors(adata, size_factor_key)
+        _check_size_factors(adata, size_factor_key, matrix, kind)
 
 
 def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
@@ -73,24 +72,9 @@ def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str
         raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")
 
 
-def _check_size_factors(adata: AnnData, size_factor_key: str) -> None:
+def _check_size_factors(adata: AnnData, size_factor_key: str, matrix: Matrix, kind: str) -> None:
     _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
     column = adata.obs[size_factor_key]
     if not pd.api.types.is_numeric_dtype(column):
         raise TypeError(f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers.")
-    factors = column.to_numpy(dtype=float)
-    bad = ~np.isfinite(factors) | (factors < 0)
-    if bad.any():
-        raise ValueError(
-            f"`adata.obs[{size_factor_key!r}]` has {int(bad.sum())} negative, infinite or missing size factor(s), for "
-            f"example {factors[bad][0]}; give each spot its total over all genes."
-        )
-    if (factors == 0).all():
-        raise ValueError(f"All size factors in `adata.obs[{size_factor_key!r}]` are zero.")
-    if (factors == 0).any():
-        warnings.warn(
-            f"{int((factors == 0).sum())} size factor(s) in `adata.obs[{size_factor_key!r}]` are zero; "
-            "those spots count as empty.",
-            UserWarning,
-            stacklevel=4,
-        )
+    check_size_factors(column.to_numpy(dtype=float), matrix, kind)

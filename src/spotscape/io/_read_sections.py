@@ -28,7 +28,7 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
     FileNotFoundError
         If a file is missing.
     ValueError
-        If the files have no gene in common, or two files share a slice.
+        If the files have no gene in common, name a gene twice, or share a slice.
     """
     files = [Path(path) for path in paths]
     for file in files:
@@ -55,6 +55,13 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
 
 def _read_section(path: Path, slice_key: str) -> AnnData:
     adata = anndata.read_h5ad(path)
+    if not adata.var_names.is_unique:
+        name = adata.var_names[adata.var_names.duplicated()][0]
+        raise ValueError(f"{path} names the gene {name!r} more than once; make its names unique before joining.")
     if slice_key not in adata.obs:
         adata.obs[slice_key] = pd.Categorical([path.stem] * adata.n_obs)
+    for key in list(adata.obsp):
+        del adata.obsp[key]
+    for key in [key for key in adata.uns if key.endswith("neighbors")]:
+        del adata.uns[key]
     return adata

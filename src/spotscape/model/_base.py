@@ -1,6 +1,6 @@
 """What all models share: set-up, loaders, training, saving."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,15 +12,16 @@ from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._constants import MODULE_KEYS
-from spotscape._validate import check_number
+from spotscape._constants import FIELD_KEYS, MODULE_KEYS
+from spotscape._validate import check_integer, check_number
 from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor
 from spotscape.model._saving import PlainSavingMixin
-from spotscape.model._setup import SpatialSetupMixin, check_data
+from spotscape.model._setup import SpatialSetupMixin, check_data, check_kind
 from spotscape.model._storage import FORMAT_VERSION
 from spotscape.train import ScheduledTrainingPlan
 
-_DECODED_AT_ONCE = 4096
+_DECODED_AT_ONCE = 256
+_SPOTS_FOR_FACTORS = 4096
 _SPOTS_FOR_A_FACTOR = 10
 
 
@@ -73,9 +74,16 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
             self._fit_preprocessor()
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        if adata is not None and self.get_anndata_manager(adata) is None:
-            check_data(adata, self.registry_["setup_args"], self.registry_)
-        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        if adata is not None:
+            check_kind(adata, self.registry_["setup_args"])
+            if self.get_anndata_manager(adata) is None:
+                check_data(adata, self.registry_["setup_args"], self.registry_)
+        adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        # The graph lies open in the AnnData, where other tools may have written over it since.
+        for field in self.get_anndata_manager(adata, required=True).fields:
+            if field.registry_key == FIELD_KEYS.GRAPH:
+                field.validate_field(adata)
+        return adata
 
     # ------------------------------------------------------------------------------------------------ data path
 
@@ -104,6 +112,8 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
         batch_size: int | None = None,
         **kwargs: Any,
     ) -> GraphDataLoader:
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", minimum=1)
         manager = self.get_anndata_manager(adata, required=True)
         return self._data_loader_cls(
             manager, indices=indices, batch_size=batch_size, **self._loader_arguments(manager), **kwargs
@@ -182,7 +192,8 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
         gene_list
             Genes to return, in this order. ``None``: all.
         library_size
-            Total that the expression of a spot refers to; 1 gives shares. ``"latent"`` gives expected counts: each
+            Total that the expression of a spot refers to; 1 gives shares, whose sum over all genes is 1 but for what
+            the model leaves unexplained. ``"latent"`` gives expected counts: each
             spot's own total.
         return_numpy
             Whether to return an array in place of a data frame.
@@ -205,6 +216,8 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
         genes = _checked_genes(gene_list, self.preprocessor.gene_names)
         if log_normalized and library_size != 1:
             raise ValueError(f"`library_size` is {library_size!r}, which log-normalised expression does not have.")
+        if isinstance(library_size, str) and library_size != "latent":
+            raise ValueError(f"`library_size` is {library_size!r}; pass a number or 'latent'.")
         if library_size != "latent":
             check_number(library_size, "library_size", minimum=0)
         adata = self._validate_anndata(adata)
@@ -224,25 +237,29 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
         """Log-normalised expression that the decoder expects. ``(len(indices), len(genes))``."""
         latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
         expression = np.empty((len(indices), len(genes)), dtype=np.float32)
-        # In blocks, since inverting the preprocessing takes a copy of what it inverts.
-        for start in range(0, len(indices), _DECODED_AT_ONCE):
-            block = slice(start, start + _DECODED_AT_ONCE)
-            features = self.module.reconstruct(latent[block]).cpu().numpy()
-            expression[block] = self.preprocessor.inverse_transform(features, genes=genes)
+        for i, block in enumerate(self._decoded(latent, genes)):
+            expression[i * _DECODED_AT_ONCE : i * _DECODED_AT_ONCE + len(block)] = block
         return expression
+
+    def _decoded(self, latent: torch.Tensor, genes: list[str]) -> Iterator[np.ndarray]:
+        # In blocks, since inverting the preprocessing takes copies of what it inverts.
+        for block in latent.split(_DECODED_AT_ONCE):
+            yield self.preprocessor.inverse_transform(self.module.reconstruct(block).cpu().numpy(), genes=genes)
 
     @torch.inference_mode()
     def _fit_expression_factors(self) -> None:
         """Find the factor of each gene that makes its total right, over spots spread evenly through the data."""
         manager, genes = self.adata_manager, self.preprocessor.gene_names
-        rows = np.unique(np.linspace(0, self.adata.n_obs - 1, min(self.adata.n_obs, _DECODED_AT_ONCE)).astype(int))
+        trained = np.sort(np.asarray(self.train_indices_))
+        rows = trained[np.unique(np.linspace(0, len(trained) - 1, min(len(trained), _SPOTS_FOR_FACTORS)).astype(int))]
         size_factors = _size_factors(manager)
         observed = self.preprocessor.log_expression(
             manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows],
             size_factors=None if size_factors is None else size_factors[rows],
         )
         observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()
-        expected_total = np.expm1(self._decode(self.adata, rows, genes, None)).sum(axis=0, dtype=np.float64)
+        latent = torch.from_numpy(self.get_latent_representation(indices=rows))
+        expected_total = sum(np.expm1(block).sum(axis=0, dtype=np.float64) for block in self._decoded(latent, genes))
         factors = np.ones(len(genes), dtype=np.float32)
         # A gene that was hardly seen gives no steady ratio, and neither does one that is predicted to be absent.
         steady = (np.diff(observed.tocsc().indptr) >= _SPOTS_FOR_A_FACTOR) & (expected_total > 0)
@@ -253,6 +270,12 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
         manager = self.get_anndata_manager(adata, required=True)
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         return self.preprocessor.library_size(counts, size_factors=_size_factors(manager))
+
+    def _count_slices(self) -> int:
+        """Count the slices that have spots in the data of the model; 1 without data."""
+        if self.adata is None:
+            return 1
+        return len(np.unique(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)))
 
     def _remember(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
@@ -270,13 +293,17 @@ def _checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -
     if indices is None:
         return np.arange(n_spots)
     indices = np.asarray(indices)
+    if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
+        raise ValueError(
+            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers, at least one, or a mask."
+        )
     if indices.dtype == bool:
         if len(indices) != n_spots:
             raise ValueError(
                 f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
             )
         return np.flatnonzero(indices)
-    if len(indices) and (indices.min() < 0 or indices.max() >= n_spots):
+    if indices.min() < 0 or indices.max() >= n_spots:
         raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")
     if len(np.unique(indices)) < len(indices):
         raise ValueError("`indices` names a spot more than once; give each once.")
@@ -286,6 +313,8 @@ def _checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -
 def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     if gene_list is None:
         return list(known)
+    if isinstance(gene_list, str):
+        raise TypeError(f"`gene_list` is {gene_list!r}; pass a list of names, such as [{gene_list!r}].")
     unknown = set(gene_list) - set(known)
     if unknown:
         raise KeyError(f"{len(unknown)} gene(s) are not of the model, for example {sorted(unknown)[0]!r}.")

@@ -1,5 +1,6 @@
 """Saving and loading, without code in the file."""
 
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -8,7 +9,7 @@ from anndata import AnnData
 from mudata import MuData
 from scvi.model.base import BaseModelClass
 
-from spotscape.model._setup import check_data
+from spotscape.model._setup import check_kind
 from spotscape.model._storage import plain_history, read_model_file, restored_history
 
 
@@ -79,21 +80,21 @@ class PlainSavingMixin(BaseModelClass):
         since reading that would run whatever code whoever made them put in.
         """
         path = Path(dir_path) / f"{prefix or ''}model.pt"
-        if path.is_file() or backup_url is None:
-            contents = read_model_file(path, allow_pickle=allow_pickle)
-            saved_as = contents["attr_dict"]["registry_"].get("model_name")
-            if saved_as != cls.__name__ and saved_as not in kwargs.get("allowed_classes_names_list", ()):
-                raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
-            if isinstance(adata, AnnData | MuData):
-                registry = contents["attr_dict"]["registry_"]
-                check_data(adata, registry["setup_args"], registry)
+        if backup_url is not None and not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            urllib.request.urlretrieve(backup_url, path)
+        registry = read_model_file(path, allow_pickle=allow_pickle)["attr_dict"]["registry_"]
+        saved_as = registry.get("model_name")
+        if saved_as != cls.__name__ and saved_as not in (kwargs.get("allowed_classes_names_list") or ()):
+            raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
+        if adata is not None and adata is not False:
+            check_kind(adata, registry["setup_args"])
         model = super().load(
             str(dir_path),
             adata=adata,
             accelerator=accelerator,
             device=device,
             prefix=prefix,
-            backup_url=backup_url,
             **kwargs,
         )
         if model.history_ is not None:
@@ -103,7 +104,9 @@ class PlainSavingMixin(BaseModelClass):
     def _get_user_attributes(self) -> list[tuple[str, Any]]:
         # scvi-tools saves what this returns; two things in it are not plain numbers, names and containers.
         attributes = dict(super()._get_user_attributes())
-        attributes["registry_"] = _plain(attributes["registry_"])
+        registry = attributes["registry_"] = _plain(attributes["registry_"])
+        # scvi-tools loses this where a model is given other data than it was set up with.
+        registry["setup_method_name"] = "setup_mudata" if "modality" in registry["setup_args"] else "setup_anndata"
         if attributes.get("history_") is not None:
             attributes["history_"] = plain_history(attributes["history_"])
         return list(attributes.items())

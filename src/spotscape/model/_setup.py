@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+import numpy as np
 from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS
@@ -10,7 +11,7 @@ from scvi.model.base import BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
 from spotscape._validate import check_choice
-from spotscape.data import check_genes, check_setup, spatial_fields
+from spotscape.data import ExpressionField, check_genes, check_setup, spatial_fields
 
 
 class SpatialSetupMixin(BaseModelClass):
@@ -112,8 +113,6 @@ class SpatialSetupMixin(BaseModelClass):
         %(returns)s
         """
         setup_method_args = cls._get_setup_method_args(**locals())
-        if modality not in mdata.mod:
-            raise KeyError(f"{modality!r} is not a modality of the MuData, which has {', '.join(mdata.mod)}.")
         cls._register(mdata, setup_method_args, kwargs)
 
     @classmethod
@@ -131,19 +130,38 @@ class SpatialSetupMixin(BaseModelClass):
         cls.register_manager(manager)
 
 
+def check_kind(data: Any, setup_args: dict[str, Any]) -> None:
+    """Raise unless the data is a MuData with the modality that was set up, or an AnnData where none was."""
+    needed = MuData if "modality" in setup_args else AnnData
+    if not isinstance(data, needed):
+        raise TypeError(
+            f"Got a {type(data).__name__} where a {needed.__name__} is needed; `setup_anndata` and what follows take "
+            "an AnnData, `setup_mudata` and what follows a MuData."
+        )
+    if isinstance(data, AnnData):
+        return
+    modality = setup_args["modality"]
+    if modality not in data.mod:
+        raise KeyError(f"{modality!r} is not a modality of the MuData, which has {', '.join(data.mod)}.")
+    if not np.array_equal(data.obs_names, data.mod[modality].obs_names):
+        raise ValueError(
+            f"The spots of the modality {modality!r} are not those of the MuData in the same order; make the MuData "
+            "anew with all modalities in one order."
+        )
+
+
 def check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_registry: dict | None) -> None:
     """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for."""
-    adata = data
-    if isinstance(data, MuData):
-        modality = setup_args["modality"]
-        if modality not in data.mod:
-            raise KeyError(f"{modality!r} is not a modality of the MuData, which has {', '.join(data.mod)}.")
-        adata = data.mod[modality]
-    elif not isinstance(data, AnnData):
-        raise TypeError(f"Got a {type(data).__name__} where an AnnData (or MuData) is needed.")
+    check_kind(data, setup_args)
+    adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
     check_choice(setup_args["graph"], ("knn", "radius", "delaunay", "precomputed"), "graph")
     check_choice(setup_args["values"], ("auto", "counts", "normalized", "log-normalized"), "values")
     if source_registry is not None:
-        check_genes(source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]["column_names"], adata)
+        check_genes(
+            source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
+                ExpressionField.COLUMN_NAMES_KEY
+            ],
+            adata,
+        )
     names = ("layer", "values", "slice_key", "spatial_key", "size_factor_key")
     check_setup(adata, **{name: setup_args[name] for name in names})

@@ -1,5 +1,6 @@
 """The model that users call; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -108,10 +109,10 @@ class SPOTSCAPE(SpatialModel):
         scaling_weight: float = 1.0,
         prototype_weight: float = 0.01,
         n_similar: int = 5,
-        n_anchors: int | None = 2048,
+        n_anchors: int | None = 512,
         n_prototypes: Sequence[int] = (10, 15, 20),
         temperature: float = 0.75,
-        prototype_refresh: int = 1,
+        prototype_refresh: int = 5,
         seed: int | None = None,
         preprocessing: dict[str, Any] | None = None,
     ):
@@ -126,9 +127,9 @@ class SPOTSCAPE(SpatialModel):
             n_components=n_components,
             features=features,
         )
-        self._has_several_slices = self.summary_stats.n_batch > 1
         self.module = self._module_cls(
             self.preprocessor.n_features,
+            n_slices=self._count_slices(),
             n_hidden=n_hidden,
             n_latent=n_latent,
             n_layers=n_layers,
@@ -138,8 +139,8 @@ class SPOTSCAPE(SpatialModel):
             feature_drop_rate=feature_drop_rate,
             telescope_weight=telescope_weight,
             reconstruction_weight=reconstruction_weight,
-            scaling_weight=scaling_weight if self._has_several_slices else 0.0,
-            prototype_weight=prototype_weight if self._has_several_slices else 0.0,
+            scaling_weight=scaling_weight,
+            prototype_weight=prototype_weight,
             n_similar=n_similar,
             n_anchors=n_anchors,
             n_prototypes=n_prototypes,
@@ -149,7 +150,7 @@ class SPOTSCAPE(SpatialModel):
         )
         self._model_summary_string = (
             f"SPOTSCAPE with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent {n_latent}, "
-            f"{n_layers} graph convolutions, {self.summary_stats.n_batch} slice(s)"
+            f"{n_layers} graph convolutions, {self.module.n_slices} slice(s)"
         )
         self._remember(locals())
 
@@ -209,22 +210,30 @@ class SPOTSCAPE(SpatialModel):
         """
         if self.adata is None:
             raise ValueError("The model was loaded without data; load it with `adata=` to train it.")
-        batch_size = self.adata.n_obs if batch_size is None else batch_size
+        adata = self._validate_anndata(self.adata)
+        batch_size = adata.n_obs if batch_size is None else batch_size
         _check_training_arguments(locals())
-        n_steps_per_epoch = -(-self.adata.n_obs // batch_size)
+        n_steps_per_epoch = -(-adata.n_obs // batch_size)
         max_epochs = max(20, -(-_N_STEPS // n_steps_per_epoch)) if max_epochs is None else max_epochs
         warmup = max_epochs // 2 if prototype_warmup is None else prototype_warmup
 
+        self.module.n_slices = self._count_slices()
+        if self.module.uses_prototypes and warmup >= max_epochs:
+            warnings.warn(
+                f"The prototypes come in at epoch {warmup}, but there are {max_epochs}: they take no part.",
+                UserWarning,
+                stacklevel=2,
+            )
+
         callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
-        uses_prototypes = self.module.prototype_weight > 0
-        if uses_prototypes:
+        if self.module.uses_prototypes:
             callbacks.append(PrototypeWarmup(warmup))
         if early_stopping:
             callbacks.append(
                 StopAtPlateau(
                     patience=early_stopping_patience,
                     min_change=early_stopping_min_change,
-                    start_epoch=warmup if uses_prototypes else 0,
+                    start_epoch=warmup if self.module.uses_prototypes else 0,
                 )
             )
         plan_kwargs = {"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {})
@@ -244,6 +253,11 @@ class SPOTSCAPE(SpatialModel):
                 datasplitter_kwargs=self._loader_arguments(self.adata_manager) | (datasplitter_kwargs or {}),
                 callbacks=callbacks,
                 **trainer_kwargs,
+            )
+        if not math.isfinite(float(self.history["train_loss"].iloc[-1, 0])):
+            self.is_trained_ = False
+            raise RuntimeError(
+                f"The training loss became {self.history['train_loss'].iloc[-1, 0]}; lower `lr` from {lr}."
             )
         self._fit_expression_factors()
 
@@ -284,3 +298,15 @@ def _check_training_arguments(arguments: dict[str, Any]) -> None:
     check_number(arguments["lr"], "lr", minimum=0)
     check_number(arguments["weight_decay"], "weight_decay", minimum=0)
     check_choice(arguments["schedule"], ("one-cycle", "constant"), "schedule")
+    plan_kwargs = arguments["plan_kwargs"] or {}
+    for name in ("lr", "weight_decay", "schedule"):
+        if name in plan_kwargs:
+            raise ValueError(f"`plan_kwargs` has {name!r}; pass `{name}` to `train` itself.")
+    if plan_kwargs.get("reduce_lr_on_plateau") and arguments["schedule"] != "constant":
+        raise ValueError("`reduce_lr_on_plateau` needs `schedule='constant'`; the other schedule sets the rate itself.")
+    for name in arguments["trainer_kwargs"]:
+        if name.startswith("early_stopping_"):
+            raise ValueError(
+                f"`{name}` is for stopping by a validation set; here the smoothed training loss decides, with "
+                "`early_stopping_patience` and `early_stopping_min_change`."
+            )

@@ -31,6 +31,8 @@ class SpotscapeModule(BaseModuleClass):
     ----------
     n_input
         Number of features of a spot.
+    n_slices
+        Number of slices in the data to train on. The scaling and prototype losses need at least two.
     n_hidden
         Width of the hidden layers.
     n_latent
@@ -63,6 +65,7 @@ class SpotscapeModule(BaseModuleClass):
         self,
         n_input: int,
         *,
+        n_slices: int = 1,
         n_hidden: int = 256,
         n_latent: int = 64,
         n_layers: int = 2,
@@ -75,14 +78,15 @@ class SpotscapeModule(BaseModuleClass):
         scaling_weight: float = 1.0,
         prototype_weight: float = 0.01,
         n_similar: int = 5,
-        n_anchors: int | None = 2048,
+        n_anchors: int | None = 512,
         n_prototypes: Sequence[int] = (10, 15, 20),
         temperature: float = 0.75,
-        prototype_refresh: int = 1,
+        prototype_refresh: int = 5,
         seed: int = 0,
     ):
         super().__init__()
         self.n_input = n_input
+        self.n_slices = n_slices
         self.n_layers = n_layers
         self.edge_drop_rate = edge_drop_rate
         self.feature_drop_rate = feature_drop_rate
@@ -107,6 +111,11 @@ class SpotscapeModule(BaseModuleClass):
                 latent_activation=latent_activation,
             )
             self.decoder = nn.Decoder(n_latent, n_hidden, n_input, batch_norm_momentum=batch_norm_momentum)
+
+    @property
+    def uses_prototypes(self) -> bool:
+        """Whether the prototypical contrastive loss takes part, once the warm-up is over."""
+        return self.prototype_weight > 0 and self.n_slices > 1
 
     def forward(self, tensors: dict[str, Tensor], *, compute_loss: bool = True, **kwargs: Any):
         """Run two augmented views if the loss is asked for, the tissue as it is otherwise."""
@@ -212,10 +221,10 @@ class SpotscapeModule(BaseModuleClass):
         if self.telescope_weight > 0:
             terms["telescope"] = nn.similarity_telescope_loss(first, second)
             loss = loss + self.telescope_weight * terms["telescope"]
-        if self.scaling_weight > 0:
+        if self.scaling_weight > 0 and self.n_slices > 1:
             terms["scaling"] = self._scaling_loss(first, second, tensors[BATCH_KEYS.SLICE][: len(first), 0])
             loss = loss + self.scaling_weight * terms["scaling"]
-        if self.prototype_weight > 0:
+        if self.uses_prototypes:
             terms["prototype"] = self._prototype_loss(first, second) if use_prototypes else first.new_zeros(())
             loss = loss + self.prototype_weight * terms["prototype"]
         if self.training:
@@ -257,11 +266,13 @@ class SpotscapeModule(BaseModuleClass):
         target = second.detach()
         generator = self._generator(3, first.device)
         for i, n_prototypes in enumerate(self.n_prototypes):
-            prototypes = self._prototypes[i]
-            if prototypes is None or self._n_steps % self.prototype_refresh == 0:
-                k = min(n_prototypes, len(target))
+            prototypes, k = self._prototypes[i], min(n_prototypes, len(target))
+            if prototypes is not None and len(prototypes) != k:
+                prototypes = None
+            if prototypes is None or (self.training and self._n_steps % self.prototype_refresh == 0):
                 prototypes = nn.find_prototypes(target, k, start=prototypes, generator=generator)
-                self._prototypes[i] = prototypes
+                if self.training:
+                    self._prototypes[i] = prototypes
             assignment = nn.nearest_prototype(target, prototypes)
             losses.append(nn.prototypical_contrastive_loss(first, prototypes, assignment, temperature=self.temperature))
         return torch.stack(losses).mean()
