@@ -15,6 +15,9 @@ from spotscape import metrics, pl, tl
 from spotscape._validate import check_integer
 from spotscape.model import SPOTSCAPE
 
+#: More spots make the picture of the embedding slower to draw than the model to train, and no clearer.
+_SPOTS_IN_EMBEDDING = 4000
+
 
 def analyse(
     adata: AnnData,
@@ -121,7 +124,9 @@ def _draw(
     for name, color in drawn.items():
         pl.domains(adata, color, slice_key=slice_key, spatial_key=spatial_key, show=False)
         _save(out / name)
-    pl.embedding(adata, color=["spatial_domain", slice_key], show=False)
+    rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _SPOTS_IN_EMBEDDING)).astype(int))
+    shown = AnnData(obs=adata.obs.iloc[rows], obsm={"X_spotscape": adata.obsm["X_spotscape"][rows]})
+    pl.embedding(shown, color=["spatial_domain", slice_key], show=False)
     _save(out / "embedding.png")
     pl.history(model, show=False)
     _save(out / "history.png")
