@@ -10,7 +10,6 @@ from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
-from scvi.model.base import UnsupervisedTrainingMixin
 
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, check_number
@@ -18,14 +17,14 @@ from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, 
 from spotscape.model._saving import PlainSavingMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data, check_kind
 from spotscape.model._storage import FORMAT_VERSION
-from spotscape.train import ScheduledTrainingPlan
+from spotscape.model._training import ScheduledTrainingMixin
 
 _DECODED_AT_ONCE = 256
 _SPOTS_FOR_FACTORS = 4096
 _SPOTS_FOR_A_FACTOR = 10
 
 
-class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
+class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
     """Base of the models on expression and a spatial graph.
 
     A subclass builds ``self.module`` in its ``__init__`` from ``self.preprocessor`` and ends with
@@ -48,7 +47,6 @@ class SpatialModel(UnsupervisedTrainingMixin, SpatialSetupMixin, PlainSavingMixi
 
     _data_loader_cls = GraphDataLoader
     _data_splitter_cls = GraphDataSplitter
-    _training_plan_cls = ScheduledTrainingPlan
 
     def __init__(
         self,

@@ -1,6 +1,5 @@
 """The model that users call; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from mudata import MuData
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.model._base import SpatialModel
 from spotscape.module import SpotscapeModule
-from spotscape.train import PrototypeWarmup, StopAtPlateau
+from spotscape.train import PrototypeWarmup
 
 #: Optimisation steps after which the losses have settled on every tissue in the documentation.
 _N_STEPS = 300
@@ -208,15 +207,9 @@ class SPOTSCAPE(SpatialModel):
         **trainer_kwargs
             As :class:`scvi.train.Trainer`.
         """
-        if self.adata is None:
-            raise ValueError("The model was loaded without data; load it with `adata=` to train it.")
-        adata = self._validate_anndata(self.adata)
-        batch_size = adata.n_obs if batch_size is None else batch_size
-        _check_training_arguments(locals())
-        n_steps_per_epoch = -(-adata.n_obs // batch_size)
-        max_epochs = max(20, -(-_N_STEPS // n_steps_per_epoch)) if max_epochs is None else max_epochs
+        max_epochs, batch_size = self._start_training(max_epochs, batch_size, n_steps=_N_STEPS)
         warmup = max_epochs // 2 if prototype_warmup is None else prototype_warmup
-
+        check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
         if self.module.uses_prototypes and warmup >= max_epochs:
             warnings.warn(
@@ -224,41 +217,25 @@ class SPOTSCAPE(SpatialModel):
                 UserWarning,
                 stacklevel=2,
             )
-
-        callbacks = list(trainer_kwargs.pop("callbacks", None) or [])
-        if self.module.uses_prototypes:
-            callbacks.append(PrototypeWarmup(warmup))
-        if early_stopping:
-            callbacks.append(
-                StopAtPlateau(
-                    patience=early_stopping_patience,
-                    min_change=early_stopping_min_change,
-                    start_epoch=warmup if self.module.uses_prototypes else 0,
-                )
-            )
-        plan_kwargs = {"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {})
-        with warnings.catch_warnings():
-            # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
-            warnings.filterwarnings("ignore", message=".*does not have many workers")
-            warnings.filterwarnings("ignore", message=".*logging interval")
-            warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
-            super().train(
-                max_epochs=max_epochs,
-                accelerator=accelerator,
-                devices=devices,
-                train_size=train_size,
-                validation_size=validation_size,
-                batch_size=batch_size,
-                plan_kwargs=plan_kwargs,
-                datasplitter_kwargs=self._loader_arguments(self.adata_manager) | (datasplitter_kwargs or {}),
-                callbacks=callbacks,
-                **trainer_kwargs,
-            )
-        if not math.isfinite(float(self.history["train_loss"].iloc[-1, 0])):
-            self.is_trained_ = False
-            raise RuntimeError(
-                f"The training loss became {self.history['train_loss'].iloc[-1, 0]}; lower `lr` from {lr}."
-            )
+        self._run_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            lr=lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
+            early_stopping_min_change=early_stopping_min_change,
+            first_comparable_epoch=warmup if self.module.uses_prototypes else 0,
+            own_callbacks=[PrototypeWarmup(warmup)] if self.module.uses_prototypes else [],
+            train_size=train_size,
+            validation_size=validation_size,
+            accelerator=accelerator,
+            devices=devices,
+            plan_kwargs=plan_kwargs,
+            datasplitter_kwargs=datasplitter_kwargs,
+            **trainer_kwargs,
+        )
         self._fit_expression_factors()
 
 
@@ -285,28 +262,3 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
         )
     for n_prototypes in arguments["n_prototypes"]:
         check_integer(n_prototypes, "n_prototypes", minimum=2)
-
-
-def _check_training_arguments(arguments: dict[str, Any]) -> None:
-    if arguments["max_epochs"] is not None:
-        check_integer(arguments["max_epochs"], "max_epochs", minimum=1)
-    if arguments["prototype_warmup"] is not None:
-        check_integer(arguments["prototype_warmup"], "prototype_warmup", minimum=0)
-    check_integer(arguments["batch_size"], "batch_size", minimum=2)
-    check_integer(arguments["early_stopping_patience"], "early_stopping_patience", minimum=1)
-    check_number(arguments["early_stopping_min_change"], "early_stopping_min_change", minimum=0)
-    check_number(arguments["lr"], "lr", minimum=0)
-    check_number(arguments["weight_decay"], "weight_decay", minimum=0)
-    check_choice(arguments["schedule"], ("one-cycle", "constant"), "schedule")
-    plan_kwargs = arguments["plan_kwargs"] or {}
-    for name in ("lr", "weight_decay", "schedule"):
-        if name in plan_kwargs:
-            raise ValueError(f"`plan_kwargs` has {name!r}; pass `{name}` to `train` itself.")
-    if plan_kwargs.get("reduce_lr_on_plateau") and arguments["schedule"] != "constant":
-        raise ValueError("`reduce_lr_on_plateau` needs `schedule='constant'`; the other schedule sets the rate itself.")
-    for name in arguments["trainer_kwargs"]:
-        if name.startswith("early_stopping_"):
-            raise ValueError(
-                f"`{name}` is for stopping by a validation set; here the smoothed training loss decides, with "
-                "`early_stopping_patience` and `early_stopping_min_change`."
-            )
