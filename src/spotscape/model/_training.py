@@ -92,6 +92,8 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             warnings.filterwarnings("ignore", message=".*logging interval")
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
+            # The loader makes batches of one size.
+            warnings.filterwarnings("ignore", message="Last batch will have a small size")
             UnsupervisedTrainingMixin.train(
                 self,
                 max_epochs=max_epochs,

@@ -1,0 +1,80 @@
+"""The defaults on real sections: cortex, single cells, legacy arrays, values that are not counts."""
+
+import os
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from spotscape import SPOTSCAPE, metrics, tl
+from spotscape.io import read_sections
+
+DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+CORTEX = "dlpfc_151673_hvg.h5ad", "dlpfc_151675_hvg.h5ad"
+
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.skipif(not DATA.is_dir(), reason="set SPOTSCAPE_DATA to the folder of real sections"),
+]
+
+
+def trained(adata, *, seed=0, epochs=None, **setup):
+    SPOTSCAPE.setup_anndata(adata, **setup)
+    model = SPOTSCAPE(adata, seed=seed)
+    model.train(epochs, enable_progress_bar=False)
+    adata.obsm["X_spotscape"] = model.get_latent_representation()
+    return model
+
+
+@pytest.fixture(scope="module")
+def cortex():
+    return anndata.read_h5ad(DATA / CORTEX[0])
+
+
+@pytest.mark.slow
+def test_cortical_layers_are_found_whatever_the_seed_and_lie_in_order(cortex):
+    scores = []
+    for seed in range(5):
+        trained(cortex, seed=seed, size_factor_key="total_umi_full")
+        tl.domains(cortex, n_domains=7)
+        scores.append(metrics.adjusted_rand_index(cortex.obs["domain"], cortex.obs["spatial_domain"]))
+    assert min(scores) > 0.5, scores
+
+    # Domains that touch each other are neighbours in depth, from white matter to layer 1.
+    depth = cortex.obs["domain"].astype("category").cat.codes.where(cortex.obs["domain"].notna())
+    found = cortex.obs["spatial_domain"].cat.codes.to_numpy()
+    rank = rankdata(depth.groupby(found).mean())
+    rows, columns = cortex.obsp["spatial_connectivities"].nonzero()
+    steps = np.abs(rank[found[rows]] - rank[found[columns]])
+    assert (steps[steps > 0] <= 2).mean() > 0.95
+
+
+@pytest.mark.slow
+def test_two_sections_share_their_domains():
+    adata = read_sections([DATA / name for name in CORTEX])
+    trained(adata, slice_key="slice", size_factor_key="total_umi_full")
+    tl.domains(adata, n_domains=7)
+    assert metrics.adjusted_rand_index(adata.obs["domain"], adata.obs["spatial_domain"]) > 0.5
+    in_both = adata.obs.groupby("spatial_domain", observed=True)["slice"].nunique()
+    assert (in_both == 2).all()
+
+
+@pytest.mark.parametrize("name", ["starmap_mpfc_3slices", "her2st_patientD", "osmfish_sscortex", "her2st_C2_he"])
+@pytest.mark.filterwarnings("ignore")
+def test_any_section_goes_through(name):
+    adata = anndata.read_h5ad(DATA / f"{name}.h5ad")
+    model = trained(adata, epochs=3, slice_key="slice")
+    assert np.isfinite(adata.obsm["X_spotscape"]).all()
+    genes = list(adata.var_names[:50])
+    assert np.isfinite(model.get_normalized_expression(gene_list=genes, return_numpy=True)).all()
+
+
+def test_values_that_are_not_counts_are_recognised_or_refused():
+    adata = anndata.read_h5ad(DATA / "merfish_hypothalamus_2slices.h5ad")
+    with pytest.raises(ValueError, match="counts"):
+        SPOTSCAPE.setup_anndata(adata, slice_key="slice", values="counts")
+    with pytest.warns(UserWarning, match="recognised as normalized"):
+        trained(adata, epochs=2, slice_key="slice")
+    assert np.isfinite(adata.obsm["X_spotscape"]).all()
