@@ -20,8 +20,8 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
 
     Returns
     -------
-    All spots and the common genes. Spot names are made unique by the slice where they are not. Graphs (``obsp``) are
-    left out, since they would have to be rebuilt.
+    All spots and the common genes. Where two files share names of spots, the slice is added to all. Graphs (``obsp``)
+    are left out, since they would have to be rebuilt.
 
     Raises
     ------
@@ -43,13 +43,13 @@ def read_sections(paths: Sequence[str | Path], *, slice_key: str = "slice") -> A
             f"The slice {names[names.duplicated()].iloc[0]!r} is in more than one file; give each slice a name of "
             f"its own in `obs[{slice_key!r}]`."
         )
+    if pd.concat([section.obs_names.to_series() for section in sections]).duplicated().any():
+        for section in sections:
+            section.obs_names = section.obs_names.astype(str) + "-" + section.obs[slice_key].astype(str)
     joined = anndata.concat(sections, join="inner", merge="same", uns_merge=None)
     if joined.n_vars == 0:
         raise ValueError("The files have no gene in common; check that all name genes in the same way.")
     joined.obs[slice_key] = joined.obs[slice_key].astype("category")
-    if not joined.obs_names.is_unique:
-        joined.obs_names = joined.obs_names.astype(str) + "-" + joined.obs[slice_key].astype(str)
-        joined.obs_names_make_unique()
     return joined
 
 
