@@ -116,9 +116,11 @@ def test_many_categories_have_different_colors(adata, n_categories):
 
 def test_text_is_drawn_and_left_as_it_is(adata):
     adata.obs["text"] = np.repeat(["b", "a"], 36).astype(object)
+    before = adata.obs["text"].copy()
     left, right = pl.domains(adata, "text", show=False)
     assert set(face_names(left)) == {PALETTE[1].lower()} and set(face_names(right)) == {PALETTE[0].lower()}
-    assert adata.obs["text"].dtype == object and "text_colors" not in adata.uns
+    pd.testing.assert_series_equal(adata.obs["text"], before)
+    assert "text_colors" not in adata.uns
 
 
 @pytest.mark.parametrize(("color", "layer", "factor"), [("score", None, 1), ("3", None, 1), ("3", "twice", 2)])
