@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "metrics": set(),
     "data": set(),
     "module": {"nn"},
-    "train": {"nn"},
+    "train": set(),
     "model": {"module", "train", "data"},
     "datasets": set(),
     "pp": {"data"},
