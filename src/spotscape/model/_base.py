@@ -190,9 +190,9 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         gene_list
             Genes to return, in this order. ``None``: all.
         library_size
-            Total that the expression of a spot refers to; 1 gives shares, whose sum over all genes is 1 but for what
-            the model leaves unexplained. ``"latent"`` gives expected counts: each
-            spot's own total.
+            Total that the expression of a spot refers to; 1 gives shares of the library. Their sum over all genes is
+            close to 1, or to the share of the measured genes if ``size_factor_key`` was given. ``"latent"`` gives
+            expected counts: each spot's own total.
         return_numpy
             Whether to return an array in place of a data frame.
         log_normalized

@@ -50,7 +50,6 @@ class StopAtPlateau(Callback):
         self.smoothed: float | None = None
         self.best = np.inf
         self.best_epoch = 0
-        self.stopped_epoch: int | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Update the running mean and stop if it has not fallen for long enough."""
@@ -62,5 +61,4 @@ class StopAtPlateau(Callback):
         if self.smoothed < self.best * (1 - self.min_change):
             self.best, self.best_epoch = self.smoothed, epoch
         elif epoch - self.best_epoch >= self.patience:
-            self.stopped_epoch = epoch
             trainer.should_stop = True
