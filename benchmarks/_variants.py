@@ -1,0 +1,77 @@
+"""Settings of the model that are measured: its defaults, parts taken away, and numbers moved up and down."""
+
+from collections.abc import Sequence
+from typing import Any
+
+#: Arguments of ``SPOTSCAPE``, of its ``train`` and of ``setup_anndata``, for each variant.
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "without telescope": {"model": {"telescope_weight": 0.0}},
+    "without reconstruction": {"model": {"reconstruction_weight": 0.0}},
+    "without similarity scaling": {"model": {"scaling_weight": 0.0}},
+    "without prototypes": {"model": {"prototype_weight": 0.0}},
+    "6 neighbours": {"setup": {"n_neighbors": 6}},
+    "12 neighbours": {"setup": {"n_neighbors": 12}},
+    "18 neighbours": {"setup": {"n_neighbors": 18}},
+    "24 neighbours": {"setup": {"n_neighbors": 24}},
+    "telescope weight 0.1": {"model": {"telescope_weight": 0.1}},
+    "telescope weight 10": {"model": {"telescope_weight": 10.0}},
+    "reconstruction weight 0.01": {"model": {"reconstruction_weight": 0.01}},
+    "reconstruction weight 1": {"model": {"reconstruction_weight": 1.0}},
+    "temperature 0.25": {"model": {"temperature": 0.25}},
+    "temperature 2": {"model": {"temperature": 2.0}},
+    "no dropped edges": {"model": {"edge_drop_rate": 0.0}},
+    "edge drop rate 0.5": {"model": {"edge_drop_rate": 0.5}},
+    "no dropped features": {"model": {"feature_drop_rate": 0.0}},
+    "feature drop rate 0.5": {"model": {"feature_drop_rate": 0.5}},
+    "prototypes 5, 10": {"model": {"n_prototypes": (5, 10)}},
+    "prototypes 20, 30, 40": {"model": {"n_prototypes": (20, 30, 40)}},
+    # As released for single cortex sections: a radius that holds the six neighbours of the hexagonal lattice, and no
+    # schedule. The released code has another learning rate for each data set; one is used for all here.
+    "published settings": {
+        "model": {"features": "genes", "n_top_genes": 5000, "latent_activation": "relu", "batch_norm_momentum": 0.99},
+        "train": {"max_epochs": 1000, "lr": 1e-4, "schedule": "constant"},
+        "setup": {"n_neighbors": 6},
+    },
+}
+
+#: Losses between slices and their settings: on a single slice these variants are the default itself.
+BETWEEN_SLICES = frozenset(
+    {
+        "without similarity scaling",
+        "without prototypes",
+        "temperature 0.25",
+        "temperature 2",
+        "prototypes 5, 10",
+        "prototypes 20, 30, 40",
+    }
+)
+
+_ABLATION = [name for name in VARIANTS if name.startswith("without ")]
+GROUPS: dict[str, list[str]] = {
+    "all-ablation": _ABLATION,
+    "all-sensitivity": [name for name in VARIANTS if name not in {"default", "published settings", *_ABLATION}],
+}
+
+
+def expand_variants(names: Sequence[str]) -> list[str]:
+    """Replace groups by their variants, and name each variant once.
+
+    Parameters
+    ----------
+    names
+        Keys of :data:`VARIANTS` and of :data:`GROUPS`.
+
+    Returns
+    -------
+    Keys of :data:`VARIANTS`, in the order of the request.
+
+    Raises
+    ------
+    ValueError
+        If a name is neither.
+    """
+    for name in names:
+        if name not in VARIANTS and name not in GROUPS:
+            raise ValueError(f"There is no variant {name!r}; choose from {', '.join([*GROUPS, *VARIANTS])}.")
+    return list(dict.fromkeys(variant for name in names for variant in GROUPS.get(name, [name])))
