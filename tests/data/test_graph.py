@@ -12,7 +12,8 @@ import pytest
 from scipy import sparse
 from scipy.spatial import Delaunay
 
-from spotscape.data._graph import SpatialGraph, build_spatial_graph, default_n_neighbors, normalize_adjacency
+from spotscape.data import default_n_neighbors
+from spotscape.data._graph import SpatialGraph, build_spatial_graph, normalize_adjacency
 from spotscape.data._graph_checks import check_coordinates, validate_graph
 from spotscape.data._graph_storage import ensure_graph, graph_is_current, read_graph, write_graph
 
@@ -206,10 +207,10 @@ def test_coordinates_come_in_many_types():
 
 
 def test_default_n_neighbors_follows_the_slice():
-    assert [default_n_neighbors(n) for n in (2, 4, 5, 180, 1000, 3639, 10**6)] == [1, 3, 4, 4, 9, 18, 18]
+    assert [default_n_neighbors(n) for n in (2, 4, 5, 180, 1000, 3639, 10**6)] == [1, 3, 4, 6, 9, 18, 18]
     slices = np.repeat(["small", "large"], [100, 1500])
     degrees = np.diff(build_spatial_graph(scatter(1600), slices).connectivities.indptr)
-    assert degrees[:100].min() == 4 and degrees[100:].min() == 12
+    assert degrees[:100].min() == 6 and degrees[100:].min() == 12
 
 
 @pytest.mark.parametrize(
@@ -389,8 +390,9 @@ def test_ensure_graph_reuses_only_the_same_graph():
     # A mark on the stored graph shows whether it is built again.
     adata.obsp["spatial_connectivities"].data[0] = 5
     assert ensure(adata, n_neighbors=5).data[0] == 5
-    assert ensure(adata, n_neighbors=6).nnz > first.nnz
-    assert ensure(adata).nnz < first.nnz and adata.uns["spatial_neighbors"]["params"]["n_neighbors"] is None
+    assert ensure(adata, n_neighbors=7).nnz > first.nnz
+    assert ensure(adata).nnz == ensure(adata, n_neighbors=6).nnz
+    assert (ensure(adata) != first).nnz > 0 and adata.uns["spatial_neighbors"]["params"]["n_neighbors"] is None
     assert ensure(adata, method="radius").nnz == ensure(adata, method="radius", radius=1.5).nnz
 
     ensure(adata, n_neighbors=5)

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spotscape.data import Preprocessor, check_values, default_n_components, recognise_values
+from spotscape.data import (
+    Preprocessor,
+    check_values,
+    default_n_components,
+    default_n_steps,
+    default_scale_power,
+    recognise_values,
+)
 from spotscape.data import _principal_components as principal_components
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -40,7 +47,8 @@ def dense_features(counts, n_components, scale_power, max_value, size_factors=No
     right = right[:n_components]
     signs = np.sign(right[np.arange(n_components), np.abs(right).argmax(1)])
     scores = z @ right.T * signs
-    return scores / scores.std(0) ** scale_power, log
+    scores = scores / scores.std(0) ** scale_power
+    return scores / np.sqrt(scores.var(0).mean()), log
 
 
 # ------------------------------------------------------------------------------------------ what the values are
@@ -138,7 +146,7 @@ def test_iterative_and_exact_decomposition_agree(shape, monkeypatch):
 def test_more_genes_than_spots_equals_the_dense_definition():
     counts = simulate(30, 100)
     counts = counts[:, np.flatnonzero(counts.toarray().std(0) > 0)]
-    expected, _ = dense_features(counts, 4, 0.5, 10)
+    expected, _ = dense_features(counts, 4, 0, 10)
     np.testing.assert_allclose(fitted(counts, n_components=4).transform(counts), expected, atol=1e-3)
 
 
@@ -146,7 +154,7 @@ def test_size_factors_take_the_place_of_totals():
     counts = simulate()
     factors = np.asarray(counts.sum(1)).ravel() * np.random.default_rng(0).uniform(2, 4, counts.shape[0])
     model = fitted(counts, n_components=4, size_factors=factors)
-    expected, _ = dense_features(counts, 4, 0.5, 10, factors)
+    expected, _ = dense_features(counts, 4, 0, 10, factors)
     np.testing.assert_allclose(model.transform(counts, size_factors=factors), expected, atol=2e-4)
     assert model.target_sum == pytest.approx(np.median(factors))
     with pytest.raises(ValueError, match="fitted with `size_factors`"):
@@ -221,7 +229,7 @@ def test_normalized_values_share_one_constant_and_log_values_are_kept():
 def test_loadings_of_selected_genes_are_those_of_the_components():
     counts = simulate()
     model = fitted(counts, n_components=6, max_value=1e3)
-    features, log = dense_features(counts, 6, 0.5, 1e3)
+    features, log = dense_features(counts, 6, 0, 1e3)
     # Principal components reconstruct z = U S V'; on the log scale that is mean + sd * (T V').
     z = (log - log.mean(0)) / log.std(0)
     projector = np.linalg.svd(z, full_matrices=False)[2][:6]
@@ -233,7 +241,7 @@ def test_other_genes_are_predicted_by_least_squares():
     counts = simulate()
     model = fitted(counts, n_top_genes=30, n_components=4)
     features = model.transform(counts)
-    _, log = dense_features(counts, 4, 0.5, 10)
+    _, log = dense_features(counts, 4, 0, 10)
     design = np.column_stack([np.ones(len(log)), features])
     expected = np.maximum(design @ np.linalg.lstsq(design, log, rcond=None)[0], 0)
     np.testing.assert_allclose(model.inverse_transform(features), expected, atol=1e-3)
@@ -244,7 +252,7 @@ def test_other_genes_are_predicted_by_least_squares():
 def test_all_components_return_the_expression():
     counts = simulate(200, 20)
     model = fitted(counts, n_components=20, max_value=1e3)
-    _, log = dense_features(counts, 4, 0.5, 1e3)
+    _, log = dense_features(counts, 4, 0, 1e3)
     np.testing.assert_allclose(model.inverse_transform(model.transform(counts)), log, atol=1e-3)
 
 
@@ -268,10 +276,24 @@ def test_predicted_genes_are_returned_and_the_others_follow():
 
 @pytest.mark.parametrize(
     ("n_spots", "n_genes", "expected"),
-    [(3639, 3000, 48), (300, 3000, 14), (100, 3000, 10), (100_000, 300, 50), (30, 8, 7), (5, 100, 4), (1, 1, 1)],
+    [(3639, 3000, 48), (300, 3000, 30), (1600, 3000, 32), (100_000, 300, 50), (30, 8, 7), (5, 100, 4), (1, 1, 1)],
 )
 def test_default_number_of_components(n_spots, n_genes, expected):
     assert default_n_components(n_spots, n_genes) == expected
+
+
+def test_default_scale_power_and_steps_follow_the_size():
+    powers = [default_scale_power(n) for n in (1, 324, 576, 900, 10**6)]
+    assert powers == [0, 0, 0.5, 1, 1]
+    assert [default_n_steps(n) for n in (1, 300, 1200, 3600, 10**6)] == [20, 25, 100, 300, 300]
+
+
+@pytest.mark.parametrize("n_spots", [300, 576, 1000])
+def test_scale_power_is_that_of_the_size(n_spots):
+    counts = simulate(n_spots, 40)
+    expected = fitted(counts, scale_power=default_scale_power(n_spots)).transform(counts)
+    np.testing.assert_array_equal(fitted(counts).transform(counts), expected)
+    np.testing.assert_allclose(expected.var(axis=0).mean(), 1, rtol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:.*have no expression at all")
@@ -286,9 +308,9 @@ def test_extreme_sizes(n_spots, n_genes):
 
 
 def test_the_number_of_components_follows_the_slices():
-    counts = simulate(800, 60)
-    assert fitted(counts).n_features == 23
-    assert fitted(counts, slices=np.repeat(["a", "b", "c", "d"], 200)).n_features == 11
+    counts = simulate(2500, 60)
+    assert fitted(counts).n_features == 40
+    assert fitted(counts, slices=np.repeat(["a", "b"], 1250)).n_features == 30
 
 
 def test_constant_genes_add_nothing():

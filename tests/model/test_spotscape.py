@@ -103,7 +103,7 @@ def test_a_loss_of_weight_zero_is_off(adata, name):
 @pytest.mark.parametrize("features", ["components", "genes"])
 @pytest.mark.parametrize("latent_activation", ["linear", "relu"])
 def test_inputs_and_activations(adata, features, latent_activation):
-    model = small_model(adata, features=features, latent_activation=latent_activation)
+    model = small_model(adata, features=features, latent_activation=latent_activation, residual=False)
     latent = model.get_latent_representation()
     assert np.isfinite(latent).all()
     assert (latent.min() >= 0) == (latent_activation == "relu")
@@ -113,9 +113,26 @@ def test_inputs_and_activations(adata, features, latent_activation):
 
 @pytest.mark.parametrize("features", ["components", "genes"])
 def test_training_lowers_the_loss(adata, features):
-    model = small_model(adata, epochs=60, features=features, prototype_weight=0)
+    model = small_model(adata, epochs=60, features=features, residual=False, prototype_weight=0)
     losses = model.history["train_loss"].iloc[:, 0].astype(float).to_numpy()
     assert losses[-5:].mean() < 0.9 * losses[:5].mean()
+
+
+def test_training_starts_at_the_smoothed_components(adata):
+    model = small_model(adata, epochs=1, train={"lr": 1e-12, "weight_decay": 0})
+    connectivities = adata.obsp["spatial_connectivities"]
+    adjacency = connectivities.toarray() + np.eye(adata.n_obs)
+    roots = np.sqrt(adjacency.sum(axis=1))
+    adjacency = adjacency / roots[:, None] / roots
+    features = model.preprocessor.transform(adata.layers["counts"])
+    smoothed = (adjacency @ adjacency @ features)[:, :8]
+    np.testing.assert_allclose(model.get_latent_representation(), smoothed, atol=1e-4)
+
+
+@pytest.mark.parametrize("max_epochs", [1, 2, 10, 11])
+def test_any_number_of_epochs_trains(adata, max_epochs):
+    model = small_model(adata, epochs=max_epochs, train={"prototype_warmup": 0})
+    assert len(model.history["train_loss"]) == max_epochs
 
 
 def test_minibatches_train(adata):

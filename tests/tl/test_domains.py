@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
-from spotscape import tl
+from spotscape import pp, tl
 from spotscape.metrics import adjusted_rand_index
-from spotscape.tl import _domains, _representation
+from spotscape.tl import _partitions, _representation
+from spotscape.tl._spread import spread
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-METHODS = ["kmeans", "mixture", "leiden"]
+METHODS = ["mixture", "kmeans", "leiden"]
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def test_clear_domains_are_found(adata, method):
     assert adjusted_rand_index(adata.obs["truth"], found) == 1.0
     assert list(found.cat.categories) == ["1", "2", "3", "4"]
     after = content(adata)
-    assert after.pop("obs") == [*before.pop("obs"), "spatial_domain"]
+    added = ["spatial_domain"] if method == "leiden" else ["spatial_domain", "spatial_domain_confidence"]
+    assert after.pop("obs") == [*before.pop("obs"), *added]
     assert after.pop("uns") == ["spatial_domain"]
     before.pop("uns")
     assert after == before
@@ -74,17 +76,105 @@ def test_domains_are_numbered_along_the_first_component():
     assert data.obs["spatial_domain"].astype(int).to_numpy()[::20].tolist() == [3, 1, 4, 2]
 
 
-def test_mixture_equals_a_tied_mixture_of_the_components(adata):
+def shrunk_mixture(scores, codes, n_domains, ridge_share):
+    """Expectation and maximisation as they are written, with the ridge of the first partition."""
+    posteriors = np.eye(n_domains)[codes]
+    ridge = None
+    for _ in range(500):
+        sizes = posteriors.sum(axis=0)
+        means = posteriors.T @ scores / sizes[:, None]
+        covariance = np.zeros((scores.shape[1], scores.shape[1]))
+        for k in range(n_domains):
+            residuals = scores - means[k]
+            covariance += (posteriors[:, [k]] * residuals).T @ residuals / len(scores)
+        ridge = ridge_share * np.diag(covariance).mean() if ridge is None else ridge
+        covariance += ridge * np.eye(scores.shape[1])
+        density = [
+            size / len(scores) * multivariate_normal(mean, covariance).pdf(scores)
+            for size, mean in zip(sizes, means, strict=True)
+        ]
+        posteriors = np.transpose(density) / np.sum(density, axis=0)[:, None]
+    return posteriors
+
+
+def test_mixture_is_shrunk_and_starts_from_kmeans():
     rng = np.random.default_rng(0)
-    # Long domains side by side, which a shared full covariance tells apart and k-means does not.
-    latent = rng.normal(size=(300, 25)) * np.r_[6.0, np.ones(24)]
-    latent[:, 1] += 7 * rng.integers(3, size=300)
-    adata.obsm["X_spotscape"] = latent
-    tl.domains(adata, n_domains=3, method="mixture")
-    scores = PCA(20, svd_solver="full").fit_transform(latent)
-    slow = GaussianMixture(3, covariance_type="tied", n_init=10, max_iter=500, random_state=1)
-    codes = slow.fit(scores / np.sqrt(scores.var(axis=0).mean())).predict(scores / np.sqrt(scores.var(axis=0).mean()))
-    assert adjusted_rand_index(codes, adata.obs["spatial_domain"]) > 0.9
+    # Long domains side by side, which a shared covariance tells apart and k-means cuts across.
+    latent = rng.normal(size=(600, 12)) * np.r_[1.2, 0.4 * np.ones(11)]
+    truth = rng.integers(3, size=600)
+    latent[:, 1] += 2 * truth
+    adata = anndata.AnnData(obsm={"X_spotscape": latent})
+    tl.domains(adata, n_domains=3)
+    tl.domains(adata, n_domains=3, method="kmeans", key_added="kmeans")
+    assert adjusted_rand_index(truth, adata.obs["spatial_domain"]) > 0.95
+    assert adjusted_rand_index(truth, adata.obs["kmeans"]) < 0.7
+    scores = PCA(12, svd_solver="full").fit_transform(latent)
+    slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _partitions.RIDGE)
+    assert adjusted_rand_index(slow.argmax(axis=1), adata.obs["spatial_domain"]) > 0.98
+    np.testing.assert_allclose(adata.obs["spatial_domain_confidence"], slow.max(axis=1), atol=0.02)
+
+
+def test_the_seed_of_the_restarts_does_not_matter():
+    rng = np.random.default_rng(0)
+    # A continuum without clear domains, such as layers that pass into each other.
+    depth = rng.uniform(size=(800, 1))
+    latent = np.hstack([np.sin(3 * depth), depth, np.cos(5 * depth)]) + 0.05 * rng.normal(size=(800, 3))
+    data = anndata.AnnData(obsm={"Z": latent})
+    for seed in range(3):
+        tl.domains(data, "Z", 5, seed=seed, key_added=f"seed{seed}")
+    assert adjusted_rand_index(data.obs["seed0"], data.obs["seed1"]) > 0.99
+    assert adjusted_rand_index(data.obs["seed0"], data.obs["seed2"]) > 0.99
+
+
+def test_confidence_of_kmeans_is_the_simplified_silhouette(adata):
+    tl.domains(adata, n_domains=4, method="kmeans")
+    latent, found = adata.obsm["X_spotscape"].astype(float), adata.obs["spatial_domain"].to_numpy()
+    centroids = {name: latent[found == name].mean(axis=0) for name in np.unique(found)}
+    for i in range(0, 300, 7):
+        own = np.linalg.norm(latent[i] - centroids[found[i]])
+        other = min(np.linalg.norm(latent[i] - c) for name, c in centroids.items() if name != found[i])
+        assert adata.obs["spatial_domain_confidence"].iloc[i] == pytest.approx((other - own) / other, abs=1e-4)
+
+
+@pytest.fixture
+def striped():
+    """Two halves of a grid whose representation is noisy, with the grid's graph and two slices."""
+    rng = np.random.default_rng(0)
+    x, y = np.meshgrid(np.arange(20), np.arange(20))
+    data = anndata.AnnData(obs=pd.DataFrame(index=[str(i) for i in range(800)]))
+    data.obsm["spatial"] = np.tile(np.c_[x.ravel(), y.ravel()], (2, 1)).astype(float)
+    data.obs["slice"] = np.repeat(["a", "b"], 400)
+    data.obs["truth"] = np.where(data.obsm["spatial"][:, 0] < 10, "left", "right")
+    data.obsm["Z"] = np.c_[(data.obs["truth"] == "left") * 2.0, np.zeros(800)] + rng.normal(size=(800, 2))
+    pp.spatial_neighbors(data, slice_key="slice", n_neighbors=4)
+    return data
+
+
+def test_smoothing_follows_the_neighbours_within_slices(striped):
+    scores = {}
+    for smoothing in (0, 0.5, 0.9):
+        tl.domains(striped, "Z", 2, smoothing=smoothing)
+        scores[smoothing] = adjusted_rand_index(striped.obs["truth"], striped.obs["spatial_domain"])
+        assert striped.obs["spatial_domain_confidence"].between(0, 1).all()
+        assert striped.uns["spatial_domain"]["smoothing"] == smoothing
+    assert scores[0] < scores[0.5] < scores[0.9]
+    assert scores[0.9] > 0.8
+    with_other_slice = striped.obs["spatial_domain"].iloc[:400].copy()
+    graph = striped.obsp["spatial_connectivities"].tolil()
+    graph[400:, 400:] = 0
+    striped.obsp["spatial_connectivities"] = graph.tocsr()
+    tl.domains(striped, "Z", 2, smoothing=0.9)
+    assert (striped.obs["spatial_domain"].iloc[:400] == with_other_slice).all()
+
+
+def test_spreading_is_its_closed_form(striped):
+    rng = np.random.default_rng(1)
+    weights = sparse.random(50, 50, 0.1, format="csr", rng=rng) + sparse.eye(50)
+    weights = (sparse.diags(1 / np.asarray(weights.sum(axis=1)).ravel()) @ weights).tocsr()
+    values = rng.uniform(size=(50, 3))
+    for smoothing in (0.3, 0.95):
+        closed = (1 - smoothing) * np.linalg.solve(np.eye(50) - smoothing * weights.toarray(), values)
+        np.testing.assert_allclose(spread(values, weights, smoothing), closed, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["kmeans", "mixture"])
@@ -95,9 +185,10 @@ def test_unit_of_the_representation_does_not_matter(adata, method):
     assert adjusted_rand_index(adata.obs["spatial_domain"], adata.obs["tiny"]) == 1.0
 
 
-def test_restarts_on_drawn_spots_find_the_same_domains(adata, monkeypatch):
-    monkeypatch.setattr(_domains, "N_SPOTS_RESTARTS", 100)
-    tl.domains(adata, n_domains=4, method="mixture")
+@pytest.mark.parametrize("method", ["mixture", "kmeans"])
+def test_restarts_on_drawn_spots_find_the_same_domains(adata, method, monkeypatch):
+    monkeypatch.setattr(_partitions, "N_SPOTS_STARTS", 100)
+    tl.domains(adata, n_domains=4, method=method)
     assert adjusted_rand_index(adata.obs["truth"], adata.obs["spatial_domain"]) == 1.0
 
 
@@ -192,7 +283,7 @@ def with_pieces(adata):
         (None, {"use_rep": "X_pca", "n_domains": 4}, KeyError, "'X_pca', which is not in `adata.obsm`; .*X_spotscape"),
         (None, {"use_rep": None, "n_domains": 4}, KeyError, "`use_rep` is None"),
         (None, {"n_domains": 4, "method": "mclust"}, ValueError, "`method` is 'mclust'"),
-        (None, {}, ValueError, "`n_domains` is None; method 'kmeans' needs"),
+        (None, {}, ValueError, "`n_domains` is None; method 'mixture' needs"),
         (None, {"n_domains": 1}, ValueError, "`n_domains` is 1"),
         (None, {"n_domains": 2.5}, TypeError, "`n_domains` is 2.5"),
         (None, {"n_domains": 301}, ValueError, "only 300 spots"),
@@ -202,6 +293,8 @@ def with_pieces(adata):
         (None, {"n_domains": 4, "resolution": 1.0}, ValueError, "`resolution` is 1.0, but only method 'leiden'"),
         (None, {"n_domains": 4, "n_neighbors": 9}, ValueError, "`n_neighbors` is 9, but only method 'leiden'"),
         (None, {"n_domains": 4, "n_init": 0}, ValueError, "`n_init` is 0"),
+        (None, {"n_domains": 4, "smoothing": 1}, ValueError, "`smoothing` is 1"),
+        (None, {"n_domains": 4, "smoothing": 0.5}, KeyError, "`smoothing` needs the spatial graph"),
         (None, {"n_domains": 4, "seed": -1}, ValueError, "`seed` is -1"),
         (None, {"n_domains": 4, "key_added": ""}, TypeError, "`key_added` is ''"),
         (None, {"method": "leiden"}, ValueError, "neither was given"),

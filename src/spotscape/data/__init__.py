@@ -9,13 +9,19 @@ from spotscape.data._fields import (
     spatial_fields,
 )
 from spotscape.data._gene_selection import select_genes
-from spotscape.data._graph import SpatialGraph, build_spatial_graph, default_n_neighbors, normalize_adjacency
+from spotscape.data._graph import SpatialGraph, build_spatial_graph, normalize_adjacency
 from spotscape.data._graph_checks import check_coordinates, validate_graph
 from spotscape.data._graph_storage import ensure_graph, read_graph, write_graph
 from spotscape.data._loader import GraphDataLoader, GraphDataSplitter
 from spotscape.data._neighbourhood import Neighbourhood, NeighbourhoodSampler
-from spotscape.data._preprocessing import Preprocessor, default_n_components
+from spotscape.data._preprocessing import Preprocessor
 from spotscape.data._setup_checks import check_setup
+from spotscape.data._size_rules import (
+    default_n_components,
+    default_n_neighbors,
+    default_n_steps,
+    default_scale_power,
+)
 
 __all__ = [
     "ExpressionField",
@@ -34,6 +40,8 @@ __all__ = [
     "check_values",
     "default_n_components",
     "default_n_neighbors",
+    "default_n_steps",
+    "default_scale_power",
     "ensure_graph",
     "normalize_adjacency",
     "read_graph",

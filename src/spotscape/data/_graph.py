@@ -1,7 +1,6 @@
 """The spatial graph: which spots are neighbours, always inside one slice."""
 
 import hashlib
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,7 @@ from scipy import sparse
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.data._graph_checks import as_positions, check_coincident, edge_rows, encode_slices, sort_spots
 from spotscape.data._graph_edges import delaunay_edges, knn_edges, radius_edges
+from spotscape.data._size_rules import default_n_neighbors
 
 METHODS = ("knn", "radius", "delaunay")
 BUILDER = "spotscape"
@@ -38,30 +38,6 @@ class SpatialGraph:
     connectivities: sparse.csr_matrix
     distances: sparse.csr_matrix
     params: dict[str, Any] = field(default_factory=dict)
-
-
-def default_n_neighbors(n_spots: int) -> int:
-    r"""Return the number of neighbours for a slice of this size.
-
-    .. math::
-
-        k = \min\left(n - 1,\ \mathrm{clip}\left(\mathrm{round}(0.3 \sqrt{n}),\ 4,\ 18\right)\right)
-
-    Neighbours are averaged over, so their number sets the scale of smoothing. A domain that spans a fixed share of a
-    section is about :math:`\sqrt{n}` spots wide, and the smoothing may grow with it: 4 neighbours up to 200 spots,
-    18 from 3,400 spots.
-
-    Parameters
-    ----------
-    n_spots
-        Number of spots of one slice, at least 2.
-
-    Returns
-    -------
-    Number of neighbours, at most ``n_spots - 1``.
-    """
-    check_integer(n_spots, "n_spots", minimum=2)
-    return min(max(4, min(18, round(0.3 * math.sqrt(n_spots)))), int(n_spots) - 1)
 
 
 def build_spatial_graph(

@@ -11,23 +11,13 @@ from spotscape.data._counts import Matrix, as_csr, check_size_factors, check_val
 from spotscape.data._gene_selection import gene_moments, select_genes
 from spotscape.data._graph_checks import encode_slices
 from spotscape.data._principal_components import principal_axes
+from spotscape.data._size_rules import default_n_components, default_scale_power
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
     *("values", "gene_names", "target_sum", "constant", "has_size_factors"),
     *("selected", "ceiling", "projection", "offset", "mean", "loadings"),
 )
-
-
-def default_n_components(n_spots: int, n_genes: int) -> int:
-    r"""Give the number of principal components for a section of ``n_spots`` spots and ``n_genes`` selected genes.
-
-    :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 10 and 50 and below both sizes: the directions that rise
-    above sampling noise grow with the section. With several slices ``n_spots`` is the median slice size.
-    """
-    check_integer(n_spots, "n_spots", minimum=1)
-    check_integer(n_genes, "n_genes", minimum=1)
-    return max(1, min(int(np.clip(round(0.8 * np.sqrt(n_spots)), 10, 50)), min(n_spots, n_genes) - 1))
 
 
 class Preprocessor:
@@ -37,9 +27,10 @@ class Preprocessor:
 
     .. math:: y_{ig} = \log\left(1 + \frac{T}{s_i} x_{ig}\right), \qquad
         z_{ig} = \min\left(\frac{y_{ig} - \mu_g}{\sigma_g}, z_\mathrm{max}\right), \qquad
-        t_{ik} = \frac{\sum_g (z_{ig} - \bar z_g) v_{gk}}{\lambda_k^{p / 2}}
+        t_{ik} = \frac{\sum_g (z_{ig} - \bar z_g) v_{gk}}{c \, \lambda_k^{p / 2}}
 
-    with target sum :math:`T`, principal axes :math:`v_k` of variance :math:`\lambda_k` and scale power :math:`p`.
+    with target sum :math:`T`, principal axes :math:`v_k` of variance :math:`\lambda_k`, scale power :math:`p` and one
+    constant :math:`c` that gives scores a mean variance of 1, so that the weights of losses mean the same everywhere.
     Centring is never carried out on the matrix, which stays sparse throughout.
 
     Parameters
@@ -52,8 +43,8 @@ class Preprocessor:
         What :meth:`transform` returns: ``"components"``, or the log expression of the selected ``"genes"``.
     scale_power
         Each component is divided by its standard deviation to this power. 0 keeps plain principal components, 1
-        whitens them; 0.5 keeps their order but lets the later ones be heard. Scaled components make a squared error
-        a weighted one. Not used where features are genes, other than to predict the genes that were not selected.
+        whitens them. ``None`` follows the size of the section, see :func:`default_scale_power`. Scaled components make
+        a squared error a weighted one. Not used where features are genes.
     target_sum
         Total to which every spot is scaled before the logarithm. ``None`` is the median size factor at fit, which
         keeps counts near their measured size; a common published choice is 1e4. Not for log-normalised input.
@@ -67,7 +58,7 @@ class Preprocessor:
         n_top_genes: int = 3000,
         n_components: int | None = None,
         features: Literal["components", "genes"] = "components",
-        scale_power: float = 0.5,
+        scale_power: float | None = None,
         target_sum: float | None = None,
         max_value: float = 10.0,
     ) -> None:
@@ -75,7 +66,8 @@ class Preprocessor:
         if n_components is not None:
             check_integer(n_components, "n_components", minimum=1)
         check_choice(features, ("components", "genes"), "features")
-        check_number(scale_power, "scale_power", minimum=0, maximum=1)
+        if scale_power is not None:
+            check_number(scale_power, "scale_power", minimum=0, maximum=1)
         for name, value in (("target_sum", target_sum), ("max_value", max_value)):
             if value is not None or name == "max_value":
                 check_number(value, name, minimum=0)
@@ -85,7 +77,7 @@ class Preprocessor:
             "n_top_genes": int(n_top_genes),
             "n_components": None if n_components is None else int(n_components),
             "features": features,
-            "scale_power": float(scale_power),
+            "scale_power": None if scale_power is None else float(scale_power),
             "target_sum": None if target_sum is None else float(target_sum),
             "max_value": float(max_value),
         }
@@ -155,8 +147,11 @@ class Preprocessor:
         weight = np.divide(1.0, deviation, out=np.zeros(len(selected)), where=varies)
         scaled = _clip(chosen, ceiling).multiply(weight[None]).tocsr()
         axes, strength = principal_axes(scaled, n_components)
-        projection = weight[:, None] * axes / strength ** (settings["scale_power"] / 2)
-        offset = (np.asarray(scaled.mean(axis=0)).ravel() @ axes) / strength ** (settings["scale_power"] / 2)
+        power = settings["scale_power"]
+        power = default_scale_power(int(np.median(np.bincount(codes)))) if power is None else power
+        scale = strength ** (power / 2) * np.sqrt(np.mean(strength ** (1 - power)))
+        projection = weight[:, None] * axes / scale
+        offset = (np.asarray(scaled.mean(axis=0)).ravel() @ axes) / scale
         # Scores are centred and uncorrelated, so that least squares for all genes is one sparse product.
         scores = _clip(chosen, ceiling) @ projection - offset
         loadings = linalg.solve(scores.T @ scores, (expression.T @ scores - np.outer(mean, scores.sum(axis=0))).T)

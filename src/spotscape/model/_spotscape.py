@@ -12,9 +12,6 @@ from spotscape.model._base import SpatialModel
 from spotscape.module import SpotscapeModule
 from spotscape.train import PrototypeWarmup
 
-#: Optimisation steps after which the losses have settled on every tissue in the documentation.
-_N_STEPS = 300
-
 
 class SPOTSCAPE(SpatialModel):
     """Siamese graph encoder for spatial domains, denoising and integration :cite:p:`Oh2025`.
@@ -45,8 +42,14 @@ class SPOTSCAPE(SpatialModel):
     n_components
         Number of principal components. ``None``: by the size of the slices, see
         :func:`~spotscape.data.default_n_components`.
+    scale_power
+        Power of its standard deviation that each component is divided by. ``None``: by the size of the slices, see
+        :func:`~spotscape.data.default_scale_power`.
     latent_activation
         ``"linear"``, or ``"relu"`` as published.
+    residual
+        Whether the encoder adds to the components smoothed over the graph, so that training starts from a good
+        representation whatever the seed. ``None``: where features are components; genes have no such start.
     batch_norm_momentum
         Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense; 0.99 as
         released.
@@ -99,7 +102,9 @@ class SPOTSCAPE(SpatialModel):
         features: Literal["components", "genes"] = "components",
         n_top_genes: int = 3000,
         n_components: int | None = None,
+        scale_power: float | None = None,
         latent_activation: Literal["linear", "relu"] = "linear",
+        residual: bool | None = None,
         batch_norm_momentum: float = 0.1,
         edge_drop_rate: float = 0.2,
         feature_drop_rate: float = 0.2,
@@ -124,6 +129,7 @@ class SPOTSCAPE(SpatialModel):
             seed=seed,
             n_top_genes=n_top_genes,
             n_components=n_components,
+            scale_power=scale_power,
             features=features,
         )
         self.module = self._module_cls(
@@ -133,6 +139,7 @@ class SPOTSCAPE(SpatialModel):
             n_latent=n_latent,
             n_layers=n_layers,
             latent_activation=latent_activation,
+            residual=features == "components" if residual is None else residual,
             batch_norm_momentum=batch_norm_momentum,
             edge_drop_rate=edge_drop_rate,
             feature_drop_rate=feature_drop_rate,
@@ -178,7 +185,8 @@ class SPOTSCAPE(SpatialModel):
         Parameters
         ----------
         max_epochs
-            Number of passes through the spots. ``None``: as many as make some 300 steps, at least 20 passes.
+            Number of passes through the spots. ``None``: by the number of spots, see
+            :func:`~spotscape.data.default_n_steps`, and at least 20.
         lr
             Largest learning rate.
         weight_decay
@@ -207,7 +215,7 @@ class SPOTSCAPE(SpatialModel):
         **trainer_kwargs
             As :class:`scvi.train.Trainer`.
         """
-        max_epochs, batch_size = self._start_training(max_epochs, batch_size, n_steps=_N_STEPS)
+        max_epochs, batch_size = self._start_training(max_epochs, batch_size)
         warmup = max_epochs // 2 if prototype_warmup is None else prototype_warmup
         check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
@@ -252,6 +260,15 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
     check_number(arguments["batch_norm_momentum"], "batch_norm_momentum", minimum=0, maximum=1)
     check_number(arguments["temperature"], "temperature", minimum=1e-6)
     check_choice(arguments["features"], ("components", "genes"), "features")
+    if arguments["scale_power"] is not None:
+        check_number(arguments["scale_power"], "scale_power", minimum=0, maximum=1)
+        if arguments["features"] == "genes":
+            raise ValueError(
+                f"`scale_power` is {arguments['scale_power']}, but `features` are 'genes', which are not scaled; "
+                "leave it out."
+            )
+    if arguments["residual"] and arguments["features"] == "genes":
+        raise ValueError("`residual` is True, but `features` are 'genes'; pass 'components', or leave `residual` out.")
     check_choice(arguments["latent_activation"], ("linear", "relu"), "latent_activation")
     if arguments["seed"] is not None:
         check_integer(arguments["seed"], "seed", minimum=0)

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 
 from spotscape._validate import check_choice, check_integer, check_number
+from spotscape.data import default_n_steps
 from spotscape.train import ScheduledTrainingPlan, StopAtPlateau
 
 _FEWEST_EPOCHS = 20
@@ -19,17 +20,16 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
 
     _training_plan_cls = ScheduledTrainingPlan
 
-    def _start_training(self, max_epochs: int | None, batch_size: int | None, *, n_steps: int) -> tuple[int, int]:
+    def _start_training(self, max_epochs: int | None, batch_size: int | None) -> tuple[int, int]:
         """Check the data and settle how long to train.
 
         Parameters
         ----------
         max_epochs
-            Number of passes through the spots; ``None`` for as many as make ``n_steps`` steps, at least 20.
+            Number of passes through the spots; ``None`` for as many as
+            :func:`~spotscape.data.default_n_steps` asks for, at least 20.
         batch_size
             Number of spots a step; ``None`` for all.
-        n_steps
-            Number of optimisation steps in which the model settles.
 
         Returns
         -------
@@ -41,7 +41,7 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         batch_size = n_spots if batch_size is None else batch_size
         check_integer(batch_size, "batch_size", minimum=2)
         if max_epochs is None:
-            max_epochs = max(_FEWEST_EPOCHS, math.ceil(n_steps / math.ceil(n_spots / batch_size)))
+            max_epochs = max(_FEWEST_EPOCHS, math.ceil(default_n_steps(n_spots) / math.ceil(n_spots / batch_size)))
         check_integer(max_epochs, "max_epochs", minimum=1)
         return max_epochs, batch_size
 

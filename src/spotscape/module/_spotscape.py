@@ -41,6 +41,8 @@ class SpotscapeModule(BaseModuleClass):
         Number of graph convolutions, which is also how many hops a spot sees.
     latent_activation
         ``"linear"`` or ``"relu"`` (as published, with batch normalisation before it).
+    residual
+        Whether the convolutions add to the smoothed features, which must be dense then.
     batch_norm_momentum
         Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense.
     edge_drop_rate, feature_drop_rate
@@ -70,6 +72,7 @@ class SpotscapeModule(BaseModuleClass):
         n_latent: int = 64,
         n_layers: int = 2,
         latent_activation: Literal["linear", "relu"] = "linear",
+        residual: bool = True,
         batch_norm_momentum: float = 0.1,
         edge_drop_rate: float = 0.2,
         feature_drop_rate: float = 0.2,
@@ -109,6 +112,7 @@ class SpotscapeModule(BaseModuleClass):
                 [n_input, *[n_hidden] * (n_layers - 1), n_latent],
                 batch_norm_momentum=batch_norm_momentum,
                 latent_activation=latent_activation,
+                residual=residual,
             )
             self.decoder = nn.Decoder(n_latent, n_hidden, n_input, batch_norm_momentum=batch_norm_momentum)
 

@@ -1,6 +1,7 @@
 """Graph convolutions from the features of spots to their latent representation, and the decoder back."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,17 @@ class GraphConvolution(nn.Module):
 
 
 class GraphEncoder(nn.Module):
-    """Graph convolutions, each followed by batch normalisation and ReLU; by default the last one is linear.
+    r"""Graph convolutions, each followed by batch normalisation and ReLU; by default the last one is linear.
+
+    With ``residual``, the convolutions add to the smoothed features,
+
+    .. math::
+
+        Z = \hat{A}^L (m \odot X) I + f(X, \hat{A}),
+
+    where :math:`I` lays the leading features on the leading dimensions, and :math:`f` starts at zero. The
+    representation then starts as a good one, whatever the seed, and training improves on it
+    :cite:p:`He2016,Wu2019`.
 
     Parameters
     ----------
@@ -73,11 +84,23 @@ class GraphEncoder(nn.Module):
         Weight of the newest batch in the running statistics, in PyTorch's sense.
     latent_activation
         ``"linear"``, or ``"relu"`` with batch normalisation before it, as published.
+    residual
+        Whether the convolutions add to the smoothed features.
     """
 
-    def __init__(self, widths: Sequence[int], *, batch_norm_momentum: float = 0.1, latent_activation: str = "linear"):
+    def __init__(
+        self,
+        widths: Sequence[int],
+        *,
+        batch_norm_momentum: float = 0.1,
+        latent_activation: str = "linear",
+        residual: bool = False,
+    ):
         super().__init__()
         n_layers = len(widths) - 1
+        self.n_latent = widths[-1]
+        self.residual = residual
+        self.average = SimpleConv(aggr="sum")
         normalised = [i < n_layers - 1 or latent_activation == "relu" for i in range(n_layers)]
         self.convolutions = nn.ModuleList(
             GraphConvolution(widths[i], widths[i + 1], bias=not normalised[i]) for i in range(n_layers)
@@ -86,6 +109,8 @@ class GraphEncoder(nn.Module):
             nn.Sequential(nn.BatchNorm1d(width, momentum=batch_norm_momentum), nn.ReLU()) if norm else nn.Identity()
             for width, norm in zip(widths[1:], normalised, strict=True)
         )
+        if residual:
+            nn.init.zeros_(cast(GraphConvolution, self.convolutions[-1]).weight)
 
     def forward(
         self, x: Tensor, adjacency: Tensor, nodes_within_hop: Sequence[int], feature_mask: Tensor | None = None
@@ -113,7 +138,19 @@ class GraphEncoder(nn.Module):
             n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
             rows = leading_rows(adjacency, n_targets, n_sources)
             hidden = activation(convolution(hidden, rows, feature_mask if i == 0 else None))
-        return hidden
+        return hidden + self._smooth(x, adjacency, nodes_within_hop, feature_mask) if self.residual else hidden
+
+    def _smooth(
+        self, x: Tensor, adjacency: Tensor, nodes_within_hop: Sequence[int], feature_mask: Tensor | None
+    ) -> Tensor:
+        """Leading features of the seeds, averaged over as many hops as there are layers. ``(n_seeds, n_latent)``."""
+        width = min(self.n_latent, x.shape[1])
+        smoothed = x[:, :width] if feature_mask is None else x[:, :width] * feature_mask[:width]
+        for i in range(len(self.convolutions)):
+            n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
+            rows = leading_rows(adjacency, n_targets, n_sources)
+            smoothed = self.average((smoothed, None), rows)
+        return nn.functional.pad(smoothed, (0, self.n_latent - width))
 
 
 class Decoder(nn.Module):

@@ -59,11 +59,13 @@ class ScheduledTrainingPlan(TrainingPlan):
         """Optimiser, and its schedule if there is one."""
         configuration = super().configure_optimizers()
         if self.schedule == "one-cycle":
+            n_steps = max(2, int(self.trainer.estimated_stepping_batches))
             scheduler = torch.optim.lr_scheduler.OneCycleLR(
                 configuration["optimizer"],
                 max_lr=self.lr,
-                total_steps=max(2, int(self.trainer.estimated_stepping_batches)),
-                pct_start=0.1,
+                total_steps=n_steps,
+                # The rise must end after the first step, which PyTorch would divide by zero on.
+                pct_start=max(0.1, 1.5 / n_steps),
                 cycle_momentum=False,
             )
             configuration["lr_scheduler"] = {"scheduler": scheduler, "interval": "step"}
