@@ -1,6 +1,7 @@
 """What a model has to beat: principal components of expression that was averaged over spatial neighbours, or not.
 
-Made with scanpy and scikit-learn only, so that no mistake of the package is in both.
+Made with scanpy and scikit-learn, so that no mistake of the package is in both; only the genes are those that the
+package selects: with scanpy's own selection the floors of the cortex are far lower (k-means ARI 0.33, not 0.58).
 """
 
 import numpy as np
@@ -10,6 +11,8 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from spotscape.data import select_genes
+
 #: Number of times that expression is averaged over the neighbours.
 FLOORS = {"PCA": 0, "PCA, 1 hop": 1, "PCA, 2 hops": 2}
 N_TOP_GENES = 3000
@@ -17,7 +20,9 @@ N_COMPONENTS = 50
 N_NEIGHBORS = 6
 
 
-def scaled_expression(adata: AnnData, size_factor_key: str | None = None) -> np.ndarray:
+def scaled_expression(
+    adata: AnnData, size_factor_key: str | None = None, *, slice_key: str | None = None
+) -> np.ndarray:
     """Scale the logarithm of normalised counts of the variable genes.
 
     Parameters
@@ -26,6 +31,8 @@ def scaled_expression(adata: AnnData, size_factor_key: str | None = None) -> np.
         Raw counts in ``X``; left as it is.
     size_factor_key
         Column of ``obs`` with each spot's total over all genes. ``None``: the totals of ``X``.
+    slice_key
+        Categorical column of ``obs`` with the slices, within which genes are selected. ``None``: one slice.
 
     Returns
     -------
@@ -36,9 +43,8 @@ def scaled_expression(adata: AnnData, size_factor_key: str | None = None) -> np.
     factors = np.divide(np.median(totals[totals > 0]), totals, out=np.zeros_like(totals), where=totals > 0)
     expression = AnnData(sparse.csr_matrix(sparse.diags_array(factors) @ counts))
     sc.pp.log1p(expression)
-    if expression.n_vars > N_TOP_GENES:
-        sc.pp.highly_variable_genes(expression, n_top_genes=N_TOP_GENES, flavor="seurat")
-        expression = expression[:, expression.var["highly_variable"].to_numpy()].copy()
+    slices = None if slice_key is None else adata.obs[slice_key].cat.codes.to_numpy()
+    expression = expression[:, select_genes(counts, n_top_genes=N_TOP_GENES, slices=slices)].copy()
     expression.X = expression.X.toarray()
     sc.pp.scale(expression, max_value=10)
     return expression.X

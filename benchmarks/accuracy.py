@@ -97,7 +97,7 @@ def train_model(section: Section, variant: str, seed: int) -> tuple[np.ndarray, 
 @lru_cache(maxsize=1)
 def _scaled_expression(source: Source, keys: Keys) -> np.ndarray:
     section = load_section(source, keys)
-    return scaled_expression(section.adata, section.size_factor_key)
+    return scaled_expression(section.adata, section.size_factor_key, slice_key=section.slice_key)
 
 
 # ----------------------------------------------------------------------------------------------------- read-outs
@@ -224,16 +224,26 @@ def _one_thread() -> Iterator[None]:
 
 
 def plan_tasks(
-    sources: Sequence[Source], variants: Sequence[str], *, n_seeds: int, floors: bool, done: pd.DataFrame
+    sources: Sequence[Source],
+    variants: Sequence[str],
+    *,
+    n_seeds: int,
+    floors: bool,
+    done: pd.DataFrame,
+    readouts: Sequence[str] = READOUTS,
 ) -> list[Task]:
     """List what is not there yet, section by section, so that a section is read once by each process."""
     there = set(done[["section", "method", "variant", "seed", "readout"]].itertuples(index=False, name=None))
     tasks = []
     for source in sources:
-        runs = [(name, "", [(s, r) for s in READOUT_SEEDS for r in READOUTS[:2]]) for name in FLOORS if floors]
+        runs = [
+            (name, "", [(s, r) for s in READOUT_SEEDS for r in readouts if r != READOUTS[2]])
+            for name in FLOORS
+            if floors
+        ]
         for variant in variants:
             if len(source.slices) > 1 or variant not in BETWEEN_SLICES:
-                runs += [(OURS, variant, [(seed, readout) for readout in READOUTS]) for seed in range(n_seeds)]
+                runs += [(OURS, variant, [(seed, readout) for readout in readouts]) for seed in range(n_seeds)]
         for method, variant, pairs in runs:
             wanted = tuple(pair for pair in pairs if (source.name, method, variant, *pair) not in there)
             if wanted:
@@ -305,7 +315,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sources = find_sections(options.files, [group.split(",") for group in options.joint], keys)
         if any(is_joint(source.name) for source in sources) and importlib.util.find_spec("scib_metrics") is None:
             raise SystemExit('Joint sections need scib-metrics; run: pip install "spotscape[scib]"')
-        plan = {"n_seeds": options.seeds, "floors": options.floors, "done": read_results(path)}
+        done = read_results(path)
+        plan = {"n_seeds": options.seeds, "floors": options.floors, "done": done, "readouts": options.readout}
         tasks = plan_tasks(sources, expand_variants(options.variant), **plan)
         print(f"{len(sources)} sections, {len(tasks)} runs to do", flush=True)
         failed = run_tasks(
@@ -341,6 +352,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--label-key", default="domain", metavar="KEY")
     parser.add_argument("--slice-key", default="slice", metavar="KEY")
     parser.add_argument("--variant", nargs="+", default=["default"], metavar="NAME", help="or a group of variants")
+    parser.add_argument("--readout", nargs="+", choices=READOUTS, default=list(READOUTS), help="default: all")
     parser.add_argument("--floors", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--jobs", type=int, default=2, help="processes; 1 runs all in this one (default: 2)")
     parser.add_argument("--max-seconds", type=float, metavar="N", help="begin no run after this time")

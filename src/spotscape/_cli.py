@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--label-key", help="column of obs with annotated domains, to score against")
     run.add_argument(
-        "--method", choices=("kmeans", "mixture", "leiden"), default="kmeans", help="how domains are found"
+        "--method", choices=("mixture", "kmeans", "leiden"), default="mixture", help="how domains are found"
     )
     run.add_argument("--max-epochs", type=int, help="passes through the spots (default: by their number)")
     run.add_argument("--batch-size", type=int, help="spots a step (default: all)")

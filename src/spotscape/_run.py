@@ -29,7 +29,7 @@ def analyse(
     spatial_key: str = "spatial",
     size_factor_key: str | None = None,
     values: str = "auto",
-    method: str = "kmeans",
+    method: str = "mixture",
     label_key: str | None = None,
     max_epochs: int | None = None,
     batch_size: int | None = None,
