@@ -164,7 +164,7 @@ class SPOTSCAPE(SpatialModel):
         self,
         max_epochs: int | None = None,
         *,
-        lr: float = 1e-3,
+        lr: float = 5e-4,
         weight_decay: float = 1e-4,
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         prototype_warmup: int | None = None,
