@@ -167,6 +167,12 @@ def test_smoothing_follows_the_neighbours_within_slices(striped):
     assert (striped.obs["spatial_domain"].iloc[:400] == with_other_slice).all()
 
 
+def test_confidence_never_speaks_of_other_domains(adata):
+    tl.domains(adata, n_domains=4)
+    tl.domains(adata, n_domains=4, method="leiden")
+    assert "spatial_domain_confidence" not in adata.obs
+
+
 def test_spreading_is_its_closed_form(striped):
     rng = np.random.default_rng(1)
     weights = sparse.random(50, 50, 0.1, format="csr", rng=rng) + sparse.eye(50)

@@ -156,6 +156,9 @@ def domains(
     target.obs[key_added] = pd.Categorical.from_codes(codes[back], categories=names)
     if confidence is not None:
         target.obs[f"{key_added}_confidence"] = confidence[back]
+    elif f"{key_added}_confidence" in target.obs:
+        # It spoke of the domains that were here before.
+        del target.obs[f"{key_added}_confidence"]
     target.uns[key_added] = {
         "method": method,
         "use_rep": use_rep,
