@@ -11,7 +11,7 @@ from scipy import sparse
 
 from spotscape import pl
 from spotscape.pl._colors import PALETTE, UNANNOTATED
-from spotscape.pl._domains import _tiling_diameter
+from spotscape.pl._map import tiling_diameter
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
@@ -152,13 +152,13 @@ def test_legend_and_titles(adata):
 def test_spots_of_a_grid_tile_the_tissue():
     x, y = np.divmod(np.arange(400), 20)
     # A little more than the diagonal of the square, and than the circumcircle of the hexagon.
-    assert np.sqrt(2) * 7 <= _tiling_diameter(np.c_[x, y] * 7.0) < 1.1 * np.sqrt(2) * 7
+    assert np.sqrt(2) * 7 <= tiling_diameter(np.c_[x, y] * 7.0) < 1.1 * np.sqrt(2) * 7
     hexagonal = np.c_[x + 0.5 * (y % 2), y * np.sqrt(3) / 2]
-    assert 2 / np.sqrt(3) <= _tiling_diameter(hexagonal) < 1.1 * 2 / np.sqrt(3)
+    assert 2 / np.sqrt(3) <= tiling_diameter(hexagonal) < 1.1 * 2 / np.sqrt(3)
     scattered = np.random.default_rng(0).random((2000, 2))
-    assert 0.5 / np.sqrt(2000) < _tiling_diameter(scattered) < 1.5 / np.sqrt(2000)
-    assert _tiling_diameter(np.zeros((3, 2))) == 1.0
-    assert _tiling_diameter(np.array([[0.0, 0.0], [3.0, 4.0]])) > 0
+    assert 0.5 / np.sqrt(2000) < tiling_diameter(scattered) < 1.5 / np.sqrt(2000)
+    assert tiling_diameter(np.zeros((3, 2))) == 1.0
+    assert tiling_diameter(np.array([[0.0, 0.0], [3.0, 4.0]])) > 0
 
 
 def test_spot_size_is_in_the_unit_of_the_coordinates(adata):

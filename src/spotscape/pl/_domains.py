@@ -7,16 +7,12 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection
 from matplotlib.figure import Figure
-from scipy.spatial import cKDTree
 
 from spotscape._validate import check_integer, check_number
 from spotscape.pl._coloring import color_categories, color_numbers
 from spotscape.pl._colors import Palette, as_categorical
 from spotscape.pl._figure import (
-    N_POINTS_VECTOR,
-    bare,
     draw_color_bar,
     draw_legend,
     finish,
@@ -24,6 +20,7 @@ from spotscape.pl._figure import (
     legend_width,
     panel_grid,
 )
+from spotscape.pl._map import draw_spots, panel_shape, read_coordinates, tiling_diameter
 from spotscape.pl._values import color_values, drawn_slices
 
 
@@ -104,7 +101,7 @@ def domains(
     """
     values = color_values(adata, color, layer)
     slices, names = drawn_slices(adata, slice_key)
-    coordinates = _coordinates(adata, spatial_key)
+    coordinates = read_coordinates(adata, spatial_key)
     if spot_size is not None:
         check_number(spot_size, "spot_size")
         if spot_size <= 0:
@@ -123,14 +120,14 @@ def domains(
     n_panels = max(1, len(names))
     panels = [np.flatnonzero(slices == code) for code in range(n_panels)]
     width = 4.6 if n_panels == 1 else 3.2
-    height = width * _shape(coordinates, panels) + 0.3
+    height = width * panel_shape(coordinates, panels) + 0.3
     n_rows = legend_rows(height * -(-n_panels // ncols))
     right = 0.0 if not legend else 0.9 if coloring.mappable is not None else legend_width(coloring.names, n_rows)
     figure, axes = panel_grid(n_panels, ncols, panel_size=(width, height), right=right)
     for panel, name, spots in zip(axes, titles, panels, strict=True):
         drawn = spots[np.argsort(coloring.rank[spots], kind="stable")]
-        diameter = _tiling_diameter(coordinates[spots]) if spot_size is None else spot_size
-        _draw_spots(panel, coordinates[drawn], coloring.faces[drawn], diameter)
+        diameter = tiling_diameter(coordinates[spots]) if spot_size is None else spot_size
+        draw_spots(panel, coordinates[drawn], coloring.faces[drawn], diameter)
         panel.set_title(name, fontsize=11)
     if isinstance(title, str) and n_panels > 1:
         figure.suptitle(title, fontsize=13)
@@ -143,20 +140,6 @@ def domains(
     return finish(figure, axes, "domains", show=show, save=save, return_fig=return_fig)
 
 
-def _coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
-    if spatial_key not in adata.obsm:
-        raise KeyError(f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm`; there are {list(adata.obsm)}.")
-    coordinates = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
-    if coordinates.ndim != 2 or coordinates.shape[1] < 2:
-        raise ValueError(f"`adata.obsm[{spatial_key!r}]` has shape {coordinates.shape}; a map needs two columns.")
-    n_missing = int((~np.isfinite(coordinates[:, :2])).any(axis=1).sum())
-    if n_missing:
-        raise ValueError(f"`adata.obsm[{spatial_key!r}]` is missing or infinite for {n_missing} spots; leave them out.")
-    if not len(coordinates):
-        raise ValueError("`adata` has no spots; there is nothing to draw.")
-    return coordinates[:, :2]
-
-
 def _titles(title: str | Sequence[str] | None, names: list[str], color: str) -> list[str]:
     n_panels = max(1, len(names))
     if title is None:
@@ -166,47 +149,3 @@ def _titles(title: str | Sequence[str] | None, names: list[str], color: str) -> 
     if len(title) != n_panels:
         raise ValueError(f"`title` has {len(title)} entries for {n_panels} panels; pass one a panel, or one text.")
     return list(title)
-
-
-def _shape(coordinates: np.ndarray, panels: list[np.ndarray]) -> float:
-    """Height over width of the slices, the median, within what a page bears."""
-    extents = [np.ptp(coordinates[spots], axis=0) for spots in panels]
-    return float(np.clip(np.median([(y + 1e-9) / (x + 1e-9) for x, y in extents]), 0.4, 2.0))
-
-
-def _tiling_diameter(coordinates: np.ndarray) -> float:
-    r"""Diameter at which the discs of a grid cover the plane.
-
-    It is :math:`2 / \sqrt{3}` times the spacing of a hexagonal grid, whose six nearest neighbours are equally far, and
-    :math:`\sqrt{2}` times that of a square grid, whose fifth and sixth are :math:`\sqrt{2}` times as far as the fourth.
-    Real grids are a little uneven, so a twentieth is added. Cells lie on no grid: their first neighbour is much nearer
-    than their fourth, and discs that leave no gap would hide each other. They get nine tenths of the distance of the
-    fourth neighbour.
-    """
-    points = np.unique(coordinates, axis=0)
-    if len(points) == 1:
-        return 1.0
-    distances = cKDTree(points).query(points, k=min(7, len(points)))[0][:, 1:]
-    first, fourth, sixth = (float(np.median(distances[:, min(k, distances.shape[1]) - 1])) for k in (1, 4, 6))
-    if first < 0.75 * fourth:
-        return 0.9 * fourth
-    return 1.05 * fourth * float(2 / np.sqrt(3) if sixth < 1.15 * fourth else np.sqrt(2))
-
-
-def _draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray, diameter: float) -> None:
-    n_spots = len(coordinates)
-    discs = EllipseCollection(
-        np.full(n_spots, diameter),
-        np.full(n_spots, diameter),
-        np.zeros(n_spots),
-        units="xy",
-        offsets=coordinates,
-        offset_transform=axes.transData,
-        facecolors=faces,
-        edgecolors="none",
-        rasterized=n_spots > N_POINTS_VECTOR,
-    )
-    axes.add_collection(discs)
-    low, high = coordinates.min(axis=0) - 0.6 * diameter, coordinates.max(axis=0) + 0.6 * diameter
-    axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
-    bare(axes)

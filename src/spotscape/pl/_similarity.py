@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from spotscape._validate import check_integer, check_number
 from spotscape.pl._coloring import color_numbers
 from spotscape.pl._colors import PALETTE, UNANNOTATED
-from spotscape.pl._domains import _coordinates, _draw_spots, _shape, _tiling_diameter
 from spotscape.pl._figure import draw_color_bar, finish
+from spotscape.pl._map import draw_spots, panel_shape, read_coordinates, tiling_diameter
 from spotscape.pl._similarity_values import (
     by_distance,
     by_domain,
@@ -128,7 +128,7 @@ def similarity(
     """
     keys = representation_keys(adata, use_rep, center)
     slices, names = drawn_slices(adata, slice_key)
-    coordinates = _coordinates(adata, spatial_key)
+    coordinates = read_coordinates(adata, spatial_key)
     check_integer(n_bins, "n_bins", minimum=1)
     check_integer(ncols, "ncols", minimum=1)
     if spot_size is not None:
@@ -152,14 +152,14 @@ def similarity(
 
     highlighted = {} if domains is None else own_color(adata, str(domain_key), domains, position)
     panels = [np.flatnonzero(slices == code) for code in range(max(1, len(names)))]
-    diameters = [_tiling_diameter(coordinates[spots]) if spot_size is None else spot_size for spots in panels]
+    diameters = [tiling_diameter(coordinates[spots]) if spot_size is None else spot_size for spots in panels]
     distances = np.linalg.norm(coordinates[beside] - coordinates[position], axis=1)
     n_domains = 0 if domains is None else len(domains.categories)
-    figure, grid = _figure(len(rows), len(panels), ncols, _shape(coordinates, panels), n_domains)
+    figure, grid = _figure(len(rows), len(panels), ncols, panel_shape(coordinates, panels), n_domains)
     for (key, cosines), row in zip(rows.items(), grid, strict=True):
         for panel, name, spots, diameter in zip(row.maps, names or [key], panels, diameters, strict=True):
             drawn = spots[np.argsort(colorings[key].rank[spots], kind="stable")]
-            _draw_spots(panel, coordinates[drawn], colorings[key].faces[drawn], diameter)
+            draw_spots(panel, coordinates[drawn], colorings[key].faces[drawn], diameter)
             panel.set_title(name if len(panels) > 1 else key, fontsize=11)
         if len(panels) > 1:
             row.maps[0].set_ylabel(key, fontsize=11)

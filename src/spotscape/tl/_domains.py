@@ -156,8 +156,8 @@ def domains(
     target.obs[key_added] = pd.Categorical.from_codes(codes[back], categories=names)
     if confidence is not None:
         target.obs[f"{key_added}_confidence"] = confidence[back]
-    elif f"{key_added}_confidence" in target.obs:
-        # It spoke of the domains that were here before.
+    elif key_added in target.uns and f"{key_added}_confidence" in target.obs:
+        # It spoke of the domains that this function put here before.
         del target.obs[f"{key_added}_confidence"]
     target.uns[key_added] = {
         "method": method,
