@@ -42,7 +42,7 @@ def domains(
         Gaussian mixture whose domains share one full covariance,
         :math:`p(z) = \sum_k \pi_k \, \mathcal{N}(z; \mu_k, \Sigma)`, the family EEE of mclust that the field uses
         :cite:p:`Scrucca2016`, made steady in two ways: it starts from the best of many k-means, and a ridge of 0.3
-        times the mean variance keeps :math:`\Sigma` from following noise. It sees at most 15 principal components.
+        times the mean variance keeps :math:`\Sigma` from following noise. It sees at most 12 principal components.
     ``"kmeans"``
         k-means with restarts :cite:p:`Lloyd1982,Arthur2007`.
     ``"leiden"``

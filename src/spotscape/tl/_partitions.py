@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.mixture import GaussianMixture
 
-N_COMPONENTS_MIXTURE = 15
+N_COMPONENTS_MIXTURE = 12
 N_SPOTS_STARTS = 10_000
 #: Added to each variance of the shared covariance, in units of their mean. Without it the covariance follows noise in
 #: small sections; from a half upwards, domains that overlap a little are merged.
