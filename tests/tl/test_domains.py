@@ -357,5 +357,9 @@ def test_white_matter_is_a_domain_of_the_cortex():
     counts = sparse.csr_matrix(data.X, dtype=np.float64)
     scaled = sparse.diags(1e4 / np.asarray(counts.sum(axis=1)).ravel()) @ counts
     data.X = scaled.log1p()
-    tl.domains(data, "X", 7, method="mixture")
-    assert adjusted_rand_index(data.obs["domain"], data.obs["spatial_domain"]) > 0.3
+    tl.domains(data, "X", 7)
+    # Without any smoothing over space white matter is the only layer that expression alone tells apart.
+    together = pd.crosstab(data.obs["spatial_domain"], data.obs["domain"] == "WM")[True]
+    sizes = data.obs["spatial_domain"].value_counts()
+    assert (together / sizes).max() > 0.9
+    assert together.max() > 0.5 * together.sum()
