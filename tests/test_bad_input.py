@@ -195,6 +195,10 @@ MODEL_CASES = {
     "all edges dropped": (build(edge_drop_rate=1.0), ValueError, "`edge_drop_rate` is 1.0"),
     "unknown features": (build(features="pca"), ValueError, "`features` is 'pca'"),
     "unknown activation": (build(latent_activation="tanh"), ValueError, "`latent_activation` is 'tanh'"),
+    "scale power above one": (build(scale_power=2), ValueError, "`scale_power` is 2"),
+    "scale power of genes": (build(scale_power=0.5, features="genes"), ValueError, "'genes', which are not scaled"),
+    "residual of genes": (build(residual=True, features="genes"), ValueError, "`features` is 'genes'; pass 'components'"),
+    "residual before ReLU": (build(residual=True, latent_activation="relu"), ValueError, "is 'relu'; pass 'linear'"),
     "one number of prototypes": (build(n_prototypes=7), ValueError, "a number for each granularity"),
     "more components than genes": (build(n_components=500), ValueError, "`n_components` is 500"),
     "temperature of zero": (build(temperature=0), ValueError, "`temperature` is 0"),
@@ -396,6 +400,24 @@ def test_numbers_of_domains_out_of_range_are_refused(adata, n_domains):
     before = adata.copy()
     with pytest.raises((ValueError, TypeError), match="n_domains"):
         tl.domains(adata, n_domains=n_domains)
+    assert_unchanged(adata, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"smoothing": 1.0}, ValueError, "`smoothing` is 1.0"),
+        ({"smoothing": -0.1}, ValueError, "`smoothing` is -0.1"),
+        ({"smoothing": 0.5}, KeyError, "call `spotscape.pp.spatial_neighbors` first"),
+        ({"method": "mclust"}, ValueError, "`method` is 'mclust'"),
+        ({"use_rep": "X_pca"}, KeyError, "X_pca"),
+    ],
+)
+def test_bad_arguments_of_domains_are_refused(adata, arguments, error, message):
+    adata.obsm["X_spotscape"] = np.random.default_rng(0).normal(size=(adata.n_obs, 4))
+    before = adata.copy()
+    with pytest.raises(error, match=message):
+        tl.domains(adata, n_domains=3, **arguments)
     assert_unchanged(adata, before)
 
 

@@ -44,7 +44,7 @@ class Preprocessor:
     scale_power
         Each component is divided by its standard deviation to this power. 0 keeps plain principal components, 1
         whitens them. ``None`` follows the size of the section, see :func:`default_scale_power`. Scaled components make
-        a squared error a weighted one. Not used where features are genes.
+        a squared error a weighted one. Not for genes.
     target_sum
         Total to which every spot is scaled before the logarithm. ``None`` is the median size factor at fit, which
         keeps counts near their measured size; a common published choice is 1e4. Not for log-normalised input.
@@ -68,6 +68,10 @@ class Preprocessor:
         check_choice(features, ("components", "genes"), "features")
         if scale_power is not None:
             check_number(scale_power, "scale_power", minimum=0, maximum=1)
+            if features == "genes":
+                raise ValueError(
+                    f"`scale_power` is {scale_power}, but `features` are 'genes', which are not scaled; leave it out."
+                )
         for name, value in (("target_sum", target_sum), ("max_value", max_value)):
             if value is not None or name == "max_value":
                 check_number(value, name, minimum=0)

@@ -35,7 +35,18 @@ def default_n_components(n_spots: int, n_genes: int) -> int:
     r"""Give the number of principal components for a section of ``n_spots`` spots and ``n_genes`` selected genes.
 
     :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 30 and 50 and below both sizes: the directions that rise
-    above sampling noise grow with the section. With several slices ``n_spots`` is the median slice size.
+    above sampling noise grow with the section.
+
+    Parameters
+    ----------
+    n_spots
+        Number of spots of the section; with several slices, their median size.
+    n_genes
+        Number of selected genes.
+
+    Returns
+    -------
+    Number of components, below ``n_spots`` and ``n_genes`` but at least 1.
     """
     check_integer(n_spots, "n_spots", minimum=1)
     check_integer(n_genes, "n_genes", minimum=1)
@@ -48,8 +59,16 @@ def default_scale_power(n_spots: int) -> float:
     .. math:: p = \mathrm{clip}\left(\frac{\sqrt{n_\mathrm{spots}} - 18}{12},\ 0,\ 1\right)
 
     Weak components tell fine domains apart, but drown in noise where few neighbours are averaged over. Up to 324 spots
-    components are left as they are, from 900 spots they all have the same variance. With several slices ``n_spots`` is
-    the median slice size.
+    components are left as they are, from 900 spots they all have the same variance.
+
+    Parameters
+    ----------
+    n_spots
+        Number of spots of the section; with several slices, their median size.
+
+    Returns
+    -------
+    Power of its standard deviation that each component is divided by, from 0 to 1.
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return float(np.clip((np.sqrt(n_spots) - 18) / 12, 0, 1))

@@ -49,7 +49,8 @@ class SPOTSCAPE(SpatialModel):
         ``"linear"``, or ``"relu"`` as published.
     residual
         Whether the encoder adds to the components smoothed over the graph, so that training starts from a good
-        representation whatever the seed. ``None``: where features are components; genes have no such start.
+        representation whatever the seed. ``None``: where features are components and the latent representation is
+        linear; genes have no such start, and ReLU would keep what is added at zero.
     batch_norm_momentum
         Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense; 0.99 as
         released.
@@ -139,7 +140,7 @@ class SPOTSCAPE(SpatialModel):
             n_latent=n_latent,
             n_layers=n_layers,
             latent_activation=latent_activation,
-            residual=features == "components" if residual is None else residual,
+            residual=features == "components" and latent_activation == "linear" if residual is None else residual,
             batch_norm_momentum=batch_norm_momentum,
             edge_drop_rate=edge_drop_rate,
             feature_drop_rate=feature_drop_rate,
@@ -260,16 +261,12 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
     check_number(arguments["batch_norm_momentum"], "batch_norm_momentum", minimum=0, maximum=1)
     check_number(arguments["temperature"], "temperature", minimum=1e-6)
     check_choice(arguments["features"], ("components", "genes"), "features")
-    if arguments["scale_power"] is not None:
-        check_number(arguments["scale_power"], "scale_power", minimum=0, maximum=1)
-        if arguments["features"] == "genes":
-            raise ValueError(
-                f"`scale_power` is {arguments['scale_power']}, but `features` are 'genes', which are not scaled; "
-                "leave it out."
-            )
-    if arguments["residual"] and arguments["features"] == "genes":
-        raise ValueError("`residual` is True, but `features` are 'genes'; pass 'components', or leave `residual` out.")
     check_choice(arguments["latent_activation"], ("linear", "relu"), "latent_activation")
+    for name, needed in (("features", "components"), ("latent_activation", "linear")):
+        if arguments["residual"] and arguments[name] != needed:
+            raise ValueError(
+                f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
+            )
     if arguments["seed"] is not None:
         check_integer(arguments["seed"], "seed", minimum=0)
     if isinstance(arguments["n_prototypes"], int) or not len(arguments["n_prototypes"]):

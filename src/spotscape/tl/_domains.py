@@ -68,7 +68,8 @@ def domains(
     smoothing
         Weight of a spot's spatial neighbours against its own evidence, from 0 (none, the default, since the
         representation knows the neighbourhood already) to below 1. Affinities to the domains are spread over
-        ``adata.obsp["spatial_connectivities"]``, which never joins slices, until they settle :cite:p:`Zhou2003`.
+        ``adata.obsp["spatial_connectivities"]`` until they settle :cite:p:`Zhou2003`; a graph made by this package
+        never joins slices.
     n_init
         Number of restarts of k-means, also before the mixture, of which the best is kept. If ``None``, 50: with so
         many, the seed of the restarts hardly matters.

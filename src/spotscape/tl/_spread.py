@@ -6,18 +6,20 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-_KEY = "spatial_connectivities"
+from spotscape.data import read_graph
+
 _TOLERANCE = 1e-6
 
 
 def read_spatial_graph(adata: AnnData) -> sparse.csr_matrix:
     """Spatial graph with rows that sum to one; spots without neighbours have themselves."""
-    if _KEY not in adata.obsp:
+    stored = read_graph(adata)
+    if stored is None:
         raise KeyError(
-            f"`smoothing` needs the spatial graph `adata.obsp[{_KEY!r}]`, which is missing; "
+            "`smoothing` needs the spatial graph `adata.obsp['spatial_connectivities']`, which is missing; "
             "call `spotscape.pp.spatial_neighbors` first, or leave `smoothing` at 0."
         )
-    graph: Any = sparse.csr_matrix(adata.obsp[_KEY], dtype=np.float64)
+    graph: Any = stored.astype(np.float64)
     alone = np.asarray(graph.sum(axis=1)).ravel() == 0
     graph = graph + sparse.diags(alone.astype(np.float64))
     return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
