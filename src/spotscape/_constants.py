@@ -11,6 +11,8 @@ class _BatchKeys(NamedTuple):
     ADJACENCY: str = "adjacency"
     NODES_WITHIN_HOP: str = "nodes_within_hop"
     NODE_INDEX: str = "node_index"
+    PATCH_SIZES: str = "patch_sizes"
+    SAMPLE: str = "sample"
 
 
 class _ModuleKeys(NamedTuple):

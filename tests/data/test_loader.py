@@ -94,3 +94,28 @@ def test_splitter_trains_on_all_spots_unless_told(manager, features):
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(120))
     (batch,) = splitter.test_dataloader()
     np.testing.assert_array_equal(batch[BATCH_KEYS.NODE_INDEX][:30], splitter.test_idx)
+
+
+def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, features):
+    seeds = np.setdiff1d(np.arange(120), [3, 90])
+    loader = GraphDataLoader(
+        manager, features=features, n_hops=2, indices=seeds, batch_size=64, patch_size=8, shuffle=True
+    )
+    epochs = [list(loader), list(loader)]
+    assert len(loader) == 2
+    drawn = []
+    for batches in epochs:
+        drawn.append([b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].tolist() for b in batches])
+        assert sorted(sum(drawn[-1], [])) == seeds.tolist()
+        for batch, spots in zip(batches, drawn[-1], strict=True):
+            sizes = batch[BATCH_KEYS.PATCH_SIZES]
+            assert sizes.sum() == len(spots)
+            assert batch[BATCH_KEYS.SAMPLE].tolist() == [len(sizes), 14, 118]
+            for patch in np.split(np.array(spots), np.cumsum(sizes)[:-1]):
+                assert len(set(manager.adata.obs["slice"].iloc[patch])) == 1
+    assert drawn[0] != drawn[1]
+
+
+def test_one_batch_is_never_cut(manager, features):
+    (batch,) = GraphDataLoader(manager, features=features, n_hops=2, batch_size=500, patch_size=8)
+    assert BATCH_KEYS.SAMPLE not in batch

@@ -36,27 +36,39 @@ def test_encoder_is_its_layers_in_order(latent_activation):
     torch.manual_seed(0)
     encoder = nn.GraphEncoder([4, 6, 3], latent_activation=latent_activation).eval()
     x, dense = torch.randn(12, 4), adjacency().to_dense()
-    hidden = encoder.activations[0](dense @ x @ encoder.convolutions[0].weight)
+    hidden = encoder.norms[0](dense @ x @ encoder.convolutions[0].weight).relu()
     last = dense @ hidden @ encoder.convolutions[1].weight
-    last = last + encoder.convolutions[1].bias if latent_activation == "linear" else encoder.activations[1](last)
+    last = last + encoder.convolutions[1].bias if latent_activation == "linear" else encoder.norms[1](last).relu()
     torch.testing.assert_close(encoder(x, adjacency(), [12, 12, 12]), last)
     assert (latent_activation == "relu") == bool((encoder(x, adjacency(), [12, 12, 12]) >= 0).all())
 
 
 def test_dropped_edges_keep_the_expectation():
-    generator = torch.Generator().manual_seed(0)
     original = adjacency()
-    views = torch.stack([nn.drop_edges(original, 0.4, generator).to_dense() for _ in range(4000)])
+    views = torch.stack([nn.drop_edges(original, 0.4, key, torch.arange(12)).to_dense() for key in range(4000)])
     stored = original.to_dense() != 0
     torch.testing.assert_close(views.mean(dim=0), original.to_dense(), rtol=0, atol=0.06)
-    dropped = (views[:, stored] == 0).float().mean()
-    assert abs(dropped - 0.4) < 0.01
+    kept = (views[:, stored] != 0).double()
+    assert abs(kept.mean() - 0.6) < 0.01
     assert not views[:, ~stored].any()
+    # Edges are dropped independently of each other: the covariances are those of independent draws.
+    covariance = torch.cov(kept.T)
+    torch.testing.assert_close(covariance, 0.24 * torch.eye(len(covariance)).double(), rtol=0, atol=0.025)
+
+
+def test_what_is_drawn_for_an_edge_follows_from_its_spots():
+    original, order = adjacency(), torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    whole = nn.drop_edges(original, 0.5, 7, torch.arange(12)).to_dense()
+    permuted = nn.drop_edges(original.to_dense()[order][:, order].to_sparse_csr(), 0.5, 7, order).to_dense()
+    torch.testing.assert_close(permuted, whole[order][:, order])
+    part = nn.drop_edges(original.to_dense()[:4].to_sparse_csr(), 0.5, 7, torch.arange(12)).to_dense()
+    torch.testing.assert_close(part, whole[:4])
+    assert not torch.equal(nn.drop_edges(original, 0.5, 8, torch.arange(12)).to_dense(), whole)
 
 
 def test_augmentation_of_rate_zero_changes_nothing():
     original = adjacency()
-    assert nn.drop_edges(original, 0, torch.Generator()) is original
+    assert nn.drop_edges(original, 0, 3, torch.arange(12)) is original
     assert nn.draw_feature_mask(10, 0, torch.Generator()) is None
 
 
@@ -71,3 +83,20 @@ def test_leading_rows_are_a_slice():
     matrix = torch.tensor([[1.0, 2, 0, 0], [0, 3, 0, 0], [4, 0, 5, 6]])
     rows = nn.leading_rows(matrix.to_sparse_csr(), 2, 2)
     torch.testing.assert_close(rows.to_dense(), matrix[:2, :2])
+
+
+@pytest.mark.parametrize("n_seeds", [7, 12])
+def test_batch_norm_takes_the_moments_of_the_seeds(n_seeds):
+    torch.manual_seed(0)
+    x = (torch.randn(12, 3) + 2).requires_grad_()
+    norm, twin = nn.SeedBatchNorm(3, momentum=0.3), torch.nn.BatchNorm1d(3, momentum=0.3)
+    found = norm(x, n_seeds)
+    torch.testing.assert_close(found[:n_seeds], twin(x[:n_seeds]))
+    variance, mean = torch.var_mean(x[:n_seeds], dim=0, correction=0)
+    expected = (x - mean) / (variance + norm.eps).sqrt()
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(y.pow(3).sum(), x)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        torch.testing.assert_close(getattr(norm, name), getattr(twin, name))
+    torch.testing.assert_close(norm.eval()(x), twin.eval()(x))

@@ -1,5 +1,7 @@
 """Every loss against its slow, obvious definition, in value and gradient."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,23 @@ def test_telescope_does_not_cancel_in_float32():
     expected = literal_telescope(z1, z2)
     found = nn.similarity_telescope_loss(z1.float(), z2.float())
     torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=0)
+
+
+def test_telescope_of_patches_is_unbiased():
+    """Its mean over all batches that could be drawn is the loss of the whole, in value and gradient."""
+    z1, z2 = views(n_spots=21)
+    patches = torch.arange(21).split([5, 6, 5, 5])
+
+    def mean_over_batches(z1, z2, n_drawn):
+        losses = []
+        for drawn in itertools.combinations(patches, n_drawn):
+            sample = nn.PatchSample([len(patch) for patch in drawn], n_drawn, len(patches), 21)
+            seeds = torch.cat(drawn)
+            losses.append(nn.similarity_telescope_loss(z1[seeds], z2[seeds], sample=sample))
+        return torch.stack(losses).mean()
+
+    for n_drawn in (2, 3, 4):
+        assert_same_value_and_gradient(lambda a, b, n=n_drawn: mean_over_batches(a, b, n), literal_telescope, z1, z2)
 
 
 def test_telescope_is_zero_for_equal_views_and_only_sees_directions():

@@ -14,9 +14,11 @@ from spotscape.data._graph_checks import check_coordinates, validate_graph
 from spotscape.data._graph_storage import ensure_graph, read_graph, write_graph
 from spotscape.data._loader import GraphDataLoader, GraphDataSplitter
 from spotscape.data._neighbourhood import Neighbourhood, NeighbourhoodSampler
+from spotscape.data._patches import cut_into_patches
 from spotscape.data._preprocessing import Preprocessor
 from spotscape.data._setup_checks import check_setup
 from spotscape.data._size_rules import (
+    default_batch_size,
     default_n_components,
     default_n_neighbors,
     default_n_steps,
@@ -38,6 +40,8 @@ __all__ = [
     "check_genes",
     "check_setup",
     "check_values",
+    "cut_into_patches",
+    "default_batch_size",
     "default_n_components",
     "default_n_neighbors",
     "default_n_steps",

@@ -1,7 +1,7 @@
 """Batches of spots with their complete neighbourhood, as plain dicts of tensors."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,17 @@ from scipy.sparse import csr_matrix, issparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.dataloaders import DataSplitter
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS
+from spotscape.data._batches import PatchBatches, SeedBatch, SpotBatches, n_processes
 from spotscape.data._graph import normalize_adjacency
 from spotscape.data._graph_checks import validate_graph
 from spotscape.data._neighbourhood import NeighbourhoodSampler
+from spotscape.data._patches import cut_into_patches
+
+#: Patches that a batch has at least, for pairs of spots from all over the tissue.
+FEWEST_PATCHES = 8
 
 
 class GraphDataLoader(DataLoader):
@@ -23,7 +28,8 @@ class GraphDataLoader(DataLoader):
 
     A batch is a dict of tensors (see :data:`spotscape._constants.BATCH_KEYS`): the features of all nodes, the slice
     code of all nodes, the adjacency (sparse CSR, normalised on the full graph, a row for each node nearer than the
-    outermost hop), the number of nodes within each hop, and the row number of each node in the AnnData.
+    outermost hop), the number of nodes within each hop, and the row number of each node in the AnnData. Batches of
+    patches also say how large these are, and of how many.
 
     Parameters
     ----------
@@ -36,12 +42,18 @@ class GraphDataLoader(DataLoader):
     indices
         Spots to take as seeds; all if ``None``.
     batch_size
-        Largest number of seeds in a batch; batches are of one size but for one spot. ``None``, or a number not below
-        that of the seeds, gives one batch.
+        Largest number of seeds in a batch; batches are of one size but for one spot, or one patch. ``None``, or a
+        number not below that of the seeds, gives one batch.
+    patch_size
+        Number of spots of the patches that a batch is made of, see :func:`~spotscape.data.cut_into_patches`. Spots of a
+        patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
+        Smaller where a batch would have fewer than eight patches.
     shuffle
         Whether seeds are drawn in a new random order each time; without effect on one batch, where order is immaterial.
     drop_last
         Whether to leave out a last batch that is smaller.
+    share
+        Whether each of the processes that train together takes a part of a batch.
     seed
         Seed of the order.
     **kwargs
@@ -56,8 +68,10 @@ class GraphDataLoader(DataLoader):
         n_hops: int,
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
+        patch_size: int | None = None,
         shuffle: bool = False,
         drop_last: bool = False,
+        share: bool = False,
         seed: int = 0,
         **kwargs: Any,
     ):
@@ -65,7 +79,16 @@ class GraphDataLoader(DataLoader):
         if seeds.dtype == bool:
             seeds = np.flatnonzero(seeds)
         dataset = _GraphDataset(adata_manager, features, n_hops)
-        batches = _SeedBatches(seeds, batch_size or len(seeds), shuffle=shuffle, drop_last=drop_last, seed=seed)
+        batch_size = batch_size or len(seeds)
+        batches: SpotBatches | PatchBatches
+        order = {"shuffle": shuffle, "share": share, "seed": seed}
+        if patch_size is None or (batch_size >= len(seeds) and not (share and n_processes() > 1)):
+            batches = SpotBatches(seeds, batch_size, drop_last=drop_last, **order)
+        else:
+            coordinates = np.asarray(adata_manager.get_from_registry(FIELD_KEYS.COORDINATES))[seeds]
+            patch_size = max(1, min(patch_size, batch_size // FEWEST_PATCHES))
+            patches = cut_into_patches(coordinates, dataset.slices[seeds], patch_size)
+            batches = PatchBatches([seeds[patch] for patch in patches], batch_size, **order)
         # A generator of its own, since a loader without one draws from the global one.
         generator = torch.Generator().manual_seed(seed)
         super().__init__(dataset, sampler=batches, batch_size=None, generator=generator, **kwargs)
@@ -85,6 +108,7 @@ class GraphDataSplitter(DataSplitter):
         # Named by scvi-tools for its own loaders; a batch here is sparse wherever it can be, and is one process's.
         kwargs.pop("load_sparse_tensor", None)
         kwargs.pop("distributed_sampler", None)
+        self.patch_size = kwargs.pop("patch_size", None)
         train_size = 1.0 if train_size is None and kwargs.get("validation_size") is None else train_size
         super().__init__(adata_manager, train_size=train_size, **{"seed": 0} | kwargs)
 
@@ -101,7 +125,9 @@ class GraphDataSplitter(DataSplitter):
 
     def train_dataloader(self) -> GraphDataLoader:
         """Loader of the training seeds."""
-        return self._loader(self.train_idx, shuffle=True, drop_last=self.drop_last)
+        return self._loader(
+            self.train_idx, shuffle=True, share=True, drop_last=self.drop_last, patch_size=self.patch_size
+        )
 
     def val_dataloader(self) -> GraphDataLoader | list:
         """Loader of the validation seeds, if there are any."""
@@ -126,7 +152,8 @@ class _GraphDataset(Dataset):
         self.neighbourhood_of = NeighbourhoodSampler(normalize_adjacency(connectivities), n_hops)
         self._whole: dict[str, torch.Tensor] | None = None
 
-    def __getitem__(self, seeds: np.ndarray) -> dict[str, torch.Tensor]:
+    def __getitem__(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+        seeds, patch_sizes, sample = drawn
         # Keeping the batch of the full graph spares its making in every epoch.
         whole = len(seeds) == len(self.slices) and np.array_equal(seeds, np.arange(len(seeds)))
         if whole and self._whole is not None:
@@ -140,32 +167,17 @@ class _GraphDataset(Dataset):
             BATCH_KEYS.NODES_WITHIN_HOP: torch.from_numpy(nodes_within_hop.astype(np.int64)),
             BATCH_KEYS.NODE_INDEX: torch.from_numpy(nodes.astype(np.int64)),
         }
+        if patch_sizes is not None:
+            batch |= {
+                BATCH_KEYS.PATCH_SIZES: torch.from_numpy(patch_sizes),
+                BATCH_KEYS.SAMPLE: torch.from_numpy(sample),
+            }
         if whole:
             self._whole = batch
         return batch
 
     def __len__(self) -> int:
         return len(self.slices)
-
-
-class _SeedBatches(Sampler):
-    def __init__(self, seeds: np.ndarray, batch_size: int, *, shuffle: bool, drop_last: bool, seed: int):
-        self.seeds = seeds
-        self.batch_size = batch_size
-        self.shuffle = shuffle and batch_size < len(seeds)
-        self.drop_last = drop_last and batch_size < len(seeds)
-        self.generator = np.random.default_rng(seed)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = self.generator.permutation(self.seeds) if self.shuffle else self.seeds
-        if self.drop_last:
-            order = order[: len(self) * self.batch_size]
-        # Batches of one size but for one spot: a last batch of a few spots would have no batch statistics.
-        yield from np.array_split(order, len(self))
-
-    def __len__(self) -> int:
-        n_full, rest = divmod(len(self.seeds), self.batch_size)
-        return n_full + (rest > 0 and not self.drop_last)
 
 
 def _csr_tensor(matrix: csr_matrix) -> torch.Tensor:

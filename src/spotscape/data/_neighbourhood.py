@@ -40,6 +40,7 @@ class NeighbourhoodSampler:
         self.adjacency = adjacency
         self.n_hops = n_hops
         self._position = np.full(adjacency.shape[0], -1, dtype=np.int64)
+        self._reached = np.zeros(adjacency.shape[0], dtype=bool)
 
     def __call__(self, seeds: np.ndarray) -> Neighbourhood:
         """Neighbourhood of ``seeds``, distinct spots in any order."""
@@ -52,8 +53,11 @@ class NeighbourhoodSampler:
         rows = []
         for _ in range(self.n_hops):
             rows.append(self.adjacency[hops[-1]])
-            reached = np.unique(rows[-1].indices)
-            new = reached[self._position[reached] < 0].astype(np.int64)
+            # Marking is several times faster than sorting all ends of edges.
+            self._reached[rows[-1].indices] = True
+            reached = np.flatnonzero(self._reached)
+            self._reached[reached] = False
+            new = reached[self._position[reached] < 0]
             self._position[new] = n_nodes + np.arange(len(new))
             n_nodes += len(new)
             hops.append(new)

@@ -78,6 +78,33 @@ def default_n_steps(n_spots: int) -> int:
     r"""Give the number of optimisation steps for ``n_spots`` spots in all.
 
     :math:`n_\mathrm{spots} / 12`, between 20 and 300. Long training on few spots learns their noise.
+
+    Parameters
+    ----------
+    n_spots
+        Number of spots that are trained on.
+
+    Returns
+    -------
+    Number of steps.
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return min(max(n_spots // 12, 20), 300)
+
+
+def default_batch_size(n_spots: int) -> int:
+    """Give the number of spots whose losses one step computes, for ``n_spots`` spots in all.
+
+    All of them up to 20,000; 16,384 from there, so that a step costs the same however large the data.
+
+    Parameters
+    ----------
+    n_spots
+        Number of spots that are trained on.
+
+    Returns
+    -------
+    Number of spots of a batch.
+    """
+    check_integer(n_spots, "n_spots", minimum=1)
+    return int(n_spots) if n_spots <= 20_000 else 16_384

@@ -170,6 +170,7 @@ class SPOTSCAPE(SpatialModel):
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         prototype_warmup: int | None = None,
         batch_size: int | None = None,
+        patch_size: int | None = 128,
         train_size: float | None = None,
         validation_size: float | None = None,
         early_stopping: bool = False,
@@ -187,7 +188,8 @@ class SPOTSCAPE(SpatialModel):
         ----------
         max_epochs
             Number of passes through the spots. ``None``: by the number of spots, see
-            :func:`~spotscape.data.default_n_steps`, and at least 20.
+            :func:`~spotscape.data.default_n_steps`, and at least 20, which see a part of the spots each where there
+            are very many.
         lr
             Largest learning rate.
         weight_decay
@@ -197,7 +199,12 @@ class SPOTSCAPE(SpatialModel):
         prototype_warmup
             Number of epochs before the prototypical contrastive loss is switched on. ``None``: half of them.
         batch_size
-            Number of spots whose losses one step computes. ``None``: all, which the exact losses make affordable.
+            Number of spots whose losses one step computes. ``None``: all of them up to 20,000, see
+            :func:`~spotscape.data.default_batch_size`.
+        patch_size
+            Number of spots of the compact patches, from all over all slices, that a smaller batch is made of. Spots of
+            a patch share their neighbours; pairs inside it are weighted so that the losses are those of the whole
+            tissue in expectation. ``None``: spots are drawn one by one, which costs several times as much.
         train_size, validation_size
             Shares of the spots that train and validate; all train by default. Random spots are no independent check,
             since their neighbours train: to hold out slices, give ``datasplitter_kwargs={"external_indexing": [...]}``.
@@ -216,7 +223,7 @@ class SPOTSCAPE(SpatialModel):
         **trainer_kwargs
             As :class:`scvi.train.Trainer`.
         """
-        max_epochs, batch_size = self._start_training(max_epochs, batch_size)
+        max_epochs, batch_size = self._start_training(max_epochs, batch_size, trainer_kwargs)
         warmup = max_epochs // 2 if prototype_warmup is None else prototype_warmup
         check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
@@ -229,6 +236,7 @@ class SPOTSCAPE(SpatialModel):
         self._run_training(
             max_epochs=max_epochs,
             batch_size=batch_size,
+            patch_size=patch_size,
             lr=lr,
             weight_decay=weight_decay,
             schedule=schedule,

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.data import default_n_steps
+from spotscape.data import default_batch_size, default_n_steps
 from spotscape.train import ScheduledTrainingPlan, StopAtPlateau
 
 _FEWEST_EPOCHS = 20
@@ -20,16 +20,21 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
 
     _training_plan_cls = ScheduledTrainingPlan
 
-    def _start_training(self, max_epochs: int | None, batch_size: int | None) -> tuple[int, int]:
+    def _start_training(
+        self, max_epochs: int | None, batch_size: int | None, trainer_kwargs: dict[str, Any]
+    ) -> tuple[int, int]:
         """Check the data and settle how long to train.
 
         Parameters
         ----------
         max_epochs
             Number of passes through the spots; ``None`` for as many as
-            :func:`~spotscape.data.default_n_steps` asks for, at least 20.
+            :func:`~spotscape.data.default_n_steps` asks for, but at least 20. Where these would be too many steps, an
+            epoch sees a part of the spots, drawn anew each time, unless ``batch_size`` is given.
         batch_size
-            Number of spots a step; ``None`` for all.
+            Number of spots a step; ``None``: see :func:`~spotscape.data.default_batch_size`.
+        trainer_kwargs
+            Further arguments of the trainer, to which the length of such epochs is added.
 
         Returns
         -------
@@ -38,10 +43,13 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         if self.adata is None:
             raise ValueError("The model was loaded without data; load it with `adata=` to train it.")
         n_spots = self._validate_anndata(self.adata).n_obs
-        batch_size = n_spots if batch_size is None else batch_size
+        given, batch_size = batch_size, default_batch_size(n_spots) if batch_size is None else batch_size
         check_integer(batch_size, "batch_size", minimum=2)
         if max_epochs is None:
-            max_epochs = max(_FEWEST_EPOCHS, math.ceil(default_n_steps(n_spots) / math.ceil(n_spots / batch_size)))
+            n_batches, n_steps = math.ceil(n_spots / batch_size), default_n_steps(n_spots)
+            max_epochs = max(_FEWEST_EPOCHS, math.ceil(n_steps / n_batches))
+            if given is None and max_epochs * n_batches > n_steps:
+                trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / max_epochs))
         check_integer(max_epochs, "max_epochs", minimum=1)
         return max_epochs, batch_size
 
@@ -50,6 +58,7 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         *,
         max_epochs: int,
         batch_size: int,
+        patch_size: int | None,
         lr: float,
         weight_decay: float,
         schedule: str,
@@ -72,6 +81,8 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         own_callbacks
             Callbacks of the model, appended to those of the user.
         """
+        if patch_size is not None:
+            check_integer(patch_size, "patch_size", minimum=1)
         check_number(lr, "lr", minimum=0)
         check_number(weight_decay, "weight_decay", minimum=0)
         check_choice(schedule, ("one-cycle", "constant"), "schedule")
@@ -99,7 +110,9 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
                 max_epochs=max_epochs,
                 batch_size=batch_size,
                 plan_kwargs={"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {}),
-                datasplitter_kwargs=self._loader_arguments(self.adata_manager) | (datasplitter_kwargs or {}),
+                datasplitter_kwargs=self._loader_arguments(self.adata_manager)
+                | {"patch_size": patch_size}
+                | (datasplitter_kwargs or {}),
                 callbacks=all_callbacks,
                 **trainer_kwargs,
             )

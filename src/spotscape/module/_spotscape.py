@@ -131,11 +131,18 @@ class SpotscapeModule(BaseModuleClass):
             "x": tensors[BATCH_KEYS.FEATURES],
             "adjacency": tensors[BATCH_KEYS.ADJACENCY],
             "nodes_within_hop": tensors[BATCH_KEYS.NODES_WITHIN_HOP],
+            "nodes": tensors[BATCH_KEYS.NODE_INDEX],
         }
 
     @auto_move_data
     def inference(
-        self, x: Tensor, adjacency: Tensor, nodes_within_hop: Tensor, *, augment: bool = False
+        self,
+        x: Tensor,
+        adjacency: Tensor,
+        nodes_within_hop: Tensor,
+        nodes: Tensor | None = None,
+        *,
+        augment: bool = False,
     ) -> dict[str, Any]:
         """Latent representation of the seeds: of the tissue as it is, or of two augmented views.
 
@@ -147,6 +154,8 @@ class SpotscapeModule(BaseModuleClass):
             Normalised adjacency, sparse CSR, with a row for each node nearer than the outermost hop.
         nodes_within_hop
             Number of nodes at most 0, 1, ... hops from the seeds. ``(n_layers + 1,)``.
+        nodes
+            Number of each node in the whole data, by which its edges are dropped. ``(n_nodes,)``. ``None``: in order.
         augment
             Whether to encode two augmented views in place of the tissue as it is.
 
@@ -157,11 +166,11 @@ class SpotscapeModule(BaseModuleClass):
         hops = nodes_within_hop.tolist()
         if not augment:
             return {MODULE_KEYS.LATENT: self.encoder(x, adjacency, hops)}
+        nodes = torch.arange(len(x), device=x.device) if nodes is None else nodes
         views = []
         for view in range(2):
-            generator = self._generator(view, adjacency.device)
-            thinned = nn.drop_edges(adjacency, self.edge_drop_rate, generator)
-            mask = nn.draw_feature_mask(self.n_input, self.feature_drop_rate, generator)
+            thinned = nn.drop_edges(adjacency, self.edge_drop_rate, self._key(view), nodes)
+            mask = nn.draw_feature_mask(self.n_input, self.feature_drop_rate, self._generator(view, x.device))
             views.append(self.encoder(x, thinned, hops, mask))
         return {MODULE_KEYS.VIEWS: views}
 
@@ -223,7 +232,7 @@ class SpotscapeModule(BaseModuleClass):
         terms = {}
         loss = self.reconstruction_weight * reconstruction.mean()
         if self.telescope_weight > 0:
-            terms["telescope"] = nn.similarity_telescope_loss(first, second)
+            terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=_sample(tensors))
             loss = loss + self.telescope_weight * terms["telescope"]
         if self.scaling_weight > 0 and self.n_slices > 1:
             terms["scaling"] = self._scaling_loss(first, second, tensors[BATCH_KEYS.SLICE][: len(first), 0])
@@ -247,10 +256,12 @@ class SpotscapeModule(BaseModuleClass):
         )
 
     def _generator(self, stream: int, device: torch.device) -> torch.Generator:
+        return torch.Generator(device).manual_seed(self._key(stream))
+
+    def _key(self, stream: int) -> int:
         # Keyed rather than consumed: a step draws the same numbers whatever was drawn before it.
         step = self._n_steps if self.training else -1
-        key = (self.seed * 1_000_003 + step) * 16 + stream
-        return torch.Generator(device).manual_seed(key % 2**63)
+        return ((self.seed * 1_000_003 + step) * 16 + stream) % 2**63
 
     def _reconstruction_loss(self, target: Tensor, hidden: Tensor) -> Tensor:
         if target.layout == torch.strided:
@@ -280,3 +291,9 @@ class SpotscapeModule(BaseModuleClass):
             assignment = nn.nearest_prototype(target, prototypes)
             losses.append(nn.prototypical_contrastive_loss(first, prototypes, assignment, temperature=self.temperature))
         return torch.stack(losses).mean()
+
+
+def _sample(tensors: dict[str, Tensor]) -> nn.PatchSample | None:
+    if BATCH_KEYS.SAMPLE not in tensors:
+        return None
+    return nn.PatchSample(tensors[BATCH_KEYS.PATCH_SIZES].tolist(), *tensors[BATCH_KEYS.SAMPLE].tolist())

@@ -5,11 +5,16 @@ from torch import Tensor
 
 from spotscape.nn._sparse import with_values
 
+# The constants of splitmix64 as signed numbers.
+_MULTIPLIERS = (0x9E3779B97F4A7C15 - 2**64, 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 
-def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) -> Tensor:
+
+def drop_edges(adjacency: Tensor, drop_rate: float, key: int, nodes: Tensor) -> Tensor:
     r"""Drop each directed edge with probability :math:`p` and scale the survivors by :math:`1 / (1 - p)`.
 
-    Scaling keeps the expectation of every aggregated neighbourhood that of the whole graph.
+    Scaling keeps the expectation of every aggregated neighbourhood that of the whole graph. What is drawn for an edge
+    follows from the key and the two spots alone, so that it is the same in whichever batch, order or process the edge
+    comes.
 
     Parameters
     ----------
@@ -17,8 +22,10 @@ def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) 
         Normalised adjacency as a sparse CSR tensor. ``(n_targets, n_sources)``. It is not changed.
     drop_rate
         Probability :math:`p`, in ``[0, 1)``.
-    generator
-        Source of randomness, on the device of ``adjacency``.
+    key
+        Number that stands for the seed, the step and the view.
+    nodes
+        Number of each node in the whole data, targets first. ``(n_sources,)``.
 
     Returns
     -------
@@ -26,9 +33,14 @@ def drop_edges(adjacency: Tensor, drop_rate: float, generator: torch.Generator) 
     """
     if drop_rate == 0:
         return adjacency
-    values = adjacency.values()
-    kept = torch.rand(values.shape, generator=generator, device=values.device) >= drop_rate
-    return with_values(adjacency, values * kept / (1 - drop_rate))
+    of_targets, of_sources = _mix(nodes[: adjacency.shape[0]], 2 * key), _mix(nodes, 2 * key + 1)
+    drawn = of_targets.repeat_interleave(adjacency.crow_indices().diff())
+    drawn += of_sources[adjacency.col_indices()]
+    # The sum alone would tie the four edges between two pairs of spots together.
+    drawn ^= drawn >> 29
+    drawn *= _MULTIPLIERS[1]
+    kept = drawn >= int(drop_rate * 2**64) - 2**63
+    return with_values(adjacency, adjacency.values() * kept / (1 - drop_rate))
 
 
 def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Generator) -> Tensor | None:
@@ -52,3 +64,11 @@ def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Genera
     if drop_rate == 0:
         return None
     return (torch.rand(n_features, generator=generator, device=generator.device) >= drop_rate).float()
+
+
+def _mix(numbers: Tensor, key: int) -> Tensor:
+    """Scatter whole numbers over all of int64, by the steps of splitmix64."""
+    mixed = numbers * _MULTIPLIERS[0] + ((key * 0xD1342543DE82EF95 + 2**63) % 2**64 - 2**63)
+    for shift, multiplier in ((30, _MULTIPLIERS[1]), (27, _MULTIPLIERS[2])):
+        mixed = (mixed ^ (mixed >> shift)) * multiplier
+    return mixed ^ (mixed >> 31)

@@ -5,8 +5,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad, relu
 from torch_geometric.nn import SimpleConv
 
+from spotscape.nn._batch_norm import SeedBatchNorm
 from spotscape.nn._sparse import leading_rows
 
 
@@ -105,9 +107,10 @@ class GraphEncoder(nn.Module):
         self.convolutions = nn.ModuleList(
             GraphConvolution(widths[i], widths[i + 1], bias=not normalised[i]) for i in range(n_layers)
         )
-        self.activations = nn.ModuleList(
-            nn.Sequential(nn.BatchNorm1d(width, momentum=batch_norm_momentum), nn.ReLU()) if norm else nn.Identity()
+        self.norms = nn.ModuleList(
+            SeedBatchNorm(width, momentum=batch_norm_momentum)
             for width, norm in zip(widths[1:], normalised, strict=True)
+            if norm
         )
         if residual:
             nn.init.zeros_(cast(GraphConvolution, self.convolutions[-1]).weight)
@@ -134,10 +137,12 @@ class GraphEncoder(nn.Module):
         Latent representation of the seeds. ``(n_seeds, n_latent)``.
         """
         hidden = x
-        for i, (convolution, activation) in enumerate(zip(self.convolutions, self.activations, strict=True)):
+        for i, convolution in enumerate(self.convolutions):
             n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
             rows = leading_rows(adjacency, n_targets, n_sources)
-            hidden = activation(convolution(hidden, rows, feature_mask if i == 0 else None))
+            hidden = convolution(hidden, rows, feature_mask if i == 0 else None)
+            if i < len(self.norms):
+                hidden = relu(self.norms[i](hidden, nodes_within_hop[0]))
         return hidden + self._smooth(x, adjacency, nodes_within_hop, feature_mask) if self.residual else hidden
 
     def _smooth(
@@ -150,7 +155,7 @@ class GraphEncoder(nn.Module):
             n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
             rows = leading_rows(adjacency, n_targets, n_sources)
             smoothed = self.average((smoothed, None), rows)
-        return nn.functional.pad(smoothed, (0, self.n_latent - width))
+        return pad(smoothed, (0, self.n_latent - width))
 
 
 class Decoder(nn.Module):
@@ -168,7 +173,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.hidden = nn.Sequential(
             nn.Linear(n_latent, n_hidden, bias=False),
-            nn.BatchNorm1d(n_hidden, momentum=batch_norm_momentum),
+            SeedBatchNorm(n_hidden, momentum=batch_norm_momentum),
             nn.ReLU(),
         )
         self.output = nn.Linear(n_hidden, n_output)

@@ -1,0 +1,120 @@
+"""Which spots make up a batch: drawn one by one, or in patches; and which of them a process takes."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+
+def n_processes() -> int:
+    """Count the processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+class SeedBatch(NamedTuple):
+    """Seeds of a batch.
+
+    Attributes
+    ----------
+    seeds
+        Row numbers of the spots, patch by patch. ``(n_seeds,)``.
+    patch_sizes
+        Number of spots of each patch, or ``None`` where spots are drawn one by one. ``(n_patches,)``.
+    sample
+        Number of patches in the batch of all processes, number of all patches, and of the spots in them. ``(3,)``.
+    """
+
+    seeds: NDArray[np.int64]
+    patch_sizes: NDArray[np.int64] | None = None
+    sample: NDArray[np.int64] | None = None
+
+
+class SpotBatches(Sampler):
+    """Batches of spots drawn one by one; of one size but for one spot.
+
+    Parameters
+    ----------
+    seeds
+        Row numbers of the spots.
+    batch_size
+        Largest number of spots in a batch.
+    shuffle
+        Whether to draw a new random order each time; without effect on one batch, where order is immaterial.
+    drop_last
+        Whether to leave out a last batch that is smaller.
+    share
+        Whether each of the processes that train together takes a part of a batch.
+    seed
+        Seed of the order, the same in all processes.
+    """
+
+    def __init__(
+        self, seeds: NDArray[np.int64], batch_size: int, *, shuffle: bool, drop_last: bool, share: bool, seed: int
+    ):
+        self.process, self.n_processes = _own_process(share)
+        self.seeds = seeds
+        self.batch_size = batch_size
+        self.shuffle = shuffle and batch_size < len(seeds)
+        self.drop_last = drop_last and batch_size < len(seeds)
+        self.generator = np.random.default_rng(seed)
+
+    def __iter__(self) -> Iterator[SeedBatch]:
+        order = self.generator.permutation(self.seeds) if self.shuffle else self.seeds
+        if self.drop_last:
+            order = order[: len(self) * self.batch_size]
+        # Batches of one size but for one spot: a last batch of a few spots would have no batch statistics.
+        for batch in np.array_split(order, len(self)):
+            yield SeedBatch(np.array_split(batch, self.n_processes)[self.process])
+
+    def __len__(self) -> int:
+        n_full, rest = divmod(len(self.seeds), self.batch_size)
+        return n_full + (rest > 0 and not self.drop_last)
+
+
+class PatchBatches(Sampler):
+    """Batches of whole patches from all over the tissue.
+
+    Parameters
+    ----------
+    patches
+        Row numbers of the spots of each patch.
+    batch_size
+        Number of spots that a batch should have, over all processes.
+    shuffle
+        Whether to draw other patches together each time; otherwise patches that lie together make a batch.
+    share
+        Whether each of the processes that train together takes a part of a batch.
+    seed
+        Seed of the order, the same in all processes.
+    """
+
+    def __init__(self, patches: list[NDArray[np.int64]], batch_size: int, *, shuffle: bool, share: bool, seed: int):
+        self.process, self.n_processes = _own_process(share)
+        self.patches = patches
+        self.n_spots = sum(map(len, patches))
+        # Every process needs a patch.
+        self.n_batches = max(1, min(-(-self.n_spots // batch_size), len(patches) // self.n_processes))
+        self.shuffle = shuffle and self.n_batches > 1
+        self.generator = np.random.default_rng(seed)
+
+    def __iter__(self) -> Iterator[SeedBatch]:
+        n_patches = len(self.patches)
+        order = self.generator.permutation(n_patches) if self.shuffle else np.arange(n_patches)
+        for drawn in np.array_split(order, self.n_batches):
+            own = [self.patches[i] for i in np.array_split(drawn, self.n_processes)[self.process]]
+            yield SeedBatch(
+                np.concatenate(own),
+                np.array([len(patch) for patch in own]),
+                np.array([len(drawn), n_patches, self.n_spots]),
+            )
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+
+def _own_process(share: bool) -> tuple[int, int]:
+    """Number of this process and of all that share a batch."""
+    return (dist.get_rank(), n_processes()) if share and n_processes() > 1 else (0, 1)

@@ -1,0 +1,60 @@
+"""Sums and collections over the processes of a training that runs on several; the identity where there is one."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn.functional import pad
+
+
+def n_processes() -> int:
+    """Count the processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Sum of a tensor over all processes, with gradient. Every process must pass the same shape."""
+    return _Sum.apply(values) if n_processes() > 1 else values
+
+
+def gather_spots(values: Tensor) -> Tensor:
+    """Rows of all processes, in their order, with gradient. ``(n_own, d)`` to ``(n_all, d)``."""
+    if n_processes() == 1:
+        return values
+    own = torch.tensor([len(values)], device=values.device)
+    sizes = [torch.empty_like(own) for _ in range(n_processes())]
+    dist.all_gather(sizes, own)
+    n_spots = [int(size) for size in sizes]
+    padded = pad(values, (0, 0) * (values.dim() - 1) + (0, max(n_spots) - len(values)))
+    gathered = _Gather.apply(padded)
+    return torch.cat([part[:n] for part, n in zip(gathered, n_spots, strict=True)])
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # What a process adds to the sum moves the loss of all of them.
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values) for _ in range(n_processes())]
+        dist.all_gather(parts, values.contiguous())
+        return torch.stack(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total[dist.get_rank()]
