@@ -81,7 +81,7 @@ class GraphDataLoader(DataLoader):
         dataset = _GraphDataset(adata_manager, features, n_hops)
         batch_size = batch_size or len(seeds)
         batches: SpotBatches | PatchBatches
-        order = {"shuffle": shuffle, "share": share, "seed": seed}
+        order: dict[str, Any] = {"shuffle": shuffle, "share": share, "seed": seed}
         if patch_size is None or (batch_size >= len(seeds) and not (share and n_processes() > 1)):
             batches = SpotBatches(seeds, batch_size, drop_last=drop_last, **order)
         else:

@@ -13,6 +13,8 @@ from spotscape.data import default_batch_size, default_n_steps
 from spotscape.train import ScheduledTrainingPlan, StopAtPlateau
 
 _FEWEST_EPOCHS = 20
+# What gloo and NCCL say when the other side of a connection is gone.
+_SIGNS_OF_A_LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "ncclRemoteError")
 
 
 class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
@@ -105,18 +107,28 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
             warnings.filterwarnings("ignore", message=".*treespec, LeafSpec")
             # The loader makes batches of one size.
             warnings.filterwarnings("ignore", message="Last batch will have a small size")
-            UnsupervisedTrainingMixin.train(
-                self,
-                max_epochs=max_epochs,
-                batch_size=batch_size,
-                plan_kwargs={"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {}),
-                datasplitter_kwargs=self._loader_arguments(self.adata_manager)
-                | {"patch_size": patch_size}
-                | (datasplitter_kwargs or {}),
-                callbacks=all_callbacks,
-                **trainer_kwargs,
-            )
-        last_loss = float(self.history["train_loss"].iloc[-1, 0])
+            try:
+                UnsupervisedTrainingMixin.train(
+                    self,
+                    max_epochs=max_epochs,
+                    batch_size=batch_size,
+                    plan_kwargs={"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {}),
+                    datasplitter_kwargs=self._loader_arguments(self.adata_manager)
+                    | {"patch_size": patch_size}
+                    | (datasplitter_kwargs or {}),
+                    callbacks=all_callbacks,
+                    # The loader shares a batch between the processes itself.
+                    **({"use_distributed_sampler": False} | trainer_kwargs),
+                )
+            except RuntimeError as error:
+                if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PROCESS):
+                    raise
+                raise RuntimeError(
+                    "Another process of this training ended before its time, so this one stopped too and the model is "
+                    "not trained; the message of the process that failed first is printed above, or in its log."
+                ) from error
+        # The history is kept by the first process only.
+        last_loss = float(self.trainer.callback_metrics["train_loss"])
         if not math.isfinite(last_loss):
             self.is_trained_ = False
             raise RuntimeError(f"The training loss became {last_loss}; lower `lr` from {lr}.")

@@ -225,27 +225,33 @@ class SpotscapeModule(BaseModuleClass):
         -------
         The loss, the reconstruction loss of each seed, and each term (unweighted) under its name.
         """
-        first, second = inference_outputs[MODULE_KEYS.VIEWS]
+        first, second = (view.float() for view in inference_outputs[MODULE_KEYS.VIEWS])
         target = tensors[BATCH_KEYS.FEATURES]
         reconstructions = generative_outputs[MODULE_KEYS.RECONSTRUCTION]
-        reconstruction = torch.stack([self._reconstruction_loss(target, hidden) for hidden in reconstructions]).mean(0)
         terms = {}
-        loss = self.reconstruction_weight * reconstruction.mean()
-        if self.telescope_weight > 0:
-            terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=_sample(tensors))
-            loss = loss + self.telescope_weight * terms["telescope"]
-        if self.scaling_weight > 0 and self.n_slices > 1:
-            terms["scaling"] = self._scaling_loss(first, second, tensors[BATCH_KEYS.SLICE][: len(first), 0])
-            loss = loss + self.scaling_weight * terms["scaling"]
-        if self.uses_prototypes:
-            terms["prototype"] = self._prototype_loss(first, second) if use_prototypes else first.new_zeros(())
-            loss = loss + self.prototype_weight * terms["prototype"]
+        # Similarities are near 1, where half precision has no digits left.
+        with torch.autocast(first.device.type, enabled=False):
+            reconstruction = torch.stack(
+                [self._reconstruction_loss(target, hidden.float()) for hidden in reconstructions]
+            ).mean(0)
+            loss = self.reconstruction_weight * nn.mean_over_processes(reconstruction)
+            if self.telescope_weight > 0:
+                terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=_sample(tensors))
+                loss = loss + self.telescope_weight * terms["telescope"]
+            if self.n_slices > 1:
+                first, second, slices = self._spots_of_all_processes(first, second, tensors)
+            if self.scaling_weight > 0 and self.n_slices > 1:
+                terms["scaling"] = self._scaling_loss(first, second, slices)
+                loss = loss + self.scaling_weight * terms["scaling"]
+            if self.uses_prototypes:
+                terms["prototype"] = self._prototype_loss(first, second) if use_prototypes else first.new_zeros(())
+                loss = loss + self.prototype_weight * terms["prototype"]
         if self.training:
             self._n_steps += 1
         return LossOutput(
             loss=loss,
             reconstruction_loss=reconstruction.detach(),
-            n_obs_minibatch=len(first),
+            n_obs_minibatch=len(reconstruction),
             extra_metrics={f"{name}_loss": value.detach() for name, value in terms.items()},
         )
 
@@ -268,6 +274,19 @@ class SpotscapeModule(BaseModuleClass):
             return nn.reconstruction_loss(target[: len(hidden)], self.decoder.output(hidden))
         seeds = nn.leading_rows(target, len(hidden), target.shape[1])
         return nn.sparse_reconstruction_loss(seeds, hidden, self.decoder.output.weight, self.decoder.output.bias)
+
+    @staticmethod
+    def _spots_of_all_processes(
+        first: Tensor, second: Tensor, tensors: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Both views and the slices of all seeds, in which similarity scaling and prototypes compare spots."""
+        slices = tensors[BATCH_KEYS.SLICE][: len(first), 0]
+        if BATCH_KEYS.SAMPLE not in tensors:
+            return first, second, slices
+        # In the order of the data, so that the same anchors and prototypes are drawn by however many processes.
+        order = nn.gather_spots(tensors[BATCH_KEYS.NODE_INDEX][: len(first)]).argsort()
+        first, second, slices = (nn.gather_spots(values)[order] for values in (first, second, slices))
+        return first, second, slices
 
     def _scaling_loss(self, first: Tensor, second: Tensor, slices: Tensor) -> Tensor:
         anchors = None

@@ -3,7 +3,7 @@
 from spotscape.nn._augmentation import draw_feature_mask, drop_edges
 from spotscape.nn._batch_norm import SeedBatchNorm
 from spotscape.nn._graph_encoder import Decoder, GraphConvolution, GraphEncoder
-from spotscape.nn._processes import gather_spots, n_processes, sum_over_processes
+from spotscape.nn._processes import gather_spots, mean_over_processes, n_processes, sum_over_processes
 from spotscape.nn._prototypes import find_prototypes, nearest_prototype, prototypical_contrastive_loss
 from spotscape.nn._reconstruction import reconstruction_loss, sparse_reconstruction_loss
 from spotscape.nn._similarity_scaling import similarity_scaling_loss
@@ -21,6 +21,7 @@ __all__ = [
     "find_prototypes",
     "gather_spots",
     "leading_rows",
+    "mean_over_processes",
     "n_processes",
     "nearest_prototype",
     "prototypical_contrastive_loss",

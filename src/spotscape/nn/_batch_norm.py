@@ -1,5 +1,7 @@
 """Batch normalisation by the moments of the seeds, over all processes."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -32,14 +34,16 @@ class SeedBatchNorm(nn.BatchNorm1d):
         if not self.training or (n_seeds == len(x) and n_processes() == 1):
             return super().forward(x)
         variance, mean, n_spots = self._moments(x[:n_seeds])
-        with torch.no_grad():
-            newest = self.momentum or 0.0
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), newest)
-            unbiased = variance * (n_spots / (n_spots - 1).clamp(min=1))
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), newest)
-            self.num_batches_tracked.add_(1)
+        self._remember(mean.detach(), variance.detach() * (n_spots / (n_spots - 1).clamp(min=1)))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return torch.addcmul(self.bias - mean * scale, x, scale)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics, as the parent does."""
+        newest = cast(float, self.momentum)
+        cast(Tensor, self.running_mean).lerp_(mean, newest)
+        cast(Tensor, self.running_var).lerp_(variance, newest)
+        cast(Tensor, self.num_batches_tracked).add_(1)
 
     def _moments(self, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Variance and mean of each feature, and the number of spots that they are of."""

@@ -18,10 +18,23 @@ def sum_over_processes(values: Tensor) -> Tensor:
     return _Sum.apply(values) if n_processes() > 1 else values
 
 
+def mean_over_processes(values: Tensor) -> Tensor:
+    """Mean of the values of all processes, one a spot. ``(n_own,)`` to a scalar.
+
+    The value is that of all; the gradient is this process's share times their number, since Lightning averages the
+    gradients of the processes.
+    """
+    if n_processes() == 1:
+        return values.mean()
+    return sum_over_processes(values.sum()) / sum_over_processes(values.new_tensor(float(len(values))))
+
+
 def gather_spots(values: Tensor) -> Tensor:
     """Rows of all processes, in their order, with gradient. ``(n_own, d)`` to ``(n_all, d)``."""
     if n_processes() == 1:
         return values
+    if not values.is_floating_point():
+        return gather_spots(values.double()).to(values.dtype)
     own = torch.tensor([len(values)], device=values.device)
     sizes = [torch.empty_like(own) for _ in range(n_processes())]
     dist.all_gather(sizes, own)

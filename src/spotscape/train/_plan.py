@@ -44,8 +44,11 @@ class ScheduledTrainingPlan(TrainingPlan):
         self._n_seeds = 1
 
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """Log, weighting batches by their seeds, which Lightning cannot tell from the nodes around them."""
-        super().log(*args, **{"batch_size": self._n_seeds} | kwargs)
+        """Log, weighting batches by their seeds, which Lightning cannot tell from the nodes around them.
+
+        Losses are those of all processes already, and the same in each.
+        """
+        super().log(*args, **{"batch_size": self._n_seeds} | kwargs | {"sync_dist": False})
 
     def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Note the number of seeds."""
