@@ -197,7 +197,11 @@ MODEL_CASES = {
     "unknown activation": (build(latent_activation="tanh"), ValueError, "`latent_activation` is 'tanh'"),
     "scale power above one": (build(scale_power=2), ValueError, "`scale_power` is 2"),
     "scale power of genes": (build(scale_power=0.5, features="genes"), ValueError, "'genes', which are not scaled"),
-    "residual of genes": (build(residual=True, features="genes"), ValueError, "`features` is 'genes'; pass 'components'"),
+    "residual of genes": (
+        build(residual=True, features="genes"),
+        ValueError,
+        "`features` is 'genes'; pass 'components'",
+    ),
     "residual before ReLU": (build(residual=True, latent_activation="relu"), ValueError, "is 'relu'; pass 'linear'"),
     "one number of prototypes": (build(n_prototypes=7), ValueError, "a number for each granularity"),
     "more components than genes": (build(n_components=500), ValueError, "`n_components` is 500"),
@@ -258,11 +262,22 @@ def assert_one_sentence(error):
     assert "\n" not in str(error) and len(str(error)) < 400
 
 
-def test_backed_data_is_refused(adata, tmp_path):
+def test_views_and_spots_that_are_still_in_a_file_are_refused(adata, tmp_path):
     adata.write_h5ad(tmp_path / "a.h5ad")
     backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    with pytest.raises(ValueError, match="backed by a file.*to_memory"):
-        setup(backed)
+    with pytest.raises(ValueError, match="view of one in a file.*to_memory"):
+        setup(backed[:100])
+    backed.file.close()
+    with pytest.raises(TypeError, match="still in a file.*read_sections"):
+        setup(anndata.experimental.read_lazy(tmp_path / "a.h5ad"))
+
+
+def test_expression_kept_gene_by_gene_in_a_file_is_refused(adata, tmp_path):
+    adata.X = adata.X.tocsc()
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    with pytest.raises(ValueError, match="gene by gene.*as CSR"):
+        setup(backed, layer=None)
     backed.file.close()
 
 

@@ -1,8 +1,9 @@
+import anndata
 import numpy as np
 import pytest
 
 from spotscape.datasets import synthetic_tissue
-from spotscape.io import read_sections
+from spotscape.io import _read_sections, read_sections
 
 
 @pytest.fixture
@@ -30,6 +31,37 @@ def test_one_file_is_itself_and_files_without_slices_are_named_after_them(files)
     assert read_sections(paths[:1]).shape == (40, 40)
     joined = read_sections(paths, slice_key="section")
     assert set(joined.obs["section"]) == {"section0", "section1"}
+
+
+def as_zarr(paths):
+    folders = [path.with_suffix(".zarr") for path in paths]
+    for path, folder in zip(paths, folders, strict=True):
+        anndata.read_h5ad(path).write_zarr(folder)
+    return folders
+
+
+@pytest.mark.filterwarnings("ignore:Writing zarr v2")
+@pytest.mark.parametrize(("storage", "n_files", "chunk"), [("h5ad", 1, 1 << 23), ("zarr", 2, 1 << 23), ("both", 2, 1)])
+def test_lazy_sections_are_those_in_memory(files, storage, n_files, chunk, monkeypatch):
+    monkeypatch.setattr(_read_sections, "_ENTRIES_IN_CHUNK", chunk)
+    monkeypatch.setattr(_read_sections, "_SPOTS_IN_CHUNK", 7)
+    paths = files[1][:n_files]
+    folders = as_zarr(paths)
+    wanted = {"h5ad": paths, "zarr": folders, "both": [paths[0], *folders[1:]]}[storage]
+    lazy, loaded = read_sections(wanted, lazy=True), read_sections(paths)
+    np.testing.assert_array_equal(read_sections(wanted).X.toarray(), loaded.X.toarray())
+    for found, expected in ((lazy.X, loaded.X), (lazy.layers["counts"], loaded.layers["counts"])):
+        assert len(found.chunks[0]) == n_files * (1 if chunk > 1 else 6)
+        np.testing.assert_array_equal(found.compute().toarray(), expected.toarray())
+    assert lazy.obs.equals(loaded.obs) and lazy.var.equals(loaded.var) and not lazy.obsp
+    np.testing.assert_array_equal(lazy.obsm["spatial"], loaded.obsm["spatial"])
+    assert lazy.uns.keys() == loaded.uns.keys()
+
+
+def test_lazy_reading_names_the_extra_it_needs(files, monkeypatch):
+    monkeypatch.setattr(_read_sections, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"spotscape\[lazy\]"):
+        read_sections(files[1], lazy=True)
 
 
 def test_errors(files, tmp_path):

@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from spotscape import pp, tl
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _partitions, _representation
+from spotscape.tl._domains import _order_by_values
 from spotscape.tl._spread import spread
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -363,3 +364,10 @@ def test_white_matter_is_a_domain_of_the_cortex():
     sizes = data.obs["spatial_domain"].value_counts()
     assert (together / sizes).max() > 0.9
     assert together.max() > 0.5 * together.sum()
+
+
+def test_the_order_by_values_is_that_of_all_columns():
+    rng = np.random.default_rng(0)
+    for n_values in (2, 1000):
+        rows = rng.integers(n_values, size=(300, 4)).astype(np.float32)
+        np.testing.assert_array_equal(_order_by_values(rows), np.lexsort(rows.T[::-1]))

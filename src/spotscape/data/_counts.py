@@ -1,16 +1,15 @@
 """What the values of an expression matrix are: raw counts, values on a linear scale, or their logarithm."""
 
 import warnings
-from collections.abc import Iterator
-from typing import Any, Literal
+import weakref
+from typing import Literal
 
 import numpy as np
 from scipy import sparse
 
 from spotscape._validate import check_choice
+from spotscape.data._row_blocks import Matrix, row_blocks
 
-# A CSR or CSC matrix or array of scipy (which has no types of its own), or a dense numpy array: spots by genes.
-Matrix = Any
 Values = Literal["counts", "normalized", "log-normalized"]
 
 VALUES: tuple[Values, ...] = ("counts", "normalized", "log-normalized")
@@ -19,7 +18,128 @@ VALUES: tuple[Values, ...] = ("counts", "normalized", "log-normalized")
 _LARGEST_LOG_VALUE = 20.0
 # The user may know of larger logarithms, but the exponential of this is where single precision ends.
 _LARGEST_BELIEVABLE = 80.0
-_CHUNK = 1 << 21
+
+
+class Findings:
+    """What one pass over an expression matrix finds out about its values.
+
+    Parameters
+    ----------
+    where
+        Rows of the matrix that are looked at.
+
+    Attributes
+    ----------
+    totals
+        Sum of every spot over its genes, float64 of shape ``(n_spots,)``.
+    """
+
+    def __init__(self, where: slice) -> None:
+        self.totals = np.zeros(where.stop - where.start)
+        self._first = where.start
+        self._largest = 0.0
+        self._fraction: float | None = None
+        self._wrong: dict[str, tuple[int, int, int]] = {}
+
+    def add(self, where: slice, block: sparse.csr_matrix) -> None:
+        """Look at a block with the rows ``where`` of the matrix."""
+        self.totals[where.start - self._first : where.stop - self._first] = _sums(block)
+        values = block.data
+        if len(values) == 0 or values.dtype.kind == "u":
+            self._largest = max(self._largest, float(values.max(initial=0)))
+            return
+        smallest, largest = values.min(), values.max()
+        # A NaN fails both comparisons, so that good data, the usual case, is passed in one go.
+        if not (smallest >= 0 and largest < np.inf):
+            self._note_wrong(where, block)
+            return
+        self._largest = max(self._largest, float(largest))
+        if self._fraction is None and values.dtype.kind == "f":
+            fractional = values != np.rint(values)
+            if fractional.any():
+                self._fraction = float(values[fractional.argmax()])
+
+    def check(self, values: str) -> None:
+        """Raise ``ValueError`` if what was found is impossible, or not what is declared."""
+        for kind in ("missing (NaN)", "infinite", "negative"):
+            if kind in self._wrong:
+                count, row, column = self._wrong[kind]
+                raise ValueError(
+                    f"The expression holds {count} {kind} value(s), the first at row {row}, column {column}; "
+                    f"pass raw counts, or expression that is not centred, scaled or otherwise corrected."
+                )
+        if values == "counts" and self._fraction is not None:
+            raise ValueError(
+                f"The expression is declared as counts but holds {self._fraction:g}, which is not a whole number; "
+                f'pass the layer that holds the raw counts, or `values="auto"`.'
+            )
+        if values == "log-normalized" and self._largest > _LARGEST_BELIEVABLE:
+            raise ValueError(
+                f"The expression is declared as log-normalised but its largest value is {self._largest:g}, "
+                f'which is no logarithm of expression; pass `values="normalized"` or the log-transformed layer.'
+            )
+
+    def check_empty_spots(self, n_genes: int) -> None:
+        """Report spots without any expression, and raise ``ValueError`` if they are too many."""
+        n_spots, n_empty = len(self.totals), int((self.totals == 0).sum())
+        if n_empty == n_spots:
+            raise ValueError(
+                f"All {n_genes} genes are zero in all {n_spots} spots; pass the layer that holds the counts."
+            )
+        if 2 * n_empty > n_spots:
+            raise ValueError(
+                f"{n_empty} of {n_spots} spots have no expression at all; remove the spots outside the tissue first."
+            )
+        if n_empty:
+            warnings.warn(
+                f"{n_empty} of {n_spots} spots have no expression at all and are kept as zeros; "
+                f"remove them first if they lie outside the tissue.",
+                UserWarning,
+                stacklevel=3,
+            )
+
+    def recognise(self) -> Values:
+        """Tell what the values are, by the rules of :func:`recognise_values`."""
+        if self._fraction is None:
+            return "counts"
+        if self._largest > _LARGEST_LOG_VALUE:
+            return "normalized"
+        totals = self.totals[self.totals > 0]
+        if len(totals) > 1 and np.ptp(totals) <= 1e-3 * totals.mean():
+            return "normalized"
+        return "log-normalized"
+
+    def _note_wrong(self, where: slice, block: sparse.csr_matrix) -> None:
+        values = block.data
+        for kind, found in (
+            ("missing (NaN)", np.isnan(values)),
+            ("infinite", np.isinf(values)),
+            ("negative", values < 0),
+        ):
+            if found.any():
+                first = int(found.argmax())
+                row = where.start + int(np.searchsorted(block.indptr, first, side="right")) - 1
+                count, *position = self._wrong.get(kind, (0, row, int(block.indices[first])))
+                self._wrong[kind] = (count + int(found.sum()), position[0], position[1])
+
+
+def find(matrix: Matrix) -> Findings:
+    """Look at all values of a matrix, in one pass; what cannot change is read for this only once."""
+    rows = row_blocks(matrix)
+    # Dask arrays do not change, and row blocks live no longer than the work on them; any array in memory may change.
+    owner = rows.source if hasattr(rows.source, "dask") else rows
+    key = id(owner)
+    if key in _found and _found[key][0]() is owner:
+        return _found[key][1]
+    findings = Findings(slice(0, rows.shape[0]))
+    for where, block in rows:
+        findings.add(where, block)
+    _found[key] = (weakref.ref(owner, lambda _: _found.pop(key, None)), findings)
+    return findings
+
+
+# By identity, since dask arrays have no hash, and for as long as the owner lives.
+_found: dict[int, tuple[weakref.ref, Findings]] = {}
 
 
 def recognise_values(matrix: Matrix) -> Values:
@@ -36,21 +156,14 @@ def recognise_values(matrix: Matrix) -> Values:
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``: CSR, CSC or a dense array, non-negative and finite.
+        Expression of shape ``(n_spots, n_genes)``, non-negative and finite, of any kind that :func:`check_values`
+        takes.
 
     Returns
     -------
     One of ``"counts"``, ``"normalized"``, ``"log-normalized"``.
     """
-    if _first_fraction(matrix) is None:
-        return "counts"
-    if _largest(matrix) > _LARGEST_LOG_VALUE:
-        return "normalized"
-    totals = spot_totals(matrix)
-    totals = totals[totals > 0]
-    if len(totals) > 1 and np.ptp(totals) <= 1e-3 * totals.mean():
-        return "normalized"
-    return "log-normalized"
+    return find(matrix).recognise()
 
 
 def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = True) -> Values:
@@ -59,8 +172,8 @@ def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = Tr
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``: CSR, CSC or a dense array of integers or floats.
-        It is neither copied nor changed.
+        Expression of shape ``(n_spots, n_genes)``, integers or floats: CSR, CSC or a dense array in memory, a dask
+        array, or the matrix of a backed AnnData. It is read block by block, neither copied nor changed.
     values
         ``"counts"`` insists on whole numbers. ``"normalized"`` (linear scale, e.g. divided by cell volume or by the
         library size) and ``"log-normalized"`` take the values as they are declared. ``"auto"`` recognises them by
@@ -83,20 +196,14 @@ def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = Tr
         largest value cannot be a logarithm of expression.
     """
     check_choice(values, ("auto", *VALUES), "values")
-    _check_format(matrix)
-    _check_finite_and_positive(matrix)
-    if values == "counts":
-        _check_whole_numbers(matrix)
-    if values == "log-normalized" and (largest := _largest(matrix)) > _LARGEST_BELIEVABLE:
-        raise ValueError(
-            f"The expression is declared as log-normalised but its largest value is {largest:g}, "
-            f'which is no logarithm of expression; pass `values="normalized"` or the log-transformed layer.'
-        )
+    rows = row_blocks(matrix)
+    findings = find(rows)
+    findings.check(values)
     if check_empty:
-        _check_empty_spots(matrix)
+        findings.check_empty_spots(rows.shape[1])
     if values != "auto":
         return values  # type: ignore[return-value]  # check_choice has narrowed it
-    recognised = recognise_values(matrix)
+    recognised = findings.recognise()
     if recognised != "counts":
         handling = {
             "normalized": "scaled by one constant for all spots and log-transformed",
@@ -111,40 +218,30 @@ def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = Tr
     return recognised
 
 
-def spot_totals(matrix: Matrix) -> np.ndarray:
-    """Sum of every spot over its genes, float64 of shape ``(n_spots,)``."""
-    return np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
+    """Total of every spot on the linear scale, float64 of shape ``(n_spots,)``."""
+    if kind != "log-normalized":
+        return find(matrix).totals
+    return np.concatenate([sizes for _, sizes in row_blocks(matrix).map(lambda _, block: _sums(block.expm1()))])
 
 
-def check_size_factors(size_factors: np.ndarray | None, matrix: Matrix, kind: str) -> np.ndarray:
-    """Size factor of every spot, those given or its total on the linear scale, float64 of shape ``(n_spots,)``."""
-    if size_factors is None and kind == "log-normalized":
-        return spot_totals(matrix.expm1() if sparse.issparse(matrix) else np.expm1(matrix))
-    if size_factors is None:
-        return spot_totals(matrix)
+def check_size_factors(
+    size_factors: np.ndarray, totals: np.ndarray, kind: str = "counts", *, first_spot: int = 0
+) -> np.ndarray:
+    """Size factors that were given, float64 of shape ``(n_spots,)``, held against the totals of the spots."""
     if kind != "counts":
         raise ValueError(f"`size_factors` are given but the expression is {kind}; leave them out or pass counts.")
     factors = np.asarray(size_factors, dtype=np.float64).ravel()
-    if len(factors) != matrix.shape[0]:
-        raise ValueError(f"`size_factors` has {len(factors)} entries for {matrix.shape[0]} spots; pass one for each.")
-    bad = ~np.isfinite(factors) | (factors < 0) | ((factors == 0) & (spot_totals(matrix) > 0))
+    if len(factors) != len(totals):
+        raise ValueError(f"`size_factors` has {len(factors)} entries for {len(totals)} spots; pass one for each.")
+    bad = ~np.isfinite(factors) | (factors < 0) | ((factors == 0) & (totals > 0))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"`size_factors` is {factors[first]:g} at spot {first}; "
+            f"`size_factors` is {factors[first]:g} at spot {first_spot + first}; "
             f"pass finite numbers, positive wherever a spot has counts."
         )
     return factors
-
-
-def as_csr(matrix: Matrix) -> sparse.csr_matrix:
-    """Matrix as CSR in which every entry is stored once; shares memory with the input where it can."""
-    result = sparse.csr_matrix(matrix)
-    if not result.has_canonical_format:
-        # Entries stored twice would each get their own logarithm.
-        result = result.copy()
-        result.sum_duplicates()
-    return result
 
 
 def log_expression(
@@ -161,98 +258,5 @@ def log_expression(
     return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _check_format(matrix: Matrix) -> None:
-    if sparse.issparse(matrix):
-        if matrix.format not in ("csr", "csc"):
-            raise TypeError(f"The expression is a sparse {matrix.format.upper()} matrix; convert it with `.tocsr()`.")
-    elif not isinstance(matrix, np.ndarray):
-        raise TypeError(
-            f"The expression is a {type(matrix).__name__}; pass a scipy CSR or CSC matrix or a numpy array."
-        )
-    if matrix.ndim != 2:
-        raise ValueError(f"The expression has {matrix.ndim} dimension(s); pass a matrix of spots by genes.")
-    n_spots, n_genes = matrix.shape
-    if n_spots == 0 or n_genes == 0:
-        raise ValueError(f"The expression has {n_spots} spots and {n_genes} genes; pass at least one of each.")
-    if matrix.dtype.kind not in "iuf":
-        raise TypeError(f"The expression has dtype {matrix.dtype}; pass integers or floating-point numbers.")
-
-
-def _check_finite_and_positive(matrix: Matrix) -> None:
-    if matrix.dtype.kind == "u":
-        return
-    wrong: dict[str, list] = {"missing (NaN)": [0, None], "infinite": [0, None], "negative": [0, None]}
-    for start, chunk in _chunks(matrix):
-        # A NaN fails both comparisons, so that good data, the usual case, is passed in one go.
-        if chunk.size == 0 or (chunk.min() >= 0 and chunk.max() < np.inf):
-            continue
-        for kind, found in zip(wrong, (np.isnan(chunk), np.isinf(chunk), chunk < 0), strict=True):
-            if count := int(found.sum()):
-                wrong[kind][0] += count
-                if wrong[kind][1] is None:
-                    wrong[kind][1] = _position(matrix, start, found)
-    for kind, (count, position) in wrong.items():
-        if count:
-            raise ValueError(
-                f"The expression holds {count} {kind} value(s), the first at row {position[0]}, column {position[1]}; "
-                f"pass raw counts, or expression that is not centred, scaled or otherwise corrected."
-            )
-
-
-def _check_whole_numbers(matrix: Matrix) -> None:
-    fraction = _first_fraction(matrix)
-    if fraction is not None:
-        raise ValueError(
-            f"The expression is declared as counts but holds {fraction:g}, which is not a whole number; "
-            f'pass the layer that holds the raw counts, or `values="auto"`.'
-        )
-
-
-def _check_empty_spots(matrix: Matrix) -> None:
-    n_spots, n_empty = matrix.shape[0], int((spot_totals(matrix) == 0).sum())
-    if n_empty == n_spots:
-        raise ValueError(
-            f"All {matrix.shape[1]} genes are zero in all {n_spots} spots; pass the layer that holds the counts."
-        )
-    if 2 * n_empty > n_spots:
-        raise ValueError(
-            f"{n_empty} of {n_spots} spots have no expression at all; remove the spots outside the tissue first."
-        )
-    if n_empty:
-        warnings.warn(
-            f"{n_empty} of {n_spots} spots have no expression at all and are kept as zeros; "
-            f"remove them first if they lie outside the tissue.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
-def _first_fraction(matrix: Matrix) -> float | None:
-    if matrix.dtype.kind in "iu":
-        return None
-    for _, chunk in _chunks(matrix):
-        fractional = chunk != np.rint(chunk)
-        if fractional.any():
-            return float(chunk[fractional][0])
-    return None
-
-
-def _largest(matrix: Matrix) -> float:
-    return max((float(chunk.max()) for _, chunk in _chunks(matrix) if chunk.size), default=0.0)
-
-
-def _chunks(matrix: Matrix) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield views of the stored values, small enough that comparing them needs no memory worth naming."""
-    array, step = (matrix.data, _CHUNK) if sparse.issparse(matrix) else (matrix, max(1, _CHUNK // matrix.shape[1]))
-    for start in range(0, len(array), step):
-        yield start, array[start : start + step]
-
-
-def _position(matrix: Matrix, start: int, found: np.ndarray) -> tuple[int, int]:
-    first = np.argwhere(found)[0]
-    if not sparse.issparse(matrix):
-        return start + int(first[0]), int(first[1])
-    stored = start + int(first[0])
-    major = int(np.searchsorted(matrix.indptr, stored, side="right")) - 1
-    minor = int(matrix.indices[stored])
-    return (major, minor) if matrix.format == "csr" else (minor, major)
+def _sums(block: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()

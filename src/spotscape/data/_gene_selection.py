@@ -4,8 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from spotscape._validate import check_integer
-from spotscape.data._counts import Matrix
 from spotscape.data._graph_checks import encode_slices
+from spotscape.data._row_blocks import Matrix, RowBlocks, row_blocks
 
 # Fewer spots than this say nothing about a gene's variance.
 _SMALLEST_SLICE = 10
@@ -30,8 +30,9 @@ def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None 
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``, CSR, CSC or dense, non-negative: counts, or log expression where
-        counts do not exist; the trend is learnt from the data, so the same rule serves both.
+        Expression of shape ``(n_spots, n_genes)``, in memory or not, as :meth:`Preprocessor.fit` takes it,
+        non-negative: counts, or log expression where counts do not exist; the trend is learnt from the data, so the
+        same rule serves both.
     n_top_genes
         How many genes to select. With no more genes than this, all genes with any expression are returned.
         Genes seen in fewer than three spots (or 0.2 % of the spots, if that is more) come last, after all others.
@@ -49,48 +50,127 @@ def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None 
         If no gene has any expression, or ``slices`` does not fit the matrix.
     """
     check_integer(n_top_genes, "n_top_genes", minimum=1)
-    n_spots, n_genes = matrix.shape
-    codes, _ = encode_slices(slices, n_spots)
-    expression = sparse.csr_matrix(matrix)
-    n_detected = np.bincount(expression.indices[expression.data > 0], minlength=n_genes)
-    detected = np.flatnonzero(n_detected)
-    if len(detected) == 0:
-        raise ValueError(f"None of the {n_genes} genes has any expression; pass the layer that holds the counts.")
-    if min(n_genes, len(detected)) <= n_top_genes:
-        return detected
+    rows = row_blocks(matrix)
+    codes, _ = encode_slices(slices, rows.shape[0])
+    sums = GeneSums(rows.shape[1], codes)
+    for where, block in rows:
+        sums.add(where, block)
+    return select_by_sums(rows, sums, n_top_genes)
 
-    sizes = np.bincount(codes)
-    usable = np.flatnonzero(sizes >= _SMALLEST_SLICE)
-    if len(sizes) == 1 or len(usable) == 0:
-        excess = standardized_variance(expression)[None]
-    else:
-        excess = np.stack([standardized_variance(expression[codes == code]) for code in usable])
+
+def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.ndarray:
+    """Select genes as :func:`select_genes` does, with the sums of the rows at hand."""
+    detected = np.flatnonzero(sums.n_detected)
+    if len(detected) == 0:
+        n_genes = rows.shape[1]
+        raise ValueError(f"None of the {n_genes} genes has any expression; pass the layer that holds the counts.")
+    if len(detected) <= n_top_genes:
+        return detected
+    usable = np.flatnonzero(sums.sizes >= _SMALLEST_SLICE)
+    if len(usable) == 0:
+        sums, usable = sums.joined(), np.array([0])
+    excess = _standardized_variances(rows, sums)[usable]
     median_rank = np.median([_descending_rank(row) for row in excess], axis=0)
-    is_rare = n_detected < max(3, 0.002 * n_spots)
+    is_rare = sums.n_detected < max(3, 0.002 * rows.shape[0])
     # The last key decides first: common before rare, then the rank, then the size of the excess, then the order.
     order = np.lexsort((-excess.mean(axis=0), median_rank, is_rare))
-    order = order[n_detected[order] > 0]
+    order = order[sums.n_detected[order] > 0]
     return np.sort(order[:n_top_genes])
 
 
-def standardized_variance(matrix: sparse.csr_matrix) -> np.ndarray:
-    """Variance of every gene's clipped standardised values in one slice, shape ``(n_genes,)``; 0 for constant genes."""
-    n_spots = matrix.shape[0]
-    mean, variance = gene_moments(matrix)
-    variance = variance * (n_spots / max(n_spots - 1, 1))
-    result = np.zeros(len(mean))
-    varies = variance > 0
-    if not varies.any():
+class GeneSums:
+    """Sums of every gene over the spots of each slice, filled block by block.
+
+    Parameters
+    ----------
+    n_genes
+        Number of genes.
+    codes
+        Slice of every spot, from 0, shape ``(n_spots,)``.
+    ceiling
+        Value at which those of a gene in a slice are cut, shape ``(n_slices, n_genes)``. ``None`` cuts none.
+
+    Attributes
+    ----------
+    sizes
+        Number of spots of each slice, shape ``(n_slices,)``.
+    n_detected
+        Number of spots that have the gene, shape ``(n_genes,)``.
+    total, squares
+        Sums of values and of their squares, float64 of shape ``(n_slices, n_genes)``.
+    """
+
+    def __init__(self, n_genes: int, codes: np.ndarray, ceiling: np.ndarray | None = None) -> None:
+        self.codes = codes
+        self.sizes = np.bincount(codes)
+        self.n_detected = np.zeros(n_genes, dtype=np.int64)
+        self.total = np.zeros((len(self.sizes), n_genes))
+        self.squares = np.zeros_like(self.total)
+        self._ceiling = ceiling
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> "GeneSums":
+        """Sums of a whole matrix, of one slice."""
+        rows = row_blocks(matrix)
+        result = cls(rows.shape[1], np.zeros(rows.shape[0], dtype=np.int64))
+        for where, block in rows:
+            result.add(where, block)
         return result
-    deviation = np.ones(len(mean))
-    deviation[varies] = 10 ** (0.5 * mean_variance_trend(np.log10(mean[varies]), np.log10(variance[varies])))
-    ceiling = mean + deviation * np.sqrt(n_spots)
-    clipped = np.minimum(matrix.data, ceiling[matrix.indices])
-    total = np.bincount(matrix.indices, clipped, minlength=len(mean))
-    squares = np.bincount(matrix.indices, clipped**2, minlength=len(mean))
-    scatter = n_spots * mean**2 + squares - 2 * mean * total
-    result[varies] = scatter[varies] / ((n_spots - 1) * deviation[varies] ** 2)
-    return result
+
+    def add(self, where: slice, block: sparse.csr_matrix) -> None:
+        """Add the rows ``where`` of the matrix."""
+        n_genes = self.total.shape[1]
+        present, local = np.unique(self.codes[where], return_inverse=True)
+        gene = block.indices
+        if len(present) > 1:
+            gene = gene + n_genes * np.repeat(local, np.diff(block.indptr))
+        values = block.data.astype(np.float64)
+        if self._ceiling is None:
+            self.n_detected += np.bincount(block.indices[values > 0], minlength=n_genes)
+        else:
+            np.minimum(values, self._ceiling[present].ravel()[gene], out=values)
+        shape = (len(present), n_genes)
+        self.total[present] += np.bincount(gene, values, minlength=len(present) * n_genes).reshape(shape)
+        np.square(values, out=values)
+        self.squares[present] += np.bincount(gene, values, minlength=len(present) * n_genes).reshape(shape)
+
+    def joined(self) -> "GeneSums":
+        """Sums over all slices as one."""
+        result = GeneSums(self.total.shape[1], np.zeros_like(self.codes))
+        result.n_detected = self.n_detected
+        result.total = self.total.sum(axis=0, keepdims=True)
+        result.squares = self.squares.sum(axis=0, keepdims=True)
+        return result
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and population variance, both ``(n_slices, n_genes)``; rounding is not called variance."""
+        mean, mean_square = self.total / self.sizes[:, None], self.squares / self.sizes[:, None]
+        variance = mean_square - mean**2
+        variance[variance <= 1e-10 * mean_square] = 0.0
+        return mean, variance
+
+
+def standardized_variance(matrix: Matrix) -> np.ndarray:
+    """Variance of every gene's clipped standardised values in one slice, shape ``(n_genes,)``; 0 for constant genes."""
+    rows = row_blocks(matrix)
+    return _standardized_variances(rows, GeneSums.of(rows))[0]
+
+
+def _standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
+    mean, variance = sums.moments()
+    variance *= (sums.sizes / np.maximum(sums.sizes - 1, 1))[:, None]
+    varies = variance > 0
+    deviation = np.ones_like(mean)
+    for code in np.flatnonzero(varies.any(axis=1)):
+        seen = varies[code]
+        trend = mean_variance_trend(np.log10(mean[code, seen]), np.log10(variance[code, seen]))
+        deviation[code, seen] = 10 ** (0.5 * trend)
+    size = sums.sizes[:, None]
+    clipped = GeneSums(mean.shape[1], sums.codes, mean + deviation * np.sqrt(size))
+    for where, block in rows:
+        clipped.add(where, block)
+    scatter = size * mean**2 + clipped.squares - 2 * mean * clipped.total
+    return np.where(varies, scatter / (np.maximum(size - 1, 1) * deviation**2), 0.0)
 
 
 def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
@@ -119,15 +199,10 @@ def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.nd
     return np.interp(log_mean, points, heights)
 
 
-def gene_moments(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+def gene_moments(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     """Mean and population variance of every gene, float64 of shape ``(n_genes,)``; rounding is not called variance."""
-    n_spots, n_genes = matrix.shape
-    data = matrix.data.astype(np.float64)
-    mean = np.bincount(matrix.indices, data, minlength=n_genes) / n_spots
-    mean_square = np.bincount(matrix.indices, np.square(data, out=data), minlength=n_genes) / n_spots
-    variance = mean_square - mean**2
-    variance[variance <= 1e-10 * mean_square] = 0.0
-    return mean, variance
+    mean, variance = GeneSums.of(matrix).moments()
+    return mean[0], variance[0]
 
 
 def _descending_rank(values: np.ndarray) -> np.ndarray:

@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import sparse
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.data._counts import Matrix, as_csr, check_size_factors, check_values, log_expression
-from spotscape.data._gene_selection import gene_moments, select_genes
+from spotscape.data._counts import Findings, check_size_factors, check_values, find, log_expression, spot_sizes
 from spotscape.data._graph_checks import encode_slices
-from spotscape.data._principal_components import principal_axes
-from spotscape.data._size_rules import default_n_components, default_scale_power
+from spotscape.data._preprocessing_fit import clip, fit_expression, select_columns
+from spotscape.data._row_blocks import Matrix, RowBlocks, row_blocks
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
@@ -31,7 +30,10 @@ class Preprocessor:
 
     with target sum :math:`T`, principal axes :math:`v_k` of variance :math:`\lambda_k`, scale power :math:`p` and one
     constant :math:`c` that gives scores a mean variance of 1, so that the weights of losses mean the same everywhere.
-    Centring is never carried out on the matrix, which stays sparse throughout.
+    Centring is never carried out on the matrix, which stays sparse and is read a block of spots at a time: memory
+    beyond the matrix hardly grows with it, and expression in a file is never loaded whole. The axes of up to 1,000
+    selected genes are those of all spots; the axes of more genes are those of at most 200,000 spots, spread evenly
+    through the data.
 
     Parameters
     ----------
@@ -101,7 +103,9 @@ class Preprocessor:
         Parameters
         ----------
         matrix
-            Expression of shape ``(n_spots, n_genes)``: CSR, CSC or dense; never changed, never made dense.
+            Expression of shape ``(n_spots, n_genes)``, never changed, never made dense: CSR, CSC or dense in memory, a
+            dask array of such blocks of spots, or the matrix of a backed AnnData. Expression in a file is read four or
+            five times.
         gene_names
             Names of the ``n_genes`` genes, each once.
         slices
@@ -124,54 +128,24 @@ class Preprocessor:
             If the values, names, slices or size factors do not fit, or the expression has nothing to decompose.
         """
         settings, names = self._settings, _check_names(gene_names, matrix)
-        kind = check_values(matrix, values)
-        n_spots = matrix.shape[0]
-        codes, _ = encode_slices(slices, n_spots)
+        rows = row_blocks(matrix)
+        kind = check_values(rows, values)
+        codes, _ = encode_slices(slices, rows.shape[0])
         if kind == "log-normalized" and settings["target_sum"] is not None:
             raise ValueError(
                 f"`target_sum` is {settings['target_sum']:g} but the expression is log-normalised already; "
                 f"leave `target_sum` at None or pass counts."
             )
-        factors = check_size_factors(size_factors, matrix, kind)
-        median = float(np.median(factors[factors > 0]))
-        target = median if settings["target_sum"] is None else settings["target_sum"]
-        constant = target / median if kind == "normalized" else 1.0
-        matrix = as_csr(matrix)
-        expression = log_expression(matrix, kind, factors, target, constant)
-        selected = select_genes(
-            matrix if kind == "counts" else expression, n_top_genes=settings["n_top_genes"], slices=codes
-        )
-        n_components = self._count_components(codes, len(selected))
-
-        mean, variance = gene_moments(expression)
-        chosen = expression[:, selected]
-        deviation = np.sqrt(variance[selected])
-        varies = deviation > 0
-        ceiling = np.where(varies, mean[selected] + settings["max_value"] * deviation, np.inf).astype(np.float32)
-        weight = np.divide(1.0, deviation, out=np.zeros(len(selected)), where=varies)
-        scaled = _clip(chosen, ceiling).multiply(weight[None]).tocsr()
-        axes, strength = principal_axes(scaled, n_components)
-        power = settings["scale_power"]
-        power = default_scale_power(int(np.median(np.bincount(codes)))) if power is None else power
-        scale = strength ** (power / 2) * np.sqrt(np.mean(strength ** (1 - power)))
-        projection = weight[:, None] * axes / scale
-        offset = (np.asarray(scaled.mean(axis=0)).ravel() @ axes) / scale
-        # Scores are centred and uncorrelated, so that least squares for all genes is one sparse product.
-        scores = _clip(chosen, ceiling) @ projection - offset
-        loadings = linalg.solve(scores.T @ scores, (expression.T @ scores - np.outer(mean, scores.sum(axis=0))).T)
+        if size_factors is None:
+            factors = spot_sizes(rows, kind)
+        else:
+            factors = check_size_factors(size_factors, find(rows).totals, kind)
+        parameters = {name: value for name, value in settings.items() if name != "features"}
         self._fitted = {
             "values": kind,
             "gene_names": names,
-            "target_sum": target,
-            "constant": constant,
             "has_size_factors": int(size_factors is not None),
-            "selected": selected,
-            "ceiling": ceiling,
-            "projection": projection,
-            "offset": offset,
-            "mean": mean,
-            "loadings": loadings.astype(np.float32),
-        }
+        } | fit_expression(rows, kind, factors, codes, **parameters)
         return self
 
     def transform(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> Any:
@@ -195,11 +169,13 @@ class Preprocessor:
         ValueError
             If the number of genes, the kind of values or the size factors differ from those at fit.
         """
-        selected = self._require_fit()["selected"]
-        chosen = self._log_expression(matrix, size_factors, selected)
+        chosen = self._log_expression(matrix, size_factors, self._require_fit()["selected"])
         if self._settings["features"] == "genes":
-            return chosen
-        return self._scores(chosen)
+            return _stacked(chosen)
+        result = np.empty((chosen.shape[0], self.n_features), dtype=np.float32)
+        for where, scores in chosen.map(lambda _, block: self._scores(block)):
+            result[where] = scores
+        return result
 
     def log_expression(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> sparse.csr_matrix:
         """Log expression of all genes, the scale in which :meth:`inverse_transform` answers.
@@ -213,7 +189,7 @@ class Preprocessor:
         -------
         float32 CSR matrix of shape ``(n_spots, n_genes)``.
         """
-        return self._log_expression(matrix, size_factors, slice(None))
+        return _stacked(self._log_expression(matrix, size_factors, np.arange(len(self.gene_names))))
 
     def library_size(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> np.ndarray:
         """Library size of every spot: what brings :meth:`inverse_transform` back to the scale of the input.
@@ -231,10 +207,12 @@ class Preprocessor:
         float64 array of shape ``(n_spots,)``.
         """
         fitted = self._require_fit()
-        self._check_new(matrix, size_factors)
-        if fitted["values"] == "counts":
-            return check_size_factors(size_factors, matrix, "counts")
-        return np.full(matrix.shape[0], fitted["target_sum"] / fitted["constant"])
+        rows = self._checked_rows(matrix, size_factors)
+        findings = find(rows)
+        findings.check(fitted["values"])
+        if fitted["values"] != "counts":
+            return np.full(rows.shape[0], fitted["target_sum"] / fitted["constant"])
+        return findings.totals if size_factors is None else check_size_factors(size_factors, findings.totals)
 
     def inverse_transform(self, features: Matrix, *, genes: Sequence[str] | None = None) -> np.ndarray:
         """Denoised log expression that features stand for, of any gene the preprocessor was fitted on.
@@ -327,41 +305,41 @@ class Preprocessor:
             raise RuntimeError("The preprocessor is not fitted; call `fit` first.")
         return self._fitted
 
-    def _check_new(self, matrix: Matrix, size_factors: np.ndarray | None) -> None:
-        fitted = self._fitted
-        check_values(matrix, fitted["values"], check_empty=False)
-        if matrix.shape[1] != len(fitted["gene_names"]):
+    def _checked_rows(self, matrix: Matrix, size_factors: np.ndarray | None) -> RowBlocks:
+        """Rows of new expression, of which all is checked but the values."""
+        fitted, rows = self._require_fit(), row_blocks(matrix)
+        if rows.shape[1] != len(fitted["gene_names"]):
             raise ValueError(
-                f"The expression has {matrix.shape[1]} genes but the preprocessor was fitted on "
+                f"The expression has {rows.shape[1]} genes but the preprocessor was fitted on "
                 f"{len(fitted['gene_names'])}; pass the same genes in the same order."
             )
         if (size_factors is not None) != bool(fitted["has_size_factors"]):
             state = "with" if fitted["has_size_factors"] else "without"
             raise ValueError(f"The preprocessor was fitted {state} `size_factors`; transform {state} them as well.")
+        if size_factors is not None:
+            check_size_factors(size_factors, np.zeros(rows.shape[0]))
+        return rows
 
-    def _log_expression(self, matrix: Matrix, size_factors: np.ndarray | None, genes: Any) -> sparse.csr_matrix:
-        fitted = self._require_fit()
-        self._check_new(matrix, size_factors)
-        counted = fitted["values"] == "counts"
-        factors = check_size_factors(size_factors, matrix, "counts") if counted else np.ones(matrix.shape[0])
-        chosen = as_csr(matrix)[:, genes]
-        return log_expression(chosen, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
+    def _log_expression(self, matrix: Matrix, size_factors: np.ndarray | None, genes: np.ndarray) -> RowBlocks:
+        """Log expression of some genes, whose values are checked as they are read, so that they are read once."""
+        fitted, rows = self._require_fit(), self._checked_rows(matrix, size_factors)
+        given = None if size_factors is None else np.asarray(size_factors).ravel()
 
-    def _count_components(self, codes: np.ndarray, n_selected: int) -> int:
-        limit, asked = min(len(codes) - 1, n_selected), self._settings["n_components"]
-        if limit < 1:
-            raise ValueError("The expression has a single spot; pass at least two.")
-        if asked is None:
-            return min(limit, default_n_components(int(np.median(np.bincount(codes))), n_selected))
-        if asked > limit:
-            raise ValueError(
-                f"`n_components` is {asked}; {len(codes)} spots and {n_selected} selected genes allow at most {limit}."
-            )
-        return asked
+        def logarithm(where: slice, block: sparse.csr_matrix) -> sparse.csr_matrix:
+            findings = Findings(where)
+            findings.add(where, block)
+            findings.check(fitted["values"])
+            factors = findings.totals
+            if given is not None:
+                factors = check_size_factors(given[where], factors, first_spot=where.start)
+            chosen = select_columns(block, genes)
+            return log_expression(chosen, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
+
+        return rows.mapped(logarithm, len(genes))
 
     def _scores(self, expression: Matrix) -> np.ndarray:
         fitted = self._fitted
-        return (_clip(expression, fitted["ceiling"]) @ fitted["projection"] - fitted["offset"]).astype(np.float32)
+        return (clip(expression, fitted["ceiling"]) @ fitted["projection"] - fitted["offset"]).astype(np.float32)
 
     def _gene_positions(self, genes: Sequence[str] | None) -> np.ndarray:
         names = self._fitted["gene_names"]
@@ -385,9 +363,5 @@ def _check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
     return names
 
 
-def _clip(expression: Matrix, ceiling: np.ndarray) -> Matrix:
-    if not sparse.issparse(expression):
-        return np.minimum(expression, ceiling)
-    # Zeros lie below every ceiling, so only stored values can exceed it.
-    data = np.minimum(expression.data, ceiling[expression.indices])
-    return sparse.csr_matrix((data, expression.indices, expression.indptr), shape=expression.shape)
+def _stacked(rows: RowBlocks) -> sparse.csr_matrix:
+    return sparse.vstack([block for _, block in rows], format="csr")

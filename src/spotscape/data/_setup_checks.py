@@ -5,7 +5,8 @@ from collections.abc import Collection
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.data._counts import Matrix, check_size_factors, check_values
+from spotscape.data._counts import check_size_factors, check_values, find
+from spotscape.data._row_blocks import RowBlocks, row_blocks
 
 
 def check_setup(
@@ -33,8 +34,13 @@ def check_setup(
     ValueError, TypeError
         If what it names cannot be used.
     """
-    if adata.isbacked:
-        raise ValueError("The AnnData is backed by a file; load it into memory with `adata = adata.to_memory()`.")
+    if not isinstance(adata.obs, pd.DataFrame):
+        raise TypeError(
+            "The spots of the AnnData (`adata.obs`) are still in a file; read it with "
+            "`spotscape.io.read_sections(paths, lazy=True)`, which leaves the expression there and loads the rest."
+        )
+    if adata.isbacked and adata.is_view:
+        raise ValueError("The AnnData is a view of one in a file; load it into memory with `adata.to_memory()`.")
     if adata.n_vars == 0:
         raise ValueError("The AnnData has no genes; check how it was subset.")
     if adata.n_obs < 2:
@@ -59,10 +65,11 @@ def check_setup(
                 f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so "
                 "fill them in or drop those spots."
             )
-    matrix = adata.X if layer is None else adata.layers[layer]
-    kind = check_values(matrix, values)
+    # Found once for all that is checked.
+    rows = row_blocks(adata.X if layer is None else adata.layers[layer])
+    kind = check_values(rows, values)
     if size_factor_key is not None:
-        _check_size_factors(adata, size_factor_key, matrix, kind)
+        _check_size_factors(adata, size_factor_key, rows, kind)
 
 
 def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
@@ -72,9 +79,9 @@ def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str
         raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")
 
 
-def _check_size_factors(adata: AnnData, size_factor_key: str, matrix: Matrix, kind: str) -> None:
+def _check_size_factors(adata: AnnData, size_factor_key: str, rows: RowBlocks, kind: str) -> None:
     _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
     column = adata.obs[size_factor_key]
     if not pd.api.types.is_numeric_dtype(column):
         raise TypeError(f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers.")
-    check_size_factors(column.to_numpy(dtype=float), matrix, kind)
+    check_size_factors(column.to_numpy(dtype=float), find(rows).totals, kind)

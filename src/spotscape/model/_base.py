@@ -1,7 +1,7 @@
 """What all models share: set-up, loaders, training, saving."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -10,15 +10,19 @@ from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
+from tqdm.auto import tqdm
 
-from spotscape._constants import FIELD_KEYS, MODULE_KEYS
+from spotscape._constants import BATCH_KEYS, FIELD_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, check_number
 from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor
+from spotscape.data._row_blocks import read_rows
 from spotscape.model._saving import PlainSavingMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data, check_kind
 from spotscape.model._storage import FORMAT_VERSION
 from spotscape.model._training import ScheduledTrainingMixin
 
+_ENCODED_AT_ONCE = 65_536
+_BATCHES_WITHOUT_PROGRESS = 8
 _DECODED_AT_ONCE = 256
 _SPOTS_FOR_FACTORS = 4096
 _SPOTS_FOR_A_FACTOR = 10
@@ -136,7 +140,8 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         indices
             Spots to return. Their neighbours are seen whether they are among them or not. ``None``: all.
         batch_size
-            Number of spots at a time, to bound the memory; the result does not depend on it. ``None``: all at once.
+            Number of spots at a time, to bound the memory; the result does not depend on it. ``None``: all at once up
+            to 65,536, and as many at a time where there are more.
 
         Returns
         -------
@@ -150,12 +155,20 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         self.module.eval()
-        loader = self._make_data_loader(adata, _checked_indices(indices, adata.n_obs), batch_size)
-        latent = [
-            self.module.inference(**self.module._get_inference_input(batch))[MODULE_KEYS.LATENT].cpu()
-            for batch in loader
-        ]
-        return torch.cat(latent).numpy()
+        indices = _checked_indices(indices, adata.n_obs)
+        if batch_size is None:
+            batch_size = max(2, min(len(indices), _ENCODED_AT_ONCE))
+        # In patches, since spots that lie together have fewer neighbours to be encoded besides.
+        loader = self._make_data_loader(adata, indices, batch_size, patch_size=batch_size)
+        row_of = np.empty(adata.n_obs, dtype=np.int64)
+        row_of[indices] = np.arange(len(indices))
+        latent: np.ndarray | None = None
+        for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
+            encoded = self.module.inference(**self.module._get_inference_input(batch))[MODULE_KEYS.LATENT].cpu()
+            if latent is None:
+                latent = np.empty((len(indices), encoded.shape[1]), dtype=np.float32)
+            latent[row_of[batch[BATCH_KEYS.NODE_INDEX][: len(encoded)].numpy()]] = encoded.numpy()
+        return cast(np.ndarray, latent)
 
     @torch.inference_mode()
     def get_normalized_expression(
@@ -252,7 +265,7 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         rows = trained[np.unique(np.linspace(0, len(trained) - 1, min(len(trained), _SPOTS_FOR_FACTORS)).astype(int))]
         size_factors = _size_factors(manager)
         observed = self.preprocessor.log_expression(
-            manager.get_from_registry(REGISTRY_KEYS.X_KEY)[rows],
+            read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
             size_factors=None if size_factors is None else size_factors[rows],
         )
         observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()

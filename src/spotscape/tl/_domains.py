@@ -117,7 +117,7 @@ def domains(
     graph = read_spatial_graph(adata) if smoothing > 0 else None
     representation = read_representation(adata, use_rep, seed=seed)
     # Clustering starts from draws by row number. In this order they no longer depend on the order of the spots.
-    order = np.lexsort(representation.T[::-1])
+    order = _order_by_values(representation)
     in_order = representation[order]
     n_distinct = 1 + int((in_order[1:] != in_order[:-1]).any(axis=1).sum())
     if n_domains is not None and n_domains >= n_distinct:
@@ -208,6 +208,19 @@ def _check_combination(
     n_init = _N_INIT if n_init is None else n_init
     check_integer(n_init, "n_init", minimum=1)
     return {"n_init": int(n_init)}
+
+
+def _order_by_values(representation: np.ndarray) -> np.ndarray:
+    """Order of the rows by their first value, then the second and so on."""
+    order = np.argsort(representation[:, 0], kind="stable")
+    first = representation[order, 0]
+    # Sorting by every column is only worth its time for the few rows that share their first value.
+    tied = np.zeros(len(order), dtype=bool)
+    tied[1:] = first[1:] == first[:-1]
+    tied[:-1] |= tied[1:]
+    rows = order[tied]
+    order[tied] = rows[np.lexsort(representation[rows].T[::-1])]
+    return order
 
 
 def _number_along_first_component(representation: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -46,7 +46,9 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
     """
     labels = _best_of_starts(representation, n_domains, n_init, seed).labels_
     n_components = min(N_COMPONENTS_MIXTURE, *representation.shape)
-    pca = PCA(n_components, svd_solver="full" if min(representation.shape) <= 500 else "arpack", random_state=seed)
+    # A representation has few columns, so its covariance is small however many spots there are.
+    solver = "covariance_eigh" if representation.shape[1] <= 1000 else "arpack"
+    pca = PCA(n_components, svd_solver=solver, random_state=seed)
     scores = pca.fit_transform(representation.astype(np.float64))
     scores = scores[:, pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]]
 
