@@ -13,6 +13,8 @@ import time
 import anndata
 import numpy as np
 import torch
+from _scaling_stages import peak_gib, write_record
+from anndata import AnnData
 from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
@@ -67,19 +69,28 @@ def seconds_per_step(step, n_steps: int) -> float:
     return float(np.median(times[2:]))
 
 
-def main() -> None:
-    """Time both steps on a section and print the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section")
-    parser.add_argument("--size-factor-key")
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--literal-steps", type=int, default=3)
-    options = parser.parse_args()
+def compare_steps(
+    adata: AnnData, *, size_factor_key: str | None = None, n_steps: int = 20, n_literal_steps: int = 3
+) -> dict[str, float]:
+    """Time both steps on all spots of a section, ours first, so that the memory up to then is that of ours.
 
-    adata = anndata.read_h5ad(options.section)
-    sps.SPOTSCAPE.setup_anndata(adata, size_factor_key=options.size_factor_key)
+    Parameters
+    ----------
+    adata
+        One slice with raw counts in ``X``; set up here.
+    size_factor_key
+        Column of ``obs`` with each spot's total over all genes. ``None``: the totals of ``X``.
+    n_steps, n_literal_steps
+        Number of steps that the median is taken of.
+
+    Returns
+    -------
+    Sizes, seconds a step, their ratio, largest memory of the process after each, and the relative difference of the
+    telescope loss.
+    """
+    sps.SPOTSCAPE.setup_anndata(adata, size_factor_key=size_factor_key)
     model = sps.SPOTSCAPE(adata)
-    batch = next(iter(model._make_data_loader(adata)))
+    batch = next(iter(model._make_data_loader(adata, batch_size=adata.n_obs)))
     optimizer = torch.optim.Adam(model.module.train().parameters(), lr=1e-3)
 
     def our_step() -> None:
@@ -87,24 +98,44 @@ def main() -> None:
         model.module(batch)[2].loss.backward()
         optimizer.step()
 
-    size_factors = None if options.size_factor_key is None else adata.obs[options.size_factor_key].to_numpy()
+    ours, our_gib = seconds_per_step(our_step, n_steps), peak_gib()
+    size_factors = None if size_factor_key is None else adata.obs[size_factor_key].to_numpy()
     expression = torch.from_numpy(model.preprocessor.log_expression(adata.X, size_factors=size_factors).toarray())
     graph = normalize_adjacency(adata.obsp["spatial_connectivities"])
     adjacency = torch.sparse_csr_tensor(*map(torch.from_numpy, (graph.indptr, graph.indices, graph.data)), graph.shape)
     literal_step = LiteralStep(expression, adjacency)
-
-    ours = seconds_per_step(our_step, options.steps)
-    literal = seconds_per_step(literal_step, options.literal_steps)
-    result = {
+    literal = seconds_per_step(literal_step, n_literal_steps)
+    return {
         "spots": adata.n_obs,
         "genes": adata.n_vars,
         "threads": torch.get_num_threads(),
-        "literal_seconds_per_step": round(literal, 4),
-        "spotscape_seconds_per_step": round(ours, 4),
-        "ratio": round(literal / ours, 1),
+        "literal_seconds_per_step": literal,
+        "spotscape_seconds_per_step": ours,
+        "ratio": literal / ours,
+        "literal_gib": peak_gib(),
+        "spotscape_gib": our_gib,
         "relative_difference_of_the_telescope_loss": literal_step.difference,
     }
+
+
+def main() -> None:
+    """Time both steps on a section and print the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("section")
+    parser.add_argument("--size-factor-key")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--literal-steps", type=int, default=3)
+    parser.add_argument("--record", metavar="FILE", help="also write the result there")
+    options = parser.parse_args()
+    result = compare_steps(
+        anndata.read_h5ad(options.section),
+        size_factor_key=options.size_factor_key,
+        n_steps=options.steps,
+        n_literal_steps=options.literal_steps,
+    )
     print(json.dumps(result, indent=2))
+    if options.record:
+        write_record(options.record, result)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,21 @@ from spotscape.nn._batch_norm import SeedBatchNorm
 from spotscape.nn._sparse import leading_rows
 
 
+class NeighbourhoodSum(SimpleConv):
+    """Weighted sum over the neighbours of each spot, always in single precision.
+
+    Sparse products in half precision do not exist on CPUs, and a sum over neighbours gains nothing from it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(aggr="sum")
+
+    def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+        """Sum. ``(n_sources, d)`` and ``(n_targets, n_sources)`` to ``(n_targets, d)``."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward((x.to(adjacency.dtype), None), adjacency)
+
+
 class GraphConvolution(nn.Module):
     r"""Graph convolution on a normalised adjacency :cite:p:`Kipf2017`.
 
@@ -38,7 +53,7 @@ class GraphConvolution(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_input, n_output))
         self.bias = nn.Parameter(torch.zeros(n_output)) if bias else None
         nn.init.xavier_uniform_(self.weight)
-        self.aggregate = SimpleConv(aggr="sum")
+        self.aggregate = NeighbourhoodSum()
 
     def forward(self, x: Tensor, adjacency: Tensor, feature_mask: Tensor | None = None) -> Tensor:
         """Convolve.
@@ -59,9 +74,9 @@ class GraphConvolution(nn.Module):
         weight = self.weight if feature_mask is None else feature_mask[:, None] * self.weight
         narrow_after = weight.shape[0] > weight.shape[1] or x.layout != torch.strided
         if narrow_after:
-            hidden = self.aggregate((x @ weight, None), adjacency)
+            hidden = self.aggregate(x @ weight, adjacency)
         else:
-            hidden = self.aggregate((x, None), adjacency) @ weight
+            hidden = self.aggregate(x, adjacency) @ weight
         return hidden if self.bias is None else hidden + self.bias
 
 
@@ -102,7 +117,7 @@ class GraphEncoder(nn.Module):
         n_layers = len(widths) - 1
         self.n_latent = widths[-1]
         self.residual = residual
-        self.average = SimpleConv(aggr="sum")
+        self.average = NeighbourhoodSum()
         normalised = [i < n_layers - 1 or latent_activation == "relu" for i in range(n_layers)]
         self.convolutions = nn.ModuleList(
             GraphConvolution(widths[i], widths[i + 1], bias=not normalised[i]) for i in range(n_layers)
@@ -154,7 +169,7 @@ class GraphEncoder(nn.Module):
         for i in range(len(self.convolutions)):
             n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
             rows = leading_rows(adjacency, n_targets, n_sources)
-            smoothed = self.average((smoothed, None), rows)
+            smoothed = self.average(smoothed, rows)
         return pad(smoothed, (0, self.n_latent - width))
 
 

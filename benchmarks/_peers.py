@@ -1,0 +1,93 @@
+"""Other packages that find spatial domains, each in an environment of its own.
+
+Left out for want of a package that pip installs: SpaceFlow, one of whose requirements builds only where PyTorch is
+there before its build begins.
+"""
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+CONSTRAINTS = _HERE.parent / "constraints.txt"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Name in tables, what pip installs, and whether PyTorch has to be there first."""
+
+    title: str
+    requirements: tuple[str, ...]
+    needs_torch: bool = True
+
+
+PEERS = {
+    # Scanpy 1.11 cannot read the neighbours of pynndescent 0.7, which it looks for among more than 4,096 cells.
+    "nichepca": Peer("NichePCA", ("nichepca", "pynndescent<0.6")),
+    "cellcharter": Peer("CellCharter", ("cellcharter[transcriptomics]",)),
+    "banksy": Peer("BANKSY", ("pybanksy",), needs_torch=False),
+    # Its own requirements name none of what it imports.
+    "graphst": Peer("GraphST", ("GraphST", "scanpy", "POT", "scikit-misc")),
+}
+
+
+def script(name: str) -> Path:
+    """Program that runs a peer, to be started in its environment."""
+    return _HERE / f"_peer_{name}.py"
+
+
+def prepare(name: str, folder: Path, tissue: Path, torch_index_url: str | None = None) -> Path:
+    """Make the environment of a peer, unless it is there, and return its Python.
+
+    The peer then runs once: so it is known to work, and what it compiles at the first time is in no measurement.
+
+    Parameters
+    ----------
+    name
+        Key of :data:`PEERS`.
+    folder
+        Folder with the environments of all peers.
+    tissue
+        Small tissue for the first run.
+    torch_index_url
+        Index that PyTorch is taken from, for example that of the builds without CUDA. ``None``: pip's own.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If pip or the first run fails; what they said is printed.
+    """
+    environment = folder / name
+    python, peer = environment / "bin" / "python", PEERS[name]
+    # The version keeps pip from replacing the PyTorch that was installed first.
+    torch = [f"torch=={torch_version()}"] if peer.needs_torch else []
+    marker, content = environment / "requirements.sha256", " ".join([*torch, *peer.requirements])
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    if marker.exists() and marker.read_text() == digest:
+        return python
+    print(f"Making the environment of {peer.title}: {content}", flush=True)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", environment], check=True)
+    if torch:
+        _install(python, [*torch, *(["--index-url", torch_index_url] if torch_index_url else [])])
+    _install(python, [*torch, *peer.requirements])
+    subprocess.run(
+        [python, script(name), tissue, environment / "first_run.json"], check=True, stdout=subprocess.DEVNULL
+    )
+    marker.write_text(digest)
+    return python
+
+
+def torch_version() -> str:
+    """Version of PyTorch that the project's own environments have."""
+    found = re.search(r"^torch==([\d.]+)", CONSTRAINTS.read_text(), flags=re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{CONSTRAINTS.name} names no version of torch; add a line such as torch==2.13.0.")
+    return found[1]
+
+
+def _install(python: Path, arguments: Sequence[str]) -> None:
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True)
