@@ -22,6 +22,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "three layers": {"model": {"n_layers": 3}},
     "100 steps": {"train": {"max_epochs": 100}},
     "300 steps": {"train": {"max_epochs": 300}},
+    "batches of 1024 spots": {"train": {"batch_size": 1024}},
+    "batches of 1024 spots, drawn singly": {"train": {"batch_size": 1024, "patch_size": None}},
     "constant rate": {"train": {"schedule": "constant"}},
     "6 neighbours": {"setup": {"n_neighbors": 6}},
     "12 neighbours": {"setup": {"n_neighbors": 12}},
@@ -63,6 +65,7 @@ BETWEEN_SLICES = frozenset(
 _ABLATION = [name for name in VARIANTS if name.startswith("without ")]
 GROUPS: dict[str, list[str]] = {
     "all-ablation": _ABLATION,
+    "all-batches": [name for name in VARIANTS if name.startswith("batches ")],
     "all-sensitivity": [name for name in VARIANTS if name not in {"default", "published settings", *_ABLATION}],
 }
 

@@ -10,6 +10,7 @@ from scipy import sparse
 from spotscape.data import (
     Preprocessor,
     check_values,
+    default_batch_size,
     default_n_components,
     default_n_steps,
     default_scale_power,
@@ -385,6 +386,7 @@ def test_default_scale_power_and_steps_follow_the_size():
     powers = [default_scale_power(n) for n in (1, 324, 576, 900, 10**6)]
     assert powers == [0, 0, 0.5, 1, 1]
     assert [default_n_steps(n) for n in (1, 300, 1200, 3600, 10**6)] == [20, 25, 100, 300, 300]
+    assert [default_batch_size(n) for n in (1, 10_000, 10_001, 10**7)] == [1, 10_000, 8192, 8192]
 
 
 @pytest.mark.parametrize("n_spots", [300, 576, 1000])

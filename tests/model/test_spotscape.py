@@ -9,6 +9,8 @@ from scipy.sparse import csc_matrix
 
 from spotscape import SPOTSCAPE
 from spotscape.datasets import synthetic_tissue
+from spotscape.metrics import adjusted_rand_index
+from spotscape.tl import domains
 
 from .conftest import small_model
 
@@ -139,6 +141,29 @@ def test_minibatches_train(adata):
     model = small_model(adata, train={"batch_size": 64, "prototype_warmup": 2})
     assert np.isfinite(model.get_latent_representation()).all()
     assert model.module._n_steps == 6 * 4
+
+
+def test_epochs_of_many_spots_see_a_part_of_them(adata, monkeypatch):
+    monkeypatch.setattr("spotscape.model._training.default_batch_size", lambda n_spots: 64)
+    model = SPOTSCAPE(adata, n_hidden=8, n_latent=4, n_prototypes=(3,))
+    model.train(enable_progress_bar=False)
+    # 240 spots are worth 20 steps, and there are at least 20 epochs.
+    assert model.module._n_steps == 20 and len(model.history["train_loss"]) == 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("patch_size", [32, None])
+def test_small_batches_find_the_domains_of_the_full_graph(patch_size):
+    adata = synthetic_tissue(n_slices=3, n_spots=1200, n_genes=200, n_domains=5, seed=0)
+    SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
+    scores = []
+    for batch_size in (None, 400):
+        model = SPOTSCAPE(adata, seed=0)
+        model.train(batch_size=batch_size, patch_size=patch_size, enable_progress_bar=False)
+        adata.obsm["X_spotscape"] = model.get_latent_representation()
+        domains(adata, n_domains=5)
+        scores.append(adjusted_rand_index(adata.obs["domain"], adata.obs["spatial_domain"]))
+    assert scores[0] > 0.5 and scores[1] > scores[0] - 0.05
 
 
 @pytest.mark.parametrize("batch_size", [239, 115, 7])

@@ -95,7 +95,7 @@ def default_n_steps(n_spots: int) -> int:
 def default_batch_size(n_spots: int) -> int:
     """Give the number of spots whose losses one step computes, for ``n_spots`` spots in all.
 
-    All of them up to 20,000; 16,384 from there, so that a step costs the same however large the data.
+    All of them up to 10,000; 8,192 from there, so that a step costs the same however large the data.
 
     Parameters
     ----------
@@ -107,4 +107,4 @@ def default_batch_size(n_spots: int) -> int:
     Number of spots of a batch.
     """
     check_integer(n_spots, "n_spots", minimum=1)
-    return int(n_spots) if n_spots <= 20_000 else 16_384
+    return int(n_spots) if n_spots <= 10_000 else 8_192

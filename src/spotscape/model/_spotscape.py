@@ -199,8 +199,8 @@ class SPOTSCAPE(SpatialModel):
         prototype_warmup
             Number of epochs before the prototypical contrastive loss is switched on. ``None``: half of them.
         batch_size
-            Number of spots whose losses one step computes. ``None``: all of them up to 20,000, see
-            :func:`~spotscape.data.default_batch_size`.
+            Number of spots whose losses one step computes. ``None``: all of them up to 10,000, 8,192 of more,
+            see :func:`~spotscape.data.default_batch_size`.
         patch_size
             Number of spots of the compact patches, from all over all slices, that a smaller batch is made of. Spots of
             a patch share their neighbours; pairs inside it are weighted so that the losses are those of the whole
