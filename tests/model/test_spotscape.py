@@ -145,6 +145,7 @@ def test_minibatches_train(adata):
 
 def test_epochs_of_many_spots_see_a_part_of_them(adata, monkeypatch):
     monkeypatch.setattr("spotscape.model._training.default_batch_size", lambda n_spots: 64)
+    SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
     model = SPOTSCAPE(adata, n_hidden=8, n_latent=4, n_prototypes=(3,))
     model.train(enable_progress_bar=False)
     # 240 spots are worth 20 steps, and there are at least 20 epochs.
