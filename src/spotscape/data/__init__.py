@@ -16,6 +16,7 @@ from spotscape.data._loader import GraphDataLoader, GraphDataSplitter
 from spotscape.data._neighbourhood import Neighbourhood, NeighbourhoodSampler
 from spotscape.data._patches import cut_into_patches
 from spotscape.data._preprocessing import Preprocessor
+from spotscape.data._row_blocks import read_rows
 from spotscape.data._setup_checks import check_setup
 from spotscape.data._size_rules import (
     default_batch_size,
@@ -49,6 +50,7 @@ __all__ = [
     "ensure_graph",
     "normalize_adjacency",
     "read_graph",
+    "read_rows",
     "recognise_values",
     "select_genes",
     "spatial_fields",

@@ -179,7 +179,19 @@ def row_blocks(matrix: Matrix) -> RowBlocks:
 
 
 def read_rows(matrix: Matrix, rows: np.ndarray) -> sparse.csr_matrix:
-    """Some rows of a matrix of any kind, in the order of their numbers, as CSR of shape ``(n_rows, n_genes)``."""
+    """Read some rows of a matrix of any kind, in memory or in a file.
+
+    Parameters
+    ----------
+    matrix
+        As in :func:`row_blocks`. ``(n_spots, n_genes)``.
+    rows
+        Row numbers, ``(n_rows,)``, in any order.
+
+    Returns
+    -------
+    CSR matrix in the order of ``rows``. ``(n_rows, n_genes)``.
+    """
     return row_blocks(matrix).read(rows)
 
 

@@ -14,8 +14,7 @@ from tqdm.auto import tqdm
 
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, check_number
-from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor
-from spotscape.data._row_blocks import read_rows
+from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor, read_rows
 from spotscape.model._saving import PlainSavingMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data, check_kind
 from spotscape.model._storage import FORMAT_VERSION
@@ -107,20 +106,6 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
     def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
         return {"features": self._features(manager), "n_hops": self.module.n_layers, "seed": self.seed}
 
-    def _make_data_loader(
-        self,
-        adata: AnnData,
-        indices: Sequence[int] | np.ndarray | None = None,
-        batch_size: int | None = None,
-        **kwargs: Any,
-    ) -> GraphDataLoader:
-        if batch_size is not None:
-            check_integer(batch_size, "batch_size", minimum=1)
-        manager = self.get_anndata_manager(adata, required=True)
-        return self._data_loader_cls(
-            manager, indices=indices, batch_size=batch_size, **self._loader_arguments(manager), **kwargs
-        )
-
     # ------------------------------------------------------------------------------------------------ inference
 
     @torch.inference_mode()
@@ -154,13 +139,24 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         """
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
-        self.module.eval()
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", minimum=1)
+        manager = self.get_anndata_manager(adata, required=True)
         indices = _checked_indices(indices, adata.n_obs)
+        return self._encode(manager, indices, batch_size, self._loader_arguments(manager))
+
+    def _encode(
+        self, manager: AnnDataManager, indices: np.ndarray, batch_size: int | None, loader_arguments: dict[str, Any]
+    ) -> np.ndarray:
+        """Latent representation of some spots. ``(len(indices), n_latent)``."""
+        self.module.eval()
         if batch_size is None:
-            batch_size = max(2, min(len(indices), _ENCODED_AT_ONCE))
+            batch_size = min(len(indices), _ENCODED_AT_ONCE)
         # In patches, since spots that lie together have fewer neighbours to be encoded besides.
-        loader = self._make_data_loader(adata, indices, batch_size, patch_size=batch_size)
-        row_of = np.empty(adata.n_obs, dtype=np.int64)
+        loader = self._data_loader_cls(
+            manager, indices=indices, batch_size=batch_size, patch_size=batch_size, **loader_arguments
+        )
+        row_of = np.empty(manager.adata.n_obs, dtype=np.int64)
         row_of[indices] = np.arange(len(indices))
         latent: np.ndarray | None = None
         for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
@@ -258,7 +254,7 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
             yield self.preprocessor.inverse_transform(self.module.reconstruct(block).cpu().numpy(), genes=genes)
 
     @torch.inference_mode()
-    def _fit_expression_factors(self) -> None:
+    def _fit_expression_factors(self, loader_arguments: dict[str, Any]) -> None:
         """Find the factor of each gene that makes its total right, over spots spread evenly through the data."""
         manager, genes = self.adata_manager, self.preprocessor.gene_names
         trained = np.sort(np.asarray(self.train_indices_))
@@ -269,7 +265,7 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
             size_factors=None if size_factors is None else size_factors[rows],
         )
         observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()
-        latent = torch.from_numpy(self.get_latent_representation(indices=rows))
+        latent = torch.from_numpy(self._encode(manager, rows, None, loader_arguments))
         expected_total = sum(np.expm1(block).sum(axis=0, dtype=np.float64) for block in self._decoded(latent, genes))
         factors = np.ones(len(genes), dtype=np.float32)
         # A gene that was hardly seen gives no steady ratio, and neither does one that is predicted to be absent.

@@ -253,7 +253,6 @@ class SPOTSCAPE(SpatialModel):
             datasplitter_kwargs=datasplitter_kwargs,
             **trainer_kwargs,
         )
-        self._fit_expression_factors()
 
 
 def _check_model_arguments(arguments: dict[str, Any]) -> None:

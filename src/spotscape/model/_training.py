@@ -100,6 +100,7 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
                     start_epoch=first_comparable_epoch,
                 )
             )
+        loader_arguments = self._loader_arguments(self.adata_manager)
         with warnings.catch_warnings():
             # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
@@ -113,9 +114,7 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
                     max_epochs=max_epochs,
                     batch_size=batch_size,
                     plan_kwargs={"lr": lr, "weight_decay": weight_decay, "schedule": schedule} | (plan_kwargs or {}),
-                    datasplitter_kwargs=self._loader_arguments(self.adata_manager)
-                    | {"patch_size": patch_size}
-                    | (datasplitter_kwargs or {}),
+                    datasplitter_kwargs=loader_arguments | {"patch_size": patch_size} | (datasplitter_kwargs or {}),
                     callbacks=all_callbacks,
                     # The loader shares a batch between the processes itself.
                     **({"use_distributed_sampler": False} | trainer_kwargs),
@@ -132,6 +131,7 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         if not math.isfinite(last_loss):
             self.is_trained_ = False
             raise RuntimeError(f"The training loss became {last_loss}; lower `lr` from {lr}.")
+        self._fit_expression_factors(loader_arguments)
 
 
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
