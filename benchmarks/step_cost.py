@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 import spotscape as sps
-from spotscape.data import normalize_adjacency
+from spotscape.data import GraphDataLoader, normalize_adjacency
 
 
 class LiteralStep:
@@ -90,7 +90,8 @@ def compare_steps(
     """
     sps.SPOTSCAPE.setup_anndata(adata, size_factor_key=size_factor_key)
     model = sps.SPOTSCAPE(adata)
-    batch = next(iter(model._make_data_loader(adata, batch_size=adata.n_obs)))
+    manager = model.adata_manager
+    batch = next(iter(GraphDataLoader(manager, **model._loader_arguments(manager))))
     optimizer = torch.optim.Adam(model.module.train().parameters(), lr=1e-3)
 
     def our_step() -> None:
