@@ -98,17 +98,25 @@ class GraphDataSplitter(DataSplitter):
     """Splits spots into training, validation and test seeds; their neighbours are always seen.
 
     Parameters are those of :class:`scvi.dataloaders.DataSplitter`, whose further keyword arguments go to
-    :class:`GraphDataLoader`. By default all spots train: neighbours share features, so that spots held out at random
-    are no independent check. For one, hold out whole slices with ``external_indexing``.
+    :class:`GraphDataLoader`; patches are made of training seeds only. By default all spots train: neighbours share
+    features, so that spots held out at random are no independent check. For one, hold out whole slices with
+    ``external_indexing``.
     """
 
     data_loader_cls = GraphDataLoader
 
-    def __init__(self, adata_manager: AnnDataManager, train_size: float | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        adata_manager: AnnDataManager,
+        train_size: float | None = None,
+        *,
+        patch_size: int | None = None,
+        **kwargs: Any,
+    ):
         # Named by scvi-tools for its own loaders; a batch here is sparse wherever it can be, and is one process's.
         kwargs.pop("load_sparse_tensor", None)
         kwargs.pop("distributed_sampler", None)
-        self.patch_size = kwargs.pop("patch_size", None)
+        self.patch_size = patch_size
         train_size = 1.0 if train_size is None and kwargs.get("validation_size") is None else train_size
         super().__init__(adata_manager, train_size=train_size, **{"seed": 0} | kwargs)
 

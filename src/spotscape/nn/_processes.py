@@ -14,15 +14,32 @@ def n_processes() -> int:
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
-    """Sum of a tensor over all processes, with gradient. Every process must pass the same shape."""
+    """Add up what the processes hold, with gradient.
+
+    Parameters
+    ----------
+    values
+        A tensor, of the same shape in every process.
+
+    Returns
+    -------
+    The sum, the same in every process.
+    """
     return _Sum.apply(values) if n_processes() > 1 else values
 
 
 def mean_over_processes(values: Tensor) -> Tensor:
-    """Mean of the values of all processes, one a spot. ``(n_own,)`` to a scalar.
+    """Average over the spots of all processes, with gradient.
 
-    The value is that of all; the gradient is this process's share times their number, since Lightning averages the
-    gradients of the processes.
+    Parameters
+    ----------
+    values
+        A value for each spot of this process. ``(n_own_spots,)``.
+
+    Returns
+    -------
+    Scalar, the same in every process. Its gradient counts once in each process, since Lightning averages the gradients
+    of all.
     """
     if n_processes() == 1:
         return values.mean()
@@ -30,7 +47,17 @@ def mean_over_processes(values: Tensor) -> Tensor:
 
 
 def gather_spots(values: Tensor) -> Tensor:
-    """Rows of all processes, in their order, with gradient. ``(n_own, d)`` to ``(n_all, d)``."""
+    """Collect the rows of all processes, with gradient.
+
+    Parameters
+    ----------
+    values
+        Rows of this process, of whatever number. ``(n_own_spots, ...)``.
+
+    Returns
+    -------
+    Rows of all, in the order of the processes. ``(n_spots, ...)``.
+    """
     if n_processes() == 1:
         return values
     if not values.is_floating_point():
