@@ -39,8 +39,8 @@ def drop_edges(adjacency: Tensor, drop_rate: float, key: int, nodes: Tensor) -> 
     # The sum alone would tie the four edges between two pairs of spots together.
     drawn ^= drawn >> 29
     drawn *= _MULTIPLIERS[1]
-    kept = drawn >= int(drop_rate * 2**64) - 2**63
-    return with_values(adjacency, adjacency.values() * kept / (1 - drop_rate))
+    dropped = drawn < int(drop_rate * 2**64) - 2**63
+    return with_values(adjacency, (adjacency.values() / (1 - drop_rate)).masked_fill_(dropped, 0))
 
 
 def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Generator) -> Tensor | None:

@@ -1,6 +1,7 @@
 """Graph convolutions from the features of spots to their latent representation, and the decoder back."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -71,13 +72,18 @@ class GraphConvolution(nn.Module):
         -------
         ``(n_targets, n_output)``.
         """
-        weight = self.weight if feature_mask is None else feature_mask[:, None] * self.weight
-        narrow_after = weight.shape[0] > weight.shape[1] or x.layout != torch.strided
-        if narrow_after:
-            hidden = self.aggregate(x @ weight, adjacency)
-        else:
-            hidden = self.aggregate(x, adjacency) @ weight
+        if x.layout == torch.strided and x.shape[1] <= self.weight.shape[1]:
+            return self.transform(self.aggregate(x, adjacency), feature_mask)
+        hidden = self.aggregate(x @ self._masked(feature_mask), adjacency)
         return hidden if self.bias is None else hidden + self.bias
+
+    def transform(self, aggregated: Tensor, feature_mask: Tensor | None = None) -> Tensor:
+        """Second half of the convolution, for features that are summed over neighbours already."""
+        hidden = aggregated @ self._masked(feature_mask)
+        return hidden if self.bias is None else hidden + self.bias
+
+    def _masked(self, feature_mask: Tensor | None) -> Tensor:
+        return self.weight if feature_mask is None else feature_mask[:, None] * self.weight
 
 
 class GraphEncoder(nn.Module):
@@ -151,25 +157,30 @@ class GraphEncoder(nn.Module):
         -------
         Latent representation of the seeds. ``(n_seeds, n_latent)``.
         """
-        hidden = x
+        rows = [leading_rows(adjacency, n_targets, n_sources) for n_targets, n_sources in pairwise(nodes_within_hop)][
+            ::-1
+        ]
+        hidden, smoothed = x, None
+        if self.residual:
+            # The first convolution takes the same sum.
+            hidden = self.average(x, rows[0])
+            smoothed = self._smooth(hidden, rows[1:], feature_mask)
         for i, convolution in enumerate(self.convolutions):
-            n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
-            rows = leading_rows(adjacency, n_targets, n_sources)
-            hidden = convolution(hidden, rows, feature_mask if i == 0 else None)
+            mask = feature_mask if i == 0 else None
+            if i == 0 and self.residual:
+                hidden = cast(GraphConvolution, convolution).transform(hidden, mask)
+            else:
+                hidden = convolution(hidden, rows[i], mask)
             if i < len(self.norms):
                 hidden = relu(self.norms[i](hidden, nodes_within_hop[0]))
-        return hidden + self._smooth(x, adjacency, nodes_within_hop, feature_mask) if self.residual else hidden
+        return hidden if smoothed is None else hidden + smoothed
 
-    def _smooth(
-        self, x: Tensor, adjacency: Tensor, nodes_within_hop: Sequence[int], feature_mask: Tensor | None
-    ) -> Tensor:
-        """Leading features of the seeds, averaged over as many hops as there are layers. ``(n_seeds, n_latent)``."""
-        width = min(self.n_latent, x.shape[1])
-        smoothed = x[:, :width] if feature_mask is None else x[:, :width] * feature_mask[:width]
-        for i in range(len(self.convolutions)):
-            n_sources, n_targets = nodes_within_hop[-1 - i], nodes_within_hop[-2 - i]
-            rows = leading_rows(adjacency, n_targets, n_sources)
-            smoothed = self.average(smoothed, rows)
+    def _smooth(self, averaged: Tensor, rows: Sequence[Tensor], feature_mask: Tensor | None) -> Tensor:
+        """Leading features of the seeds, averaged over the further hops. ``(n_seeds, n_latent)``."""
+        width = min(self.n_latent, averaged.shape[1])
+        smoothed = averaged[:, :width] if feature_mask is None else averaged[:, :width] * feature_mask[:width]
+        for adjacency in rows:
+            smoothed = self.average(smoothed, adjacency)
         return pad(smoothed, (0, self.n_latent - width))
 
 
