@@ -70,7 +70,12 @@ def seconds_per_step(step, n_steps: int) -> float:
 
 
 def compare_steps(
-    adata: AnnData, *, size_factor_key: str | None = None, n_steps: int = 20, n_literal_steps: int = 3
+    adata: AnnData,
+    *,
+    size_factor_key: str | None = None,
+    n_steps: int = 20,
+    n_literal_steps: int = 3,
+    precision: str = "32-true",
 ) -> dict[str, float]:
     """Time both steps on all spots of a section, ours first, so that the memory up to then is that of ours.
 
@@ -82,6 +87,8 @@ def compare_steps(
         Column of ``obs`` with each spot's total over all genes. ``None``: the totals of ``X``.
     n_steps, n_literal_steps
         Number of steps that the median is taken of.
+    precision
+        That of our step: ``"32-true"`` or ``"bf16-mixed"``.
 
     Returns
     -------
@@ -96,7 +103,9 @@ def compare_steps(
 
     def our_step() -> None:
         optimizer.zero_grad()
-        model.module(batch)[2].loss.backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = model.module(batch)[2].loss
+        loss.backward()
         optimizer.step()
 
     ours, our_gib = seconds_per_step(our_step, n_steps), peak_gib()
@@ -126,6 +135,7 @@ def main() -> None:
     parser.add_argument("--size-factor-key")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--literal-steps", type=int, default=3)
+    parser.add_argument("--precision", choices=("32-true", "bf16-mixed"), default="32-true")
     parser.add_argument("--record", metavar="FILE", help="also write the result there")
     options = parser.parse_args()
     result = compare_steps(
@@ -133,6 +143,7 @@ def main() -> None:
         size_factor_key=options.size_factor_key,
         n_steps=options.steps,
         n_literal_steps=options.literal_steps,
+        precision=options.precision,
     )
     print(json.dumps(result, indent=2))
     if options.record:
