@@ -96,7 +96,8 @@ def test_splitter_trains_on_all_spots_unless_told(manager, features):
     np.testing.assert_array_equal(batch[BATCH_KEYS.NODE_INDEX][:30], splitter.test_idx)
 
 
-def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, features):
+def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, features, monkeypatch):
+    monkeypatch.setattr("spotscape.data._loader.FEWEST_PATCHES", 8)
     seeds = np.setdiff1d(np.arange(120), [3, 90])
     loader = GraphDataLoader(
         manager, features=features, n_hops=2, indices=seeds, batch_size=64, patch_size=8, shuffle=True
@@ -114,6 +115,11 @@ def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, 
             for patch in np.split(np.array(spots), np.cumsum(sizes)[:-1]):
                 assert len(set(manager.adata.obs["slice"].iloc[patch])) == 1
     assert drawn[0] != drawn[1]
+
+
+def test_a_batch_has_patches_from_all_over(manager, features):
+    batch = next(iter(GraphDataLoader(manager, features=features, n_hops=2, batch_size=100, patch_size=50)))
+    assert len(batch[BATCH_KEYS.PATCH_SIZES]) >= 60
 
 
 def test_one_batch_is_never_cut(manager, features):

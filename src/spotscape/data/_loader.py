@@ -19,8 +19,9 @@ from spotscape.data._graph_checks import validate_graph
 from spotscape.data._neighbourhood import NeighbourhoodSampler
 from spotscape.data._patches import cut_into_patches
 
-#: Patches that a batch has at least, for pairs of spots from all over the tissue.
-FEWEST_PATCHES = 8
+#: Patches that a batch has at least. With fewer, the slices of a batch show different domains, and similarity scaling
+#: brings together what does not belong together.
+FEWEST_PATCHES = 64
 
 
 class GraphDataLoader(DataLoader):
@@ -47,7 +48,7 @@ class GraphDataLoader(DataLoader):
     patch_size
         Number of spots of the patches that a batch is made of, see :func:`~spotscape.data.cut_into_patches`. Spots of a
         patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
-        Smaller where a batch would have fewer than eight patches.
+        Smaller where a batch would have fewer than 64 patches.
     shuffle
         Whether seeds are drawn in a new random order each time; without effect on one batch, where order is immaterial.
     drop_last

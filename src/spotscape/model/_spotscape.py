@@ -204,7 +204,8 @@ class SPOTSCAPE(SpatialModel):
         patch_size
             Number of spots of the compact patches, from all over all slices, that a smaller batch is made of. Spots of
             a patch share their neighbours; pairs inside it are weighted so that the losses are those of the whole
-            tissue in expectation. ``None``: spots are drawn one by one, which costs several times as much.
+            tissue in expectation. Smaller where a batch would have fewer than 64 patches. ``None``: spots are drawn one
+            by one, which costs several times as much.
         train_size, validation_size
             Shares of the spots that train and validate; all train by default. Random spots are no independent check,
             since their neighbours train: to hold out slices, give ``datasplitter_kwargs={"external_indexing": [...]}``.
