@@ -13,19 +13,20 @@ from spotscape.nn._batch_norm import SeedBatchNorm
 from spotscape.nn._sparse import leading_rows
 
 
-class NeighbourhoodSum(SimpleConv):
+class NeighbourhoodSum(nn.Module):
     """Weighted sum over the neighbours of each spot, always in single precision.
 
     Sparse products in half precision do not exist on CPUs, and a sum over neighbours gains nothing from it.
     """
 
     def __init__(self) -> None:
-        super().__init__(aggr="sum")
+        super().__init__()
+        self.convolve = SimpleConv(aggr="sum")
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
         """Sum. ``(n_sources, d)`` and ``(n_targets, n_sources)`` to ``(n_targets, d)``."""
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward((x.to(adjacency.dtype), None), adjacency)
+            return self.convolve((x.to(adjacency.dtype), None), adjacency)
 
 
 class GraphConvolution(nn.Module):
