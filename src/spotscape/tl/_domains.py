@@ -16,7 +16,7 @@ from spotscape.tl._representation import read_representation
 from spotscape.tl._spread import read_spatial_graph, spread
 
 METHODS = ("mixture", "kmeans", "leiden")
-_N_INIT = 50
+_N_INIT = 100
 
 
 def domains(
@@ -41,8 +41,9 @@ def domains(
     ``"mixture"``
         Gaussian mixture whose domains share one full covariance,
         :math:`p(z) = \sum_k \pi_k \, \mathcal{N}(z; \mu_k, \Sigma)`, the family EEE of mclust that the field uses
-        :cite:p:`Scrucca2016`, made steady in two ways: it starts from the best of many k-means, and a ridge of 0.3
-        times the mean variance keeps :math:`\Sigma` from following noise. It sees at most 12 principal components.
+        :cite:p:`Scrucca2016`, made steady in two ways: it starts from the best of many k-means, or, where several are
+        within 1 % of the best, from the one whose mixture is the likeliest; and a ridge of 0.3 times the mean variance
+        keeps :math:`\Sigma` from following noise. It sees at most 12 principal components.
     ``"kmeans"``
         k-means with restarts :cite:p:`Lloyd1982,Arthur2007`.
     ``"leiden"``
@@ -71,8 +72,8 @@ def domains(
         ``adata.obsp["spatial_connectivities"]`` until they settle :cite:p:`Zhou2003`; a graph made by this package
         never joins slices.
     n_init
-        Number of restarts of k-means, also before the mixture, of which the best is kept. If ``None``, 50: with so
-        many, the seed of the restarts hardly matters.
+        Number of restarts of k-means, also before the mixture, of which the best is kept. If ``None``, 100: with so
+        many, the seed of the restarts does not matter.
     resolution
         Resolution of Leiden, instead of ``n_domains``; larger values give more domains.
     n_neighbors
