@@ -1,0 +1,116 @@
+"""How well partitions of one half of a tissue are found again in its other half."""
+
+import numpy as np
+from scipy import linalg
+
+from spotscape.metrics import adjusted_rand_index
+from spotscape.tl._partitions import RIDGE, mixture_partition
+
+#: Blocks along a side of a slice, used in turn. Between large blocks lies more unseen tissue; small ones leave some of
+#: each domain in both halves.
+BLOCKS_PER_SIDE = (4, 8)
+
+
+def spatial_halves(
+    coordinates: np.ndarray | None, slices: np.ndarray, n_per_side: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw half of each slice, made of square blocks of tissue.
+
+    Neighbouring spots have nearly the same representation. Halves of single spots would therefore be copies of each
+    other, in which any partition is found again; blocks are not :cite:p:`Roberts2017`.
+
+    Parameters
+    ----------
+    coordinates
+        ``(n_spots, 2)``, or ``None`` for halves of single spots.
+    slices
+        Slice of each spot. ``(n_spots,)``.
+    n_per_side
+        Number of blocks along a side of a square with the area of the slice. The grid is turned and moved at random.
+    rng
+        Generator.
+
+    Returns
+    -------
+    Whether a spot is in the first half. ``(n_spots,)``.
+    """
+    first = np.zeros(len(slices), dtype=bool)
+    for name in np.unique(slices):
+        spots = np.flatnonzero(slices == name)
+        if coordinates is None:
+            block = np.arange(len(spots))
+        else:
+            block = _blocks(coordinates[spots], n_per_side, rng)
+        n_in_block = np.bincount(block)
+        drawn = rng.permutation(len(n_in_block))
+        is_drawn = np.zeros(len(n_in_block), dtype=bool)
+        is_drawn[drawn[np.cumsum(n_in_block[drawn]) <= len(spots) / 2]] = True
+        first[spots] = is_drawn[block]
+    return first
+
+
+def _blocks(coordinates: np.ndarray, n_per_side: int, rng: np.random.Generator) -> np.ndarray:
+    angle = rng.uniform(0, np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turned = (coordinates - coordinates.mean(axis=0)) @ turn
+    extent = np.ptp(turned, axis=0)
+    # Spots on one line have no area; their blocks are pieces of the line.
+    side = (np.sqrt(extent.prod()) if extent.min() > 0 else extent.max()) / n_per_side or 1.0
+    cells = np.floor((turned + rng.uniform(0, side, 2)) / side).astype(np.int64)
+    return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
+
+
+def agreement_of_halves(scores: np.ndarray, first: np.ndarray, n_domains: int, n_init: int, seed: int) -> float:
+    """Cluster each half alone, carry its domains to the other half, and compare them with those found there.
+
+    Parameters
+    ----------
+    scores
+        At most 12 principal components. ``(n_spots, n_components)``.
+    first
+        Whether a spot is in the first half. ``(n_spots,)``.
+    n_domains, n_init, seed
+        As :func:`spotscape.tl.domains`.
+
+    Returns
+    -------
+    Adjusted Rand index, mean of both directions.
+    """
+    halves = [scores[first], scores[~first]]
+    affinities = [mixture_partition(half, n_domains, n_init, seed).affinities for half in halves]
+    return float(
+        np.mean(
+            [
+                adjusted_rand_index(affinities[to].argmax(axis=1), carry(halves[of], affinities[of], halves[to]))
+                for of, to in ((0, 1), (1, 0))
+            ]
+        )
+    )
+
+
+def carry(known: np.ndarray, affinities: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """Assign spots to the domains of others by the mixture that the affinities of these say.
+
+    Parameters
+    ----------
+    known
+        ``(n_known, n_components)``.
+    affinities
+        Posteriors of the known spots. ``(n_known, n_domains)``.
+    unknown
+        ``(n_unknown, n_components)``.
+
+    Returns
+    -------
+    Number of the domain of each unknown spot. ``(n_unknown,)``.
+    """
+    sizes = affinities.sum(axis=0)
+    # A domain may have lost all its spots: it then attracts none.
+    sizes_or_one = np.where(sizes > 0, sizes, 1)
+    means = (affinities.T @ known) / sizes_or_one[:, None]
+    covariance = (known.T @ known - (means.T * sizes) @ means) / len(known)
+    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    weights = linalg.solve(covariance, means.T, assume_a="pos")
+    with np.errstate(divide="ignore"):
+        log_shares = np.log(sizes / len(known))
+    return np.asarray((unknown @ weights - (means.T * weights).sum(axis=0) / 2 + log_shares).argmax(axis=1))
