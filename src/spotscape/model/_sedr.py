@@ -1,0 +1,366 @@
+"""SEDR as users call it; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from mudata import MuData
+
+from spotscape._constants import MODULE_KEYS
+from spotscape._validate import check_choice, check_integer, check_number
+from spotscape.model._base import SpatialModel
+from spotscape.model._latent import checked_indices
+from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
+from spotscape.module import SEDRModule
+from spotscape.train import ClusterPhase
+
+
+class SEDR(SpatialModel):
+    """Masked autoencoder and variational graph autoencoder for domains, imputation and denoising :cite:p:`Xu2024`.
+
+    The expression of most spots is hidden, and the model learns to predict it from the spots around them; so the
+    representation of a spot holds what its neighbourhood says of it, and the decoder imputes. No label is used.
+
+    Parameters
+    ----------
+    adata
+        AnnData or MuData that :meth:`setup_anndata` or :meth:`setup_mudata` was called on.
+    registry
+        Filled in by scvi-tools when a model is loaded without data.
+    preset
+        Where the arguments that are ``None``, here and in :meth:`train`, come from. ``None``: those that measured
+        best. ``"paper"``: true masking and the original expression as its target, with the squared error, and the
+        released code's widths, rates and number of steps. ``"reference"``: what the released code does: the token is
+        added, so that nothing is hidden, and is part of the target; spots are masked at inference, too (here always the
+        same ones, by their row number, so that the representation follows the order of the spots); the pairs without
+        an edge are drawn once.
+    n_clusters
+        Number of clusters of deep embedded clustering, see :meth:`get_soft_clusters`. ``None``: it is left out.
+    n_hidden
+        Width of the hidden layers.
+    n_latent
+        Width of each of the two parts of the representation, of the spot's own expression and of its neighbourhood.
+    decoder
+        ``"graph"``, a graph convolution, for domains; or ``"linear"``, spot by spot, which the paper takes to impute.
+    representation
+        What :meth:`get_latent_representation` returns: ``"encoder"``, what the two encoders give, as published; or
+        ``"decoder"``, what the decoder reads of it, which is its average over the neighbours for the graph decoder and
+        the same for the linear one.
+    features
+        What the encoder reads and the decoder reconstructs: ``"components"``, the principal components of scaled
+        log-normalised expression, or ``"genes"``, the log-normalised selected genes.
+    n_top_genes
+        Number of highly variable genes that are selected; 3,000, and 2,000 in the presets.
+    n_components
+        Number of principal components. By the size of the slices, see :func:`~spotscape.data.default_n_components`;
+        200 in the presets, or as many as there are.
+    scale_power
+        Power of its standard deviation that each component is divided by. By the size of the slices, see
+        :func:`~spotscape.data.default_scale_power`; 0 in the presets.
+    slice_correction
+        How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
+        by Harmony where there are several slices and features are components, and not at all in the presets.
+    masking
+        ``"replace"`` or ``"add"``: what the learnable token does to the expression of masked spots. ``"add"`` needs
+        ``features="components"``.
+    mask_rate
+        Probability that a spot is masked in a step.
+    mask_at_inference
+        Whether spots are masked when the representation is asked for, too.
+    masked_loss
+        Error of the masked spots: ``"cosine"``, to the power ``gamma``, or ``"squared"``.
+    gamma
+        Power of the cosine error.
+    dropout_rate
+        Probability that a value is dropped in training.
+    batch_norm_momentum
+        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense.
+    reconstruction_weight, masked_weight, adjacency_weight, kl_weight, cluster_weight
+        Weights of the reconstruction of all spots, of the error of the masked ones, of the likelihood of the graph, of
+        the divergence of the graph encoder's distributions from the standard one, and of the clusters; 0 switches one
+        off. The divergence is the mean over spots; in the reference preset its weight is divided by their number.
+    redraw_pairs
+        Whether the pairs of spots without an edge are drawn anew in each step.
+    seed
+        Seed of weights, masks and draws. ``None``: that of ``scvi.settings``, or 0.
+    preprocessing
+        Filled in when a model is loaded.
+
+    Examples
+    --------
+    >>> adata = spotscape.datasets.synthetic_tissue()
+    >>> spotscape.SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
+    >>> model = spotscape.SEDR(adata)
+    >>> model.train()
+    >>> adata.obsm["X_sedr"] = model.get_latent_representation()
+
+    Notes
+    -----
+    See further the user guide, :doc:`/user_guide/sedr`.
+    """
+
+    _module_cls = SEDRModule
+
+    def __init__(
+        self,
+        adata: AnnData | MuData | None = None,
+        registry: dict | None = None,
+        *,
+        preset: Literal["paper", "reference"] | None = None,
+        n_clusters: int | None = None,
+        n_hidden: int = 64,
+        n_latent: int = 16,
+        decoder: Literal["graph", "linear"] = "graph",
+        representation: Literal["encoder", "decoder"] | None = None,
+        features: Literal["components", "genes"] = "components",
+        n_top_genes: int | None = None,
+        n_components: int | None = None,
+        scale_power: float | None = None,
+        slice_correction: Literal["none", "centre", "combat", "harmony"] | None = None,
+        masking: Literal["replace", "add"] | None = None,
+        mask_rate: float = 0.8,
+        mask_at_inference: bool | None = None,
+        masked_loss: Literal["cosine", "squared"] | None = None,
+        gamma: float = 3.0,
+        dropout_rate: float | None = None,
+        batch_norm_momentum: float | None = None,
+        reconstruction_weight: float = 10.0,
+        masked_weight: float = 1.0,
+        adjacency_weight: float | None = None,
+        kl_weight: float | None = None,
+        cluster_weight: float = 1.0,
+        redraw_pairs: bool | None = None,
+        seed: int | None = None,
+        preprocessing: dict[str, Any] | None = None,
+    ):
+        check_choice(preset, tuple(PRESETS), "preset")
+        settings = resolve(
+            preset,
+            representation=representation,
+            masking=masking,
+            mask_at_inference=mask_at_inference,
+            masked_loss=masked_loss,
+            dropout_rate=dropout_rate,
+            batch_norm_momentum=batch_norm_momentum,
+            adjacency_weight=adjacency_weight,
+            kl_weight=kl_weight,
+            redraw_pairs=redraw_pairs,
+        )
+        genes = resolve(preset, n_top_genes=n_top_genes, n_components=n_components, scale_power=scale_power)
+        _check_model_arguments(locals() | settings | genes)
+        if features == "genes":
+            genes["scale_power"] = scale_power
+        if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
+            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, genes["n_top_genes"] - 1, *self._largest_rank(adata))
+        if slice_correction is None and preset is not None:
+            slice_correction = "none"
+        super().__init__(
+            adata,
+            registry,
+            preprocessing=preprocessing,
+            seed=seed,
+            slice_correction=slice_correction,
+            features=features,
+            **genes,
+        )
+        if preset == "reference" and kl_weight is None:
+            kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
+        self.preset = preset
+        self.module = self._module_cls(
+            self.preprocessor.n_features,
+            n_hidden=n_hidden,
+            n_latent=n_latent,
+            decoder=decoder,
+            mask_rate=mask_rate,
+            gamma=gamma,
+            reconstruction_weight=reconstruction_weight,
+            masked_weight=masked_weight,
+            cluster_weight=cluster_weight,
+            n_clusters=n_clusters,
+            seed=self.seed,
+            **settings,
+        )
+        self._model_summary_string = (
+            f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
+            f"{decoder} decoder, {self._count_slices()} slice(s)" + (f", preset {preset}" if preset else "")
+        )
+        self._remember(locals())
+
+    def train(
+        self,
+        max_epochs: int | None = None,
+        *,
+        lr: float | None = None,
+        weight_decay: float | None = None,
+        schedule: Literal["one-cycle", "constant"] | None = None,
+        cluster_start: int | None = None,
+        cluster_interval: int = 20,
+        cluster_tolerance: float = 0.0,
+        batch_size: int | None = None,
+        patch_size: int | None = 128,
+        train_size: float | None = None,
+        validation_size: float | None = None,
+        early_stopping: bool = False,
+        early_stopping_patience: int = 30,
+        early_stopping_min_change: float = 1e-3,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        plan_kwargs: dict[str, Any] | None = None,
+        datasplitter_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train the model.
+
+        Parameters
+        ----------
+        max_epochs
+            Number of passes through the spots. ``None``: as many as make 300 steps (200 in the presets), and at least
+            20, which see a part of the spots each where there are very many.
+        lr
+            Largest learning rate; 0.01.
+        weight_decay
+            Weight decay; 0.0001, and 0.01 in the presets.
+        schedule
+            How the learning rate goes; see :class:`~spotscape.train.ScheduledTrainingPlan`. ``"one-cycle"``, and
+            ``"constant"`` in the presets.
+        cluster_start
+            Epoch at which deep embedded clustering begins, where the model has ``n_clusters``. ``None``: half of them.
+            The other losses stay on; the released code drops that of the masked spots.
+        cluster_interval
+            Number of epochs for which the targets of the clusters are kept.
+        cluster_tolerance
+            Training stops when less than this share of the spots have changed their cluster between two targets; never
+            for 0.
+        batch_size, patch_size
+            Number of spots whose losses one step computes, and of the compact patches that it is made of, as for
+            :meth:`spotscape.SPOTSCAPE.train`. Edges are those inside a batch, weighted like its other pairs by how
+            often they are drawn.
+        train_size, validation_size
+            Shares of the spots that train and validate; all train by default.
+        early_stopping
+            Whether to stop when the smoothed training loss no longer falls, at the earliest once clustering has begun.
+        early_stopping_patience
+            Number of epochs that are waited for.
+        early_stopping_min_change
+            Smallest relative fall that counts.
+        accelerator, devices
+            As :meth:`scvi.model.base.UnsupervisedTrainingMixin.train`.
+        plan_kwargs
+            Further arguments of :class:`~spotscape.train.ScheduledTrainingPlan`.
+        datasplitter_kwargs
+            Further arguments of :class:`~spotscape.data.GraphDataSplitter`.
+        **trainer_kwargs
+            As :class:`scvi.train.Trainer`.
+        """
+        n_steps = PRESETS[self.preset]["n_steps"]
+        max_epochs, batch_size = self._start_training(max_epochs, batch_size, trainer_kwargs, n_steps)
+        start = max_epochs // 2 if cluster_start is None else cluster_start
+        check_integer(start, "cluster_start", minimum=0)
+        check_integer(cluster_interval, "cluster_interval", minimum=1)
+        check_number(cluster_tolerance, "cluster_tolerance", minimum=0, maximum=1)
+        has_clusters = self.module.n_clusters is not None
+        if has_clusters:
+            check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
+        if has_clusters and start >= max_epochs:
+            warnings.warn(
+                f"The clusters come in at epoch {start}, but there are {max_epochs}: they take no part.",
+                UserWarning,
+                stacklevel=2,
+            )
+        phase = ClusterPhase(start_epoch=start, interval=cluster_interval, tolerance=cluster_tolerance)
+        self._run_training(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            patch_size=patch_size,
+            **resolve(self.preset, lr=lr, weight_decay=weight_decay, schedule=schedule),
+            early_stopping=early_stopping,
+            early_stopping_patience=early_stopping_patience,
+            early_stopping_min_change=early_stopping_min_change,
+            first_comparable_epoch=start if has_clusters else 0,
+            own_callbacks=[phase] if has_clusters else [],
+            train_size=train_size,
+            validation_size=validation_size,
+            accelerator=accelerator,
+            devices=devices,
+            plan_kwargs=plan_kwargs,
+            datasplitter_kwargs=datasplitter_kwargs,
+            **trainer_kwargs,
+        )
+
+    @torch.inference_mode()
+    def get_soft_clusters(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        batch_size: int | None = None,
+    ) -> pd.DataFrame:
+        """Probability of each cluster of deep embedded clustering :cite:p:`Xie2016`.
+
+        Parameters
+        ----------
+        adata, indices, batch_size
+            As in :meth:`get_latent_representation`.
+
+        Returns
+        -------
+        Data frame with a row for each spot and a column ``"1"`` ... for each cluster; rows sum to 1.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has not been trained, or no cluster took part in the training.
+        """
+        self._check_if_trained(warn=False)
+        if not self.module.has_clusters:
+            raise RuntimeError("The model was trained without clusters; make it with `n_clusters` and train it.")
+        adata = self._validate_anndata(adata)
+        manager = self.get_anndata_manager(adata, required=True)
+        indices = checked_indices(indices, adata.n_obs)
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", minimum=1)
+        arguments = self._loader_arguments(manager)
+        encoded = self._encode(manager, indices, batch_size, arguments, output=MODULE_KEYS.ENCODED)
+        shares = self.module.assign(torch.from_numpy(encoded)).cpu().numpy()
+        names = [str(number) for number in range(1, shares.shape[1] + 1)]
+        return pd.DataFrame(shares, index=adata.obs_names[indices], columns=names)
+
+    @classmethod
+    def _largest_rank(cls, data: AnnData | MuData) -> tuple[int, int]:
+        """Most components that the spots and the genes of the data have."""
+        manager = cls._get_most_recent_anndata_manager(data, required=True)
+        return manager.summary_stats["n_cells"] - 1, manager.summary_stats["n_vars"] - 1
+
+
+def _check_model_arguments(arguments: dict[str, Any]) -> None:
+    for name in ("n_hidden", "n_latent", "n_top_genes"):
+        check_integer(arguments[name], name, minimum=1)
+    if arguments["n_components"] is not None:
+        check_integer(arguments["n_components"], "n_components", minimum=1)
+    if arguments["n_clusters"] is not None:
+        check_integer(arguments["n_clusters"], "n_clusters", minimum=2)
+    for name in ("reconstruction_weight", "masked_weight", "adjacency_weight", "kl_weight", "cluster_weight"):
+        check_number(arguments[name], name, minimum=0)
+    check_number(arguments["mask_rate"], "mask_rate", minimum=0.01, maximum=0.99)
+    check_number(arguments["dropout_rate"], "dropout_rate", minimum=0, maximum=0.99)
+    check_number(arguments["batch_norm_momentum"], "batch_norm_momentum", minimum=0, maximum=1)
+    check_number(arguments["gamma"], "gamma", minimum=1)
+    for name, choices in (
+        ("decoder", ("graph", "linear")),
+        ("representation", ("encoder", "decoder")),
+        ("features", ("components", "genes")),
+        ("masking", ("replace", "add")),
+        ("masked_loss", ("cosine", "squared")),
+        ("mask_at_inference", (True, False)),
+        ("redraw_pairs", (True, False)),
+    ):
+        check_choice(arguments[name], choices, name)
+    if arguments["masking"] == "add" and arguments["features"] == "genes":
+        raise ValueError(
+            "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass `masking='replace'`."
+        )
+    if arguments["seed"] is not None:
+        check_integer(arguments["seed"], "seed", minimum=0)
