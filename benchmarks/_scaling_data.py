@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import spotscape as sps
 
@@ -50,14 +49,11 @@ SIZES = ("3000", "10000", "30000", "100000", "300000", "1000000", "500000x5000x1
 def write_tissue(size: Size, path: Path) -> None:
     """Draw a tissue and write it as ``.h5ad``; the counts are in ``X`` alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    counts_per_gene = (
-        sps.datasets._expression.COUNTS_PER_GENE if size.n_genes <= _FEW_GENES else COUNTS_PER_GENE_OF_MANY
+    # The default depth suits panels; whole transcriptomes would be full.
+    depth = {} if size.n_genes <= _FEW_GENES else {"counts_per_gene": COUNTS_PER_GENE_OF_MANY}
+    adata = sps.datasets.synthetic_tissue(
+        size.n_slices, size.n_cells // size.n_slices, n_genes=size.n_genes, n_domains=N_DOMAINS, seed=0, **depth
     )
-    # The depth is no argument of the function: its default suits panels, with which whole transcriptomes would be full.
-    with mock.patch.object(sps.datasets._expression, "COUNTS_PER_GENE", counts_per_gene):
-        adata = sps.datasets.synthetic_tissue(
-            size.n_slices, size.n_cells // size.n_slices, n_genes=size.n_genes, n_domains=N_DOMAINS, seed=0
-        )
     del adata.layers["counts"]
     # Under another name until it is whole, so that what a stopped run leaves is not taken for a tissue.
     unfinished = path.with_suffix(".part")

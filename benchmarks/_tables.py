@@ -36,13 +36,20 @@ class Published(NamedTuple):
 
 _SPOTSCAPE = ("Spotscape (ICML 2025)", "mean of 10 seeds, k-means on the representation, K of the annotation")
 _GRAPHST = ("GraphST", "mclust (R) on 20 components, then labels refined by those of spatial neighbours")
+_SEDR = ("SEDR, run again for Spotscape (ICML 2025)", _SPOTSCAPE[1])
 #: Single sections of human cortex (seven layers); the learning rate of the first was chosen for these data.
-PUBLISHED = (
-    Published("151673", *_SPOTSCAPE, ari=0.48, nmi=0.64, ca=0.61),
-    Published("151675", *_SPOTSCAPE, ari=0.45, nmi=0.60, ca=0.59),
-    Published("151673", *_GRAPHST, ari=0.638),
-    Published("151675", *_GRAPHST, ari=0.630),
-)
+PUBLISHED = {
+    "SPOTSCAPE": (
+        Published("151673", *_SPOTSCAPE, ari=0.48, nmi=0.64, ca=0.61),
+        Published("151675", *_SPOTSCAPE, ari=0.45, nmi=0.60, ca=0.59),
+        Published("151673", *_GRAPHST, ari=0.638),
+        Published("151675", *_GRAPHST, ari=0.630),
+    ),
+    "SEDR": (
+        Published("151673", *_SEDR, ari=0.36),
+        Published("151675", *_SEDR, ari=0.33),
+    ),
+}
 
 
 def is_joint(section: str) -> bool:
@@ -64,8 +71,8 @@ def read_results(path: Path) -> pd.DataFrame:
     return results.assign(variant=results["variant"].fillna(""))
 
 
-def write_summary(results: pd.DataFrame, path: Path) -> None:
-    """Write all tables as Markdown."""
+def write_summary(results: pd.DataFrame, path: Path, ours: str = OURS) -> None:
+    """Write all tables as Markdown; ``ours`` is the model that is compared with the rest."""
     results = results.assign(name=_names(results))
     parts = [
         "# Accuracy",
@@ -73,16 +80,16 @@ def write_summary(results: pd.DataFrame, path: Path) -> None:
     ]
     parts += [f"Last column: mean over the sections, and on how many if not all {results['section'].nunique()}."]
     for readout in READOUTS:
-        parts += [f"## ARI, {readout}", _table_of_methods(results, readout)]
-    parts += ["## Other metrics of the default model", _table_of_metrics(results)]
-    parts += ["## The default model against principal components (ARI)", _table_of_tests(results)]
+        parts += [f"## ARI, {readout}", _table_of_methods(results, readout, ours)]
+    parts += ["## Other metrics of the default model", _table_of_metrics(results, ours)]
+    parts += ["## The default model against principal components (ARI)", _table_of_tests(results, ours)]
     parts += [
         "Over the means of sections; P of the two-sided Wilcoxon signed-rank test. Joint sections share their spots "
         "with single ones, so single sections are also tested alone."
     ]
     if (connectivity := _table_of_integration(results)) is not None:
         parts += ["## Integration of slices", connectivity]
-    if (published := _table_of_published(results)) is not None:
+    if (published := _table_of_published(results, ours)) is not None:
         parts += ["## Published figures", published]
     collapsed = results[(results["ari"] == 0) & (results["nmi"] == 0)]
     for name, section in sorted(set(zip(collapsed["name"], collapsed["section"], strict=True))):
@@ -90,18 +97,18 @@ def write_summary(results: pd.DataFrame, path: Path) -> None:
     path.write_text("\n\n".join(parts) + "\n")
 
 
-def write_figure(results: pd.DataFrame, path: Path) -> None:
+def write_figure(results: pd.DataFrame, path: Path, ours: str = OURS) -> None:
     """Draw ARI of each section: the default model, principal components and published figures."""
     series = [
-        (OURS, "default", "k-means", "#D55E00", "o"),
-        (OURS, "default", "tl.domains", "#0072B2", "D"),
+        (ours, "default", "k-means", "#D55E00", "o"),
+        (ours, "default", "tl.domains", "#0072B2", "D"),
         *(
             (floor, "", readout, color, marker)
             for floor, color in zip(FLOORS, ("#C4C4C4", "#8F8F8F", "#4D4D4D"), strict=True)
             for readout, marker in (("k-means", "o"), ("mixture", "D"))
         ),
     ]
-    marks = {"Spotscape (ICML 2025)": "+", "GraphST": "x"}
+    marks = dict(zip(dict.fromkeys(figures.method for figures in PUBLISHED[ours]), "+x", strict=False))
     sections = list(dict.fromkeys(results["section"]))
     n_lanes = len(series) + 3
     figure, axes = plt.subplots(figsize=(8.5, 1.6 + 1.0 * len(sections)), layout="constrained")
@@ -123,7 +130,7 @@ def write_figure(results: pd.DataFrame, path: Path) -> None:
     for method, marker in marks.items():
         points = [
             (figures.ari, index + (n_lanes - 1) / n_lanes)
-            for figures in PUBLISHED
+            for figures in PUBLISHED[ours]
             for index, section in enumerate(sections)
             if figures.method == method and _is_slice(section, figures.slice)
         ]
@@ -149,7 +156,7 @@ def write_figure(results: pd.DataFrame, path: Path) -> None:
 # -------------------------------------------------------------------------------------------------------- tables
 
 
-def paired_tests(results: pd.DataFrame) -> pd.DataFrame:
+def paired_tests(results: pd.DataFrame, ours: str = OURS) -> pd.DataFrame:
     """Compare the default model with each floor, and with the best floor, over sections.
 
     Returns
@@ -160,11 +167,11 @@ def paired_tests(results: pd.DataFrame) -> pd.DataFrame:
     means = results.groupby(["method", "variant", "readout", "section"])["ari"].mean()
     rows = []
     for ours_by, floor_by in PAIRS:
-        ours = _section_means(means, OURS, "default", ours_by)
+        own = _section_means(means, ours, "default", ours_by)
         floors = {floor: _section_means(means, floor, "", floor_by) for floor in FLOORS}
         floors["best of them"] = pd.DataFrame(floors).max(axis=1)
         for floor, values in floors.items():
-            every = (ours - values).dropna()
+            every = (own - values).dropna()
             single = every[[not is_joint(section) for section in every.index]]
             for which, difference in {"all": every, "single": single}.items():
                 if difference.empty or (which == "single" and len(single) == len(every)):
@@ -193,19 +200,19 @@ def _names(results: pd.DataFrame) -> pd.Series:
     return results["method"].where(results["variant"] == "", results["method"] + ", " + results["variant"])
 
 
-def _table_of_methods(results: pd.DataFrame, readout: str) -> str:
+def _table_of_methods(results: pd.DataFrame, readout: str, ours: str) -> str:
     chosen = results[results["readout"] == readout]
     table = _cells(chosen, "ari", list(dict.fromkeys(results["section"])))
-    default = f"{OURS}, default"
+    default = f"{ours}, default"
     order = [*([default] if default in table.index else [])]
-    order += [name for name in table.index if name.startswith(OURS) and name != default]
+    order += [name for name in table.index if name.startswith(ours) and name != default]
     order += [name for name in FLOORS if name in table.index]
     return _markdown(table.loc[order])
 
 
-def _table_of_metrics(results: pd.DataFrame) -> str:
+def _table_of_metrics(results: pd.DataFrame, ours: str) -> str:
     sections = list(dict.fromkeys(results["section"]))
-    chosen = results[(results["method"] == OURS) & (results["variant"] == "default")]
+    chosen = results[(results["method"] == ours) & (results["variant"] == "default")]
     tables = [
         _cells(chosen[chosen["readout"] == readout].assign(name=f"{title}, {readout}"), metric, sections)
         for metric, title in METRICS.items()
@@ -228,8 +235,8 @@ def _cells(chosen: pd.DataFrame, metric: str, sections: list[str]) -> pd.DataFra
     return text
 
 
-def _table_of_tests(results: pd.DataFrame) -> str:
-    tests = paired_tests(results)
+def _table_of_tests(results: pd.DataFrame, ours: str) -> str:
+    tests = paired_tests(results, ours)
     if tests.empty:
         return "No section has both."
     for column in ("mean difference", "worst difference"):
@@ -254,18 +261,18 @@ def _table_of_integration(results: pd.DataFrame) -> str | None:
     )
 
 
-def _table_of_published(results: pd.DataFrame) -> str | None:
-    default = results[(results["method"] == OURS) & (results["variant"] == "default")]
+def _table_of_published(results: pd.DataFrame, ours: str) -> str | None:
+    default = results[(results["method"] == ours) & (results["variant"] == "default")]
     rows = []
-    for figures in PUBLISHED:
+    for figures in PUBLISHED[ours]:
         for section in dict.fromkeys(default["section"]):
             if not _is_slice(section, figures.slice):
                 continue
             row = {"section": section, "published": figures.method, "protocol": figures.protocol}
             row |= {name.upper(): _number(getattr(figures, name)) for name in ("ari", "nmi", "ca")}
             for readout in ("k-means", "tl.domains"):
-                ours = default[(default["section"] == section) & (default["readout"] == readout)]
-                row[f"ours, {readout}: ARI, NMI, CA"] = ", ".join(_number(ours[m].mean()) for m in ("ari", "nmi", "ca"))
+                own = default[(default["section"] == section) & (default["readout"] == readout)]
+                row[f"ours, {readout}: ARI, NMI, CA"] = ", ".join(_number(own[m].mean()) for m in ("ari", "nmi", "ca"))
             rows.append(row)
     return _markdown(pd.DataFrame(rows).set_index("section")) if rows else None
 

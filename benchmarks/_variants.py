@@ -1,4 +1,4 @@
-"""Settings of the model that are measured: its defaults, parts taken away, and numbers moved up and down."""
+"""Settings of the models that are measured: their defaults, parts taken away, and numbers moved up and down."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -62,32 +62,72 @@ BETWEEN_SLICES = frozenset(
     }
 )
 
-_ABLATION = [name for name in VARIANTS if name.startswith("without ")]
-GROUPS: dict[str, list[str]] = {
-    "all-ablation": _ABLATION,
-    "all-batches": [name for name in VARIANTS if name.startswith("batches ")],
-    "all-sensitivity": [name for name in VARIANTS if name not in {"default", "published settings", *_ABLATION}],
+#: The same of ``SEDR``.
+SEDR_VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "preset paper": {"model": {"preset": "paper"}},
+    "preset reference": {"model": {"preset": "reference"}},
+    "without error of masked spots": {"model": {"masked_weight": 0.0}},
+    "without reconstruction": {"model": {"reconstruction_weight": 0.0}},
+    "without adjacency": {"model": {"adjacency_weight": 0.0}},
+    "without divergence": {"model": {"kl_weight": 0.0}},
+    "representation of the encoders": {"model": {"representation": "encoder"}},
+    "linear decoder": {"model": {"decoder": "linear"}},
+    "token added": {"model": {"masking": "add"}},
+    "squared error of masked spots": {"model": {"masked_loss": "squared"}},
+    "mask rate 0.5": {"model": {"mask_rate": 0.5}},
+    "mask rate 0.9": {"model": {"mask_rate": 0.9}},
+    "dropout rate 0.2": {"model": {"dropout_rate": 0.2}},
+    "divergence weight 0.01": {"model": {"kl_weight": 0.01}},
+    "twice as wide": {"model": {"n_hidden": 128, "n_latent": 32}},
+    "clusters": {"model": {"n_clusters": 10}},
+    "genes": {"model": {"features": "genes"}},
+    "scale power 0": {"model": {"scale_power": 0.0}},
+    "scale power 1": {"model": {"scale_power": 1.0}},
+    "100 steps": {"train": {"max_epochs": 100}},
+    "600 steps": {"train": {"max_epochs": 600}},
+    "batches of 1024 spots": {"train": {"batch_size": 1024}},
+    "learning rate 0.003": {"train": {"lr": 3e-3}},
+    "constant rate": {"train": {"schedule": "constant"}},
+    **{f"{n} neighbours": {"setup": {"n_neighbors": n}} for n in (6, 9, 12, 18, 24)},
 }
+MODELS = {"SPOTSCAPE": VARIANTS, "SEDR": SEDR_VARIANTS}
+
+_PRESETS = frozenset({"default", "published settings", "preset paper", "preset reference"})
+_GROUPS = ("all-ablation", "all-batches", "all-sensitivity")
 
 
-def expand_variants(names: Sequence[str]) -> list[str]:
+def _group(name: str, variants: dict[str, dict[str, dict[str, Any]]]) -> list[str]:
+    ablation = [variant for variant in variants if variant.startswith("without ")]
+    if name == "all-ablation":
+        return ablation
+    if name == "all-batches":
+        return [variant for variant in variants if variant.startswith("batches ")]
+    return [variant for variant in variants if variant not in {*_PRESETS, *ablation}]
+
+
+def expand_variants(names: Sequence[str], model: str = "SPOTSCAPE") -> list[str]:
     """Replace groups by their variants, and name each variant once.
 
     Parameters
     ----------
     names
-        Keys of :data:`VARIANTS` and of :data:`GROUPS`.
+        Names of variants and of groups of them.
+    model
+        Key of :data:`MODELS`.
 
     Returns
     -------
-    Keys of :data:`VARIANTS`, in the order of the request.
+    Names of variants, in the order of the request.
 
     Raises
     ------
     ValueError
         If a name is neither.
     """
+    variants = MODELS[model]
     for name in names:
-        if name not in VARIANTS and name not in GROUPS:
-            raise ValueError(f"There is no variant {name!r}; choose from {', '.join([*GROUPS, *VARIANTS])}.")
-    return list(dict.fromkeys(variant for name in names for variant in GROUPS.get(name, [name])))
+        if name not in variants and name not in _GROUPS:
+            raise ValueError(f"There is no variant {name!r}; choose from {', '.join([*_GROUPS, *variants])}.")
+    expanded = (_group(name, variants) if name in _GROUPS else [name] for name in names)
+    return list(dict.fromkeys(variant for group in expanded for variant in group))

@@ -1,6 +1,7 @@
-"""Measured accuracy of the default model on annotated sections, beside principal components and published figures.
+"""Measured accuracy of a model on annotated sections, beside principal components and published figures.
 
-    python benchmarks/accuracy.py FILES... [--joint A.h5ad,B.h5ad] --seeds 10 --drop-label undetermined --out DIR
+    python benchmarks/accuracy.py FILES... [--joint A.h5ad,B.h5ad] [--model SEDR] --seeds 10 --drop-label undetermined \
+        --out DIR
 
 A file has raw counts in ``X``, positions in ``obsm["spatial"]``, slices in ``obs["slice"]`` and annotations in
 ``obs["domain"]``, missing where a spot is not annotated. Every annotated slice is a section of its own; the annotated
@@ -42,8 +43,8 @@ import pandas as pd
 import torch
 from _floors import FLOORS, floor_representation, scaled_expression
 from _sections import Keys, Section, Source, find_sections, load_section
-from _tables import COLUMNS, OURS, READOUTS, is_joint, read_results, write_figure, write_summary
-from _variants import BETWEEN_SLICES, VARIANTS, expand_variants
+from _tables import COLUMNS, READOUTS, is_joint, read_results, write_figure, write_summary
+from _variants import BETWEEN_SLICES, MODELS, expand_variants
 from anndata import AnnData
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -72,18 +73,18 @@ class Task:
 # ---------------------------------------------------------------------------------------------- representations
 
 
-def train_model(section: Section, variant: str, seed: int) -> tuple[np.ndarray, AnnData]:
+def train_model(section: Section, name: str, variant: str, seed: int) -> tuple[np.ndarray, AnnData]:
     """Train a variant; zeros where its loss diverged. Returns the representation and the data with its graph."""
-    settings = VARIANTS[variant]
+    model_class, settings = getattr(sps, name), MODELS[name][variant]
     adata = section.adata.copy()
-    sps.SPOTSCAPE.setup_anndata(
+    model_class.setup_anndata(
         adata,
         layer=None,
         slice_key=section.slice_key,
         size_factor_key=section.size_factor_key,
         **settings.get("setup", {}),
     )
-    model = sps.SPOTSCAPE(adata, seed=seed, **settings.get("model", {}))
+    model = model_class(adata, seed=seed, **settings.get("model", {}))
     try:
         model.train(enable_progress_bar=False, **settings.get("train", {}))
     except RuntimeError as error:
@@ -170,8 +171,8 @@ def run_task(task: Task, keys: Keys) -> list[dict[str, Any]]:
     with _one_thread():
         section = load_section(task.source, keys)
         start = time.perf_counter()
-        if task.method == OURS:
-            representation, adata = train_model(section, task.variant, seed=task.wanted[0][0])
+        if task.method in MODELS:
+            representation, adata = train_model(section, task.method, task.variant, seed=task.wanted[0][0])
         else:
             scaled, adata = _scaled_expression(task.source, keys), section.adata
             representation = floor_representation(
@@ -180,7 +181,7 @@ def run_task(task: Task, keys: Keys) -> list[dict[str, Any]]:
         seconds = time.perf_counter() - start
         latent, adata = representation[section.is_annotated], adata[section.is_annotated].copy()
         integration = {}
-        n_scored = (N_INTEGRATION_SEEDS if task.method == OURS else 1) if is_joint(task.source.name) else 0
+        n_scored = (N_INTEGRATION_SEEDS if task.method in MODELS else 1) if is_joint(task.source.name) else 0
         if any(seed < n_scored for seed, _ in task.wanted):
             integration = integration_scores(latent, section.labels, section.slices[section.is_annotated])
         rows = []
@@ -189,7 +190,7 @@ def run_task(task: Task, keys: Keys) -> list[dict[str, Any]]:
             if readout == "tl.domains":
                 results = [score(section, default_domains(latent, adata, section.n_domains))]
             else:
-                seeds = READOUT_SEEDS if task.method == OURS else [seed]
+                seeds = READOUT_SEEDS if task.method in MODELS else [seed]
                 results = [
                     score(section, cluster(latent, section.n_domains, readout=readout, seed=number)) for number in seeds
                 ]
@@ -230,6 +231,7 @@ def plan_tasks(
     n_seeds: int,
     floors: bool,
     done: pd.DataFrame,
+    model: str = "SPOTSCAPE",
     readouts: Sequence[str] = READOUTS,
 ) -> list[Task]:
     """List what is not there yet, section by section, so that a section is read once by each process."""
@@ -243,7 +245,7 @@ def plan_tasks(
         ]
         for variant in variants:
             if len(source.slices) > 1 or variant not in BETWEEN_SLICES:
-                runs += [(OURS, variant, [(seed, readout) for readout in readouts]) for seed in range(n_seeds)]
+                runs += [(model, variant, [(seed, readout) for readout in readouts]) for seed in range(n_seeds)]
         for method, variant, pairs in runs:
             wanted = tuple(pair for pair in pairs if (source.name, method, variant, *pair) not in there)
             if wanted:
@@ -316,8 +318,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if any(is_joint(source.name) for source in sources) and importlib.util.find_spec("scib_metrics") is None:
             raise SystemExit('Joint sections need scib-metrics; run: pip install "spotscape[scib]"')
         done = read_results(path)
-        plan = {"n_seeds": options.seeds, "floors": options.floors, "done": done, "readouts": options.readout}
-        tasks = plan_tasks(sources, expand_variants(options.variant), **plan)
+        plan = {
+            "n_seeds": options.seeds,
+            "floors": options.floors,
+            "done": done,
+            "model": options.model,
+            "readouts": options.readout,
+        }
+        tasks = plan_tasks(sources, expand_variants(options.variant, options.model), **plan)
         print(f"{len(sources)} sections, {len(tasks)} runs to do", flush=True)
         failed = run_tasks(
             tasks,
@@ -329,8 +337,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = read_results(path)
     if results.empty:
         raise SystemExit(f"There are no results in {path}.")
-    write_summary(results, options.out / "summary.md")
-    write_figure(results, options.out / "accuracy.png")
+    write_summary(results, options.out / "summary.md", options.model)
+    write_figure(results, options.out / "accuracy.png", options.model)
     return 1 if failed else 0
 
 
@@ -345,6 +353,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", metavar="FILES")
     parser.add_argument("--joint", nargs="+", default=[], metavar="A.h5ad,B.h5ad", help="files to take together")
+    parser.add_argument("--model", choices=list(MODELS), default="SPOTSCAPE", help="default: SPOTSCAPE")
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds of the model (default: 10)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--drop-label", action="append", default=[], metavar="LABEL", help="no annotation; repeatable")
@@ -364,7 +373,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) < 1:
             parser.error(f"--{name} is {getattr(options, name)}; it must be at least 1")
     try:
-        expand_variants(options.variant)
+        expand_variants(options.variant, options.model)
     except ValueError as error:
         parser.error(str(error))
     return options

@@ -42,7 +42,10 @@ MUST_NOT_IMPORT = [
     ("datasets/*.py", {"lightning", "scvi", "torch", "torch_geometric"}),
     *(
         (f"data/{name}*.py", {"lightning", "scanpy", "scvi", "squidpy", "torch", "torch_geometric"})
-        for name in ("_graph", "_preprocessing", "_gene_selection", "_counts", "_windows")
+        for name in (
+            *("_graph", "_preprocessing", "_gene_selection", "_counts", "_windows"),
+            *("_row_blocks", "_patches", "_principal_components", "_size_rules"),
+        )
     ),
 ]
 
@@ -89,7 +92,7 @@ def test_nothing_imports_upwards(folder):
 def test_private_modules_at_the_top_import_no_folder():
     wrong = [
         f"{file} imports {name}"
-        for file in ("_constants.py", "_validate.py")
+        for file in ("_constants.py", "_processes.py", "_validate.py")
         for name in imported_modules(SOURCE / file)
         if name.startswith("spotscape.") and name.split(".")[1] in FOLDERS
     ]

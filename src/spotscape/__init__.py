@@ -3,7 +3,21 @@
 from importlib.metadata import version
 
 from spotscape import data, datasets, io, metrics, module, nn, pl, pp, tl, train
-from spotscape.model import SPOTSCAPE
+from spotscape.model import AESTETIK, SEDR, SPOTSCAPE
 
-__all__ = ["SPOTSCAPE", "data", "datasets", "io", "metrics", "module", "nn", "pl", "pp", "tl", "train"]
+__all__ = [
+    "AESTETIK",
+    "SEDR",
+    "SPOTSCAPE",
+    "data",
+    "datasets",
+    "io",
+    "metrics",
+    "module",
+    "nn",
+    "pl",
+    "pp",
+    "tl",
+    "train",
+]
 __version__ = version("spotscape")

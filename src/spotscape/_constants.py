@@ -13,12 +13,21 @@ class _BatchKeys(NamedTuple):
     NODE_INDEX: str = "node_index"
     PATCH_SIZES: str = "patch_sizes"
     SAMPLE: str = "sample"
+    WINDOWS: str = "windows"
+    COUNTS: str = "window_counts"
+    CLUSTERS: str = "clusters"
+    CLUSTER_DISTANCES: str = "cluster_distances"
 
 
 class _ModuleKeys(NamedTuple):
     """Entries of the dicts that the modules return."""
 
     LATENT: str = "z"
+    ENCODED: str = "encoded"
+    DECODER_INPUT: str = "decoder_input"
+    MEAN: str = "mean"
+    LOG_DEVIATION: str = "log_deviation"
+    MASK: str = "mask"
     VIEWS: str = "views"
     RECONSTRUCTION: str = "reconstruction"
 
@@ -28,8 +37,17 @@ class _FieldKeys(NamedTuple):
 
     COORDINATES: str = "spatial_coords"
     GRAPH: str = "spatial_graph"
+    IMAGE: str = "image"
 
+
+#: Column of ``var`` that tells, in data completed with the genes of a model, which of them were measured.
+MEASURED_KEY = "spotscape_measured"
 
 BATCH_KEYS = _BatchKeys()
 MODULE_KEYS = _ModuleKeys()
 FIELD_KEYS = _FieldKeys()
+
+
+def modality_key(modality: str, key: str) -> str:
+    """Entry of a batch that each modality has."""
+    return f"{modality}_{key}"

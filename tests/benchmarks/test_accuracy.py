@@ -98,6 +98,15 @@ def test_the_same_seed_gives_the_same_row(file, keys):
     pd.testing.assert_frame_equal(first, second)
 
 
+def test_the_other_model_is_compared_in_its_own_tables(file, tmp_path, monkeypatch):
+    monkeypatch.setitem(_variants.SEDR_VARIANTS, "default", {"train": {"max_epochs": 2}})
+    read = ("--readout", "k-means", "--seeds", 1, "--out", tmp_path)
+    monkeypatch.setattr(_sections, "_annotated_slices", lambda *_: (["slice_2"], 3))
+    assert run(file, "--model", "SEDR", *read) == 0
+    summary = (tmp_path / "summary.md").read_text()
+    assert "| SEDR, default |" in summary and "SPOTSCAPE" not in summary
+
+
 def test_a_diverging_variant_is_recorded(file, keys):
     source = _sections.find_sections([file], [], keys)[0]
     wanted = tuple((0, readout) for readout in _tables.READOUTS)
@@ -137,13 +146,17 @@ def test_variants_between_slices_are_not_run_on_one(file, keys):
 
 def test_variants_name_arguments_that_exist():
     adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
-    for name in _variants.VARIANTS:
-        if name != "diverging":
-            settings = _variants.VARIANTS[name]
-            sps.SPOTSCAPE.setup_anndata(adata, **settings.get("setup", {}))
-            sps.SPOTSCAPE(adata, **settings.get("model", {}))
+    for model, variants in _variants.MODELS.items():
+        model_class = getattr(sps, model)
+        for name, settings in variants.items():
+            if name != "diverging":
+                model_class.setup_anndata(adata, **settings.get("setup", {}))
+                model_class(adata, **settings.get("model", {}))
     with pytest.raises(ValueError, match="no variant 'faster'"):
         _variants.expand_variants(["faster"])
+    with pytest.raises(ValueError, match="no variant 'without telescope'"):
+        _variants.expand_variants(["without telescope"], "SEDR")
+    assert "preset paper" not in _variants.expand_variants(["all-sensitivity"], "SEDR")
 
 
 def test_floors_average_within_slices_only():

@@ -6,7 +6,8 @@ import pytest
 from scipy import sparse
 
 from spotscape.data import select_genes
-from spotscape.data._gene_selection import gene_moments, mean_variance_trend, standardized_variance
+from spotscape.data._gene_selection import GeneSums, mean_variance_trend, standardized_variances
+from spotscape.data._row_blocks import row_blocks
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
@@ -17,6 +18,11 @@ def simulate(n_spots=300, n_genes=200, n_variable=20, seed=0):
     rate = np.exp(rng.normal(0, 1, n_genes)) * np.ones((n_spots, 1))
     rate[: n_spots // 2, -n_variable:] *= 6
     return sparse.csr_matrix(rng.poisson(rate).astype(np.float32))
+
+
+def of_one_slice(counts):
+    rows = row_blocks(counts)
+    return rows, GeneSums.of(rows, np.zeros(rows.shape[0], dtype=np.int64))
 
 
 def test_finds_the_genes_that_vary():
@@ -43,16 +49,16 @@ def test_standardized_variance_equals_the_dense_definition():
     clipped = np.minimum(dense, mean + deviation * np.sqrt(60))
     assert (clipped < dense).any()
     expected = (((clipped - mean) / deviation) ** 2).sum(0) / 59
-    np.testing.assert_allclose(standardized_variance(counts), expected, rtol=1e-6)
+    np.testing.assert_allclose(standardized_variances(*of_one_slice(counts))[0], expected, rtol=1e-6)
 
 
 def test_moments_equal_the_dense_ones_and_rounding_is_no_variance():
     counts = simulate(50, 30).toarray()
     counts[:, 0] = 7.3
-    mean, variance = gene_moments(sparse.csr_matrix(counts))
-    np.testing.assert_allclose(mean, counts.astype(float).mean(0))
-    np.testing.assert_allclose(variance, counts.astype(float).var(0), atol=1e-9)
-    assert variance[0] == 0
+    mean, variance = of_one_slice(counts)[1].moments()
+    np.testing.assert_allclose(mean[0], counts.astype(float).mean(0))
+    np.testing.assert_allclose(variance[0], counts.astype(float).var(0), atol=1e-9)
+    assert variance[0, 0] == 0
 
 
 def test_trend_follows_a_smooth_curve():
@@ -101,7 +107,7 @@ def test_median_rank_equals_the_slow_definition():
     counts, slices = simulate(120, 80, 10), np.repeat([5, 2, 9], 40)
     ranks = []
     for name in (5, 2, 9):
-        excess = standardized_variance(counts[slices == name])
+        (excess,) = standardized_variances(*of_one_slice(counts[slices == name]))
         ranks.append([sum(excess > value) for value in excess])
     median = np.median(ranks, axis=0)
     selected = select_genes(counts, n_top_genes=10, slices=slices)

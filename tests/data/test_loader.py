@@ -118,8 +118,35 @@ def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, 
 
 
 def test_a_batch_has_patches_from_all_over(manager, features):
-    batch = next(iter(GraphDataLoader(manager, features=features, n_hops=2, batch_size=100, patch_size=50)))
-    assert len(batch[BATCH_KEYS.PATCH_SIZES]) >= 60
+    loader = GraphDataLoader(manager, features=features, n_hops=2, batch_size=100, patch_size=50, shuffle=True)
+    assert len(next(iter(loader))[BATCH_KEYS.PATCH_SIZES]) >= 60
+
+
+# The second leaves three spots of a slice, a patch much smaller than the others.
+@pytest.mark.parametrize("chosen", [np.arange(120), np.r_[:3, 60:120]], ids=["all", "some"])
+@pytest.mark.parametrize("batch_size", [7, 20, 50])
+def test_batches_in_order_are_even_and_of_spots_that_lie_together(manager, features, batch_size, chosen):
+    indices = np.random.default_rng(0).permutation(chosen)
+    n_nodes = {}
+    for patch_size in (max(1, batch_size // 8), None):
+        loader = GraphDataLoader(
+            manager, features=features, n_hops=1, indices=indices, batch_size=batch_size, patch_size=patch_size
+        )
+        batches = list(loader)
+        seeds = [b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].numpy() for b in batches]
+        np.testing.assert_array_equal(np.sort(np.concatenate(seeds)), chosen)
+        sizes = [len(spots) for spots in seeds]
+        assert len(loader) == len(sizes) == -(-len(chosen) // batch_size)
+        assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
+        n_nodes[patch_size] = sum(len(b[BATCH_KEYS.FEATURES]) for b in batches)
+    assert min(n_nodes.values()) < 0.9 * n_nodes[None]
+
+
+def test_no_batch_of_patches_is_dropped(manager, features):
+    arguments = {"features": features, "n_hops": 1, "batch_size": 70, "patch_size": 10, "shuffle": True}
+    kept, dropped = (list(GraphDataLoader(manager, drop_last=drop, **arguments)) for drop in (False, True))
+    assert len(kept) == len(dropped) == 2
+    assert sum(int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in dropped) == 120
 
 
 def test_one_batch_is_never_cut(manager, features):

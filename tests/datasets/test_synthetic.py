@@ -304,6 +304,14 @@ def test_dropout_loses_low_counts_with_its_probability():
     assert lost == pytest.approx(0.6 * np.exp(-mean[0] / 2.0), abs=0.01)
 
 
+@pytest.mark.parametrize("counts_per_gene", [0.06, 2.0, 10.0])
+def test_depth_is_the_number_of_counts_a_gene(counts_per_gene):
+    adata = synthetic_tissue(1, 2000, batch_effect="none", counts_per_gene=counts_per_gene, dropout=0.0)
+    # The library size is log-normal, and stated is its median.
+    assert adata.X.mean() == pytest.approx(counts_per_gene * np.exp(0.35**2 / 2), rel=0.03)
+    assert adata.uns["synthetic_tissue"]["counts_per_gene"] == counts_per_gene
+
+
 def test_marker_genes_are_highest_in_their_domain():
     adata = synthetic_tissue(2, 1500, batch_effect="none")
     values = log_normalised(adata)
@@ -361,6 +369,8 @@ def test_strong_batch_effect_hides_domains_that_centring_brings_back(seed):
         ({"batch_effect": -0.1}, ValueError, "batch_effect"),
         ({"batch_effect": None}, TypeError, "batch_effect"),
         ({"positions": "grid"}, ValueError, "'lattice'"),
+        ({"counts_per_gene": 0}, ValueError, "counts_per_gene"),
+        ({"counts_per_gene": "many"}, TypeError, "counts_per_gene"),
         ({"dropout": 1.0}, ValueError, "dropout"),
         ({"dropout": -0.1}, ValueError, "dropout"),
         ({"seed": -1}, ValueError, "seed"),

@@ -75,6 +75,20 @@ def test_backed_data_give_the_model_of_those_in_memory(sections, tmp_path):
     np.testing.assert_allclose(again.get_latent_representation(), model.get_latent_representation(), atol=1e-6)
 
 
+def test_expression_in_a_file_is_read_once_for_the_set_up(sections, tmp_path, monkeypatch):
+    sections[1].write_h5ad(tmp_path / "all.h5ad")
+    backed = anndata.read_h5ad(tmp_path / "all.h5ad", backed="r")
+    read, n_read = row_blocks._read_slice, []
+
+    def counted(matrix, start, stop):
+        n_read.append(stop - start)
+        return read(matrix, start, stop)
+
+    monkeypatch.setattr(row_blocks, "_read_slice", counted)
+    SPOTSCAPE.setup_anndata(backed, slice_key="slice")
+    assert len(n_read) > 5 and sum(n_read) == backed.n_obs
+
+
 def test_lazy_expression_is_checked_as_that_in_memory(sections, tmp_path):
     adata = sections[1]
     counts = adata.X.tolil()

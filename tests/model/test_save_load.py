@@ -10,10 +10,15 @@ import pandas as pd
 import pytest
 import torch
 
-from spotscape import SPOTSCAPE
+from spotscape import SEDR, SPOTSCAPE
 from spotscape.datasets import synthetic_tissue
 
 from .conftest import small_model
+
+
+@pytest.fixture(params=[SPOTSCAPE, SEDR])
+def model_class(request):
+    return request.param
 
 
 @pytest.fixture
@@ -26,10 +31,10 @@ def new_section():
     return synthetic_tissue(n_slices=1, n_spots=80, n_genes=60, n_domains=4, seed=9)
 
 
-def test_same_data_copy_and_view(adata, model, saved):
+def test_same_data_copy_and_view(model_class, adata, model, saved):
     expected = model.get_latent_representation()
     for data in (adata, adata.copy()):
-        loaded = SPOTSCAPE.load(saved, adata=data)
+        loaded = model_class.load(saved, adata=data)
         np.testing.assert_array_equal(loaded.get_latent_representation(), expected)
         np.testing.assert_array_equal(
             loaded.get_normalized_expression(return_numpy=True), model.get_normalized_expression(return_numpy=True)
@@ -37,29 +42,29 @@ def test_same_data_copy_and_view(adata, model, saved):
 
 
 @pytest.mark.parametrize("name", ["slice_1", "slice_2"])
-def test_whole_slices(adata, model, saved, name):
+def test_whole_slices(model_class, adata, model, saved, name):
     rows = (adata.obs["slice"] == name).to_numpy()
     expected = model.get_latent_representation()[rows]
-    found = SPOTSCAPE.load(saved, adata=adata[rows].copy()).get_latent_representation()
+    found = model_class.load(saved, adata=adata[rows].copy()).get_latent_representation()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(model.get_latent_representation(adata[rows].copy()), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_new_section_through_all_doors(model, saved):
-    expected = SPOTSCAPE.load(saved, adata=new_section()).get_latent_representation()
+def test_new_section_through_all_doors(model_class, model, saved):
+    expected = model_class.load(saved, adata=new_section()).get_latent_representation()
     np.testing.assert_array_equal(model.get_latent_representation(new_section()), expected)
-    without = SPOTSCAPE.load(saved, adata=False)
+    without = model_class.load(saved, adata=False)
     assert without.adata is None
     np.testing.assert_array_equal(without.get_latent_representation(new_section()), expected)
 
 
-def test_data_saved_beside_the_model(model, tmp_path):
+def test_data_saved_beside_the_model(model_class, model, tmp_path):
     model.save(tmp_path / "model", save_anndata=True)
-    loaded = SPOTSCAPE.load(tmp_path / "model")
+    loaded = model_class.load(tmp_path / "model")
     np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation())
 
 
-def test_fresh_process(adata, model, saved, tmp_path):
+def test_fresh_process(model_class, adata, model, saved, tmp_path):
     data = anndata.AnnData(
         adata.X, obs=adata.obs[["slice"]], var=adata.var[[]], obsm={"spatial": adata.obsm["spatial"]}
     )
@@ -68,31 +73,35 @@ def test_fresh_process(adata, model, saved, tmp_path):
     script = """
         import sys, anndata, numpy as np, spotscape, torch
         torch.set_num_threads(int(sys.argv[4]))
-        model = spotscape.SPOTSCAPE.load(sys.argv[1], adata=anndata.read_h5ad(sys.argv[2]))
+        model = getattr(spotscape, sys.argv[5]).load(sys.argv[1], adata=anndata.read_h5ad(sys.argv[2]))
         np.save(sys.argv[3], model.get_latent_representation())
     """
-    arguments = [str(saved), str(tmp_path / "data.h5ad"), str(tmp_path / "latent.npy"), str(torch.get_num_threads())]
-    subprocess.run([sys.executable, "-c", textwrap.dedent(script), *arguments], check=True)
+    arguments = [saved, tmp_path / "data.h5ad", tmp_path / "latent.npy", torch.get_num_threads(), model_class.__name__]
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "latent.npy"), model.get_latent_representation())
 
 
 @pytest.mark.parametrize("features", ["components", "genes"])
-def test_all_arguments_come_back(adata, features, tmp_path):
+def test_all_arguments_come_back(model_class, adata, features, tmp_path):
     setup = {"n_neighbors": 5, "graph_key": "tissue"}
-    model = small_model(adata, setup=setup, features=features, n_layers=1, latent_activation="relu", seed=3)
+    arguments = {
+        SPOTSCAPE: {"n_layers": 1, "latent_activation": "relu"},
+        SEDR: {"preset": "paper", "decoder": "linear", "n_clusters": 3},
+    }[model_class]
+    model = small_model(adata, model_class=model_class, setup=setup, features=features, seed=3, **arguments)
     model.save(tmp_path / "model")
-    loaded = SPOTSCAPE.load(tmp_path / "model", adata=new_section())
+    loaded = model_class.load(tmp_path / "model", adata=new_section())
     assert (
         loaded.seed == 3
-        and loaded.module.n_layers == 1
+        and loaded.module.n_layers == model.module.n_layers
         and loaded.preprocessor.n_features == model.preprocessor.n_features
     )
     assert loaded.adata.uns["tissue_neighbors"]["params"]["n_neighbors"] == 5
     np.testing.assert_array_equal(loaded.get_latent_representation(), model.get_latent_representation(new_section()))
 
 
-def test_history_comes_back(adata, model, saved):
-    loaded = SPOTSCAPE.load(saved, adata=adata)
+def test_history_comes_back(model_class, adata, model, saved):
+    loaded = model_class.load(saved, adata=adata)
     assert loaded.history.keys() == model.history.keys()
     for name, frame in model.history.items():
         expected = frame.iloc[:, 0].astype(float).to_numpy()
@@ -100,26 +109,26 @@ def test_history_comes_back(adata, model, saved):
     assert isinstance(loaded.history["train_loss"], pd.DataFrame)
 
 
-def test_training_goes_on_after_loading(adata, saved):
-    loaded = SPOTSCAPE.load(saved, adata=adata)
+def test_training_goes_on_after_loading(model_class, adata, saved):
+    loaded = model_class.load(saved, adata=adata)
     before = loaded.get_latent_representation()
     loaded.train(3, enable_progress_bar=False)
     assert len(loaded.history["train_loss"]) == 9
     assert np.abs(loaded.get_latent_representation() - before).max() > 0
     with pytest.raises(ValueError, match="loaded without data"):
-        SPOTSCAPE.load(saved, adata=False).train(1)
+        model_class.load(saved, adata=False).train(1)
 
 
-def test_saving_twice(model, saved, tmp_path):
+def test_saving_twice(model_class, model, saved, tmp_path):
     with pytest.raises(ValueError, match="already exists"):
         model.save(saved)
     model.save(saved, overwrite=True)
-    SPOTSCAPE.load(saved, adata=False).save(tmp_path / "again")
-    found = SPOTSCAPE.load(tmp_path / "again", adata=new_section()).get_latent_representation()
+    model_class.load(saved, adata=False).save(tmp_path / "again")
+    found = model_class.load(tmp_path / "again", adata=new_section()).get_latent_representation()
     np.testing.assert_array_equal(found, model.get_latent_representation(new_section()))
 
 
-def test_local_hub_round_trip(model, tmp_path):
+def test_local_hub_round_trip(model_class, model, tmp_path):
     hub = pytest.importorskip("scvi.hub", exc_type=ImportError)
     from huggingface_hub import ModelCard
 
@@ -127,9 +136,9 @@ def test_local_hub_round_trip(model, tmp_path):
     metadata = hub.HubMetadata.from_dir(
         str(tmp_path / "hub"), anndata_version=anndata.__version__, model_parent_module="spotscape"
     )
-    card = ModelCard("---\nlibrary_name: scvi-tools\n---\nA model of SPOTSCAPE; needs the package spotscape.\n")
+    card = ModelCard("---\nlibrary_name: scvi-tools\n---\nA model; needs the package spotscape.\n")
     hub.HubModel(str(tmp_path / "hub"), metadata=metadata, model_card=card).save(overwrite=True)
     reread = hub.HubModel(str(tmp_path / "hub"))
     np.testing.assert_array_equal(reread.model.get_latent_representation(), model.get_latent_representation())
-    found = SPOTSCAPE.load(tmp_path / "hub").get_latent_representation(new_section())
+    found = model_class.load(tmp_path / "hub").get_latent_representation(new_section())
     np.testing.assert_array_equal(found, model.get_latent_representation(new_section()))

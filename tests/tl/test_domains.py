@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 
 from spotscape import pp, tl
 from spotscape.metrics import adjusted_rand_index
-from spotscape.tl import _partitions, _representation
+from spotscape import _partitions
+from spotscape.tl import _representation
 from spotscape.tl._domains import _order_by_values
 from spotscape.tl._spread import spread
 

@@ -30,13 +30,13 @@ class Losses(Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self.losses.append(float(outputs["loss"]))
 
-def main(n_processes, batch_size, folder, fails):
+def main(n_processes, batch_size, patch_size, folder, fails):
     adata = spotscape.datasets.synthetic_tissue(n_slices=3, n_spots=300, n_genes=80, n_domains=4, seed=0)
     spotscape.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
     model = spotscape.SPOTSCAPE(adata, n_hidden=32, n_latent=16, n_prototypes=(4, 6), n_anchors=200)
     losses = Losses()
     model.train(
-        20, batch_size=batch_size, patch_size=20, accelerator="cpu", devices=n_processes,
+        20, batch_size=batch_size, patch_size=patch_size or None, accelerator="cpu", devices=n_processes,
         strategy="ddp" if n_processes > 1 else "auto", enable_progress_bar=False, early_stopping=True,
         callbacks=[losses, Failure()] if fails else [losses],
     )
@@ -45,7 +45,7 @@ def main(n_processes, batch_size, folder, fails):
         adata.write_h5ad(f"{folder}/tissue.h5ad")
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], len(sys.argv) > 4)
+    main(*map(int, sys.argv[1:4]), sys.argv[4], len(sys.argv) > 5)
 """
 
 
@@ -59,10 +59,11 @@ def run(tmp_path, *arguments):
     )
 
 
+@pytest.mark.parametrize("patch_size", [20, 0], ids=["patches", "spots"])
 @pytest.mark.parametrize("batch_size", [450, 10_000])
-def test_two_processes_train_as_one_does(tmp_path, batch_size):
+def test_two_processes_train_as_one_does(tmp_path, batch_size, patch_size):
     for n_processes in (1, 2):
-        result = run(tmp_path, n_processes, batch_size, tmp_path)
+        result = run(tmp_path, n_processes, batch_size, patch_size, tmp_path)
         assert result.returncode == 0, result.stderr
     one, two = (np.load(tmp_path / f"{n_processes}.npz") for n_processes in (1, 2))
     assert len(one["losses"]) == 20 * (2 if batch_size == 450 else 1)
@@ -78,6 +79,6 @@ def test_two_processes_train_as_one_does(tmp_path, batch_size):
 
 
 def test_a_process_that_dies_ends_the_training_with_a_clear_error(tmp_path):
-    result = run(tmp_path, 2, 450, tmp_path, "fails")
+    result = run(tmp_path, 2, 450, 20, tmp_path, "fails")
     assert result.returncode != 0
     assert "Another process of this training ended before its time" in result.stderr

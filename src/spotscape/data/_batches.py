@@ -8,10 +8,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-
-def n_processes() -> int:
-    """Count the processes that train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+from spotscape._processes import n_processes
 
 
 class SeedBatch(NamedTuple):
@@ -75,7 +72,7 @@ class SpotBatches(Sampler):
 
 
 class PatchBatches(Sampler):
-    """Batches of whole patches from all over the tissue.
+    """Batches of whole patches from all over the tissue, other ones together each time.
 
     Parameters
     ----------
@@ -83,26 +80,24 @@ class PatchBatches(Sampler):
         Row numbers of the spots of each patch.
     batch_size
         Number of spots that a batch should have, over all processes.
-    shuffle
-        Whether to draw other patches together each time; otherwise patches that lie together make a batch.
     share
         Whether each of the processes that train together takes a part of a batch.
     seed
         Seed of the order, the same in all processes.
     """
 
-    def __init__(self, patches: list[NDArray[np.int64]], batch_size: int, *, shuffle: bool, share: bool, seed: int):
+    def __init__(self, patches: list[NDArray[np.int64]], batch_size: int, *, share: bool, seed: int):
         self.process, self.n_processes = _own_process(share)
         self.patches = patches
         self.n_spots = sum(map(len, patches))
         # Every process needs a patch.
         self.n_batches = max(1, min(-(-self.n_spots // batch_size), len(patches) // self.n_processes))
-        self.shuffle = shuffle and self.n_batches > 1
         self.generator = np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[SeedBatch]:
         n_patches = len(self.patches)
-        order = self.generator.permutation(n_patches) if self.shuffle else np.arange(n_patches)
+        # In one batch their order is immaterial.
+        order = self.generator.permutation(n_patches) if self.n_batches > 1 else np.arange(n_patches)
         for drawn in np.array_split(order, self.n_batches):
             own = [self.patches[i] for i in np.array_split(drawn, self.n_processes)[self.process]]
             yield SeedBatch(

@@ -166,7 +166,7 @@ def recognise_values(matrix: Matrix) -> Values:
     return find(matrix).recognise()
 
 
-def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = True) -> Values:
+def check_values(matrix: Matrix, values: str = "auto") -> Values:
     """Check an expression matrix and settle what its values are.
 
     Parameters
@@ -178,9 +178,6 @@ def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = Tr
         ``"counts"`` insists on whole numbers. ``"normalized"`` (linear scale, e.g. divided by cell volume or by the
         library size) and ``"log-normalized"`` take the values as they are declared. ``"auto"`` recognises them by
         :func:`recognise_values` and warns when they are not counts.
-    check_empty
-        Whether spots without any expression are reported, and too many of them refused. Turned off where a few
-        spots of a section that was already checked are looked at.
 
     Returns
     -------
@@ -199,8 +196,7 @@ def check_values(matrix: Matrix, values: str = "auto", *, check_empty: bool = Tr
     rows = row_blocks(matrix)
     findings = find(rows)
     findings.check(values)
-    if check_empty:
-        findings.check_empty_spots(rows.shape[1])
+    findings.check_empty_spots(rows.shape[1])
     if values != "auto":
         return values  # type: ignore[return-value]  # check_choice has narrowed it
     recognised = findings.recognise()

@@ -6,6 +6,7 @@ import numpy as np
 import rich.table
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
 from scvi.data.fields import (
     BaseAnnDataField,
     CategoricalObsField,
@@ -15,8 +16,7 @@ from scvi.data.fields import (
     ObsmField,
 )
 
-from spotscape._constants import FIELD_KEYS
-from spotscape.data._counts import recognise_values
+from spotscape._constants import FIELD_KEYS, MEASURED_KEY
 from spotscape.data._graph_storage import ensure_graph
 
 
@@ -28,32 +28,25 @@ class ExpressionField(LayerField):
     layer
         Layer; ``X`` if ``None``.
     values
-        ``"auto"`` or the kind of the values, as in :func:`~spotscape.data.check_values`.
+        Kind of the values, as :func:`~spotscape.data.check_setup` has found it.
     """
 
     VALUES_KEY = "values"
+    MEASURED_KEY = "measured"
 
     def __init__(self, layer: str | None, values: str):
         super().__init__(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False)
         self.values = values
 
     def register_field(self, adata: AnnData) -> dict:
-        """Register, and record the kind of the values."""
-        state = super().register_field(adata)
-        kind = recognise_values(self.get_field_data(adata)) if self.values == "auto" else self.values
-        return state | {self.VALUES_KEY: kind}
+        """Register, and record the kind of the values and, in completed data, which genes were measured."""
+        measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
+        return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Register new data, which must have the same genes in the same order and values of the same kind."""
+        """Register new data, which must have the same genes in the same order."""
         check_genes(state_registry[self.COLUMN_NAMES_KEY], adata_target)
-        state = super().transfer_field(state_registry, adata_target, **kwargs)
-        expected, found = state_registry[self.VALUES_KEY], state[self.VALUES_KEY]
-        if found != expected:
-            raise ValueError(
-                f"The model was set up with {expected} values, but these look like {found} values; give it data of the "
-                "same kind (see `layer`)."
-            )
-        return state
+        return super().transfer_field(state_registry, adata_target, **kwargs)
 
 
 class SliceField(CategoricalObsField):
@@ -196,6 +189,15 @@ def spatial_fields(
     return [MuDataWrapper(field)(*args, mod_key=modality, **kwargs) for field, args, kwargs in declarations]
 
 
+def check_all_measured(adata: AnnData) -> None:
+    """Raise ``ValueError`` if genes of ``adata`` were completed for another model, so that their zeros mean nothing."""
+    if MEASURED_KEY in adata.var and not adata.var[MEASURED_KEY].all():
+        raise ValueError(
+            "The data was completed with genes that were not measured, for another model; set up the data as it was "
+            f"measured, `adata[:, adata.var[{MEASURED_KEY!r}]].copy()`."
+        )
+
+
 def check_genes(expected: np.ndarray, adata: AnnData) -> None:
     """Raise ``ValueError`` unless the genes of ``adata`` are the expected ones in the same order."""
     found = np.asarray(adata.var_names)
@@ -205,9 +207,17 @@ def check_genes(expected: np.ndarray, adata: AnnData) -> None:
     if len(missing):
         raise ValueError(
             f"{len(missing)} of the {len(expected)} genes of the model are missing from the data, for example "
-            f"{', '.join(map(str, missing[:3]))}; give it data with all of them, or train on the genes in common."
+            f"{', '.join(map(str, missing[:3]))}; call `prepare_query_anndata(adata, model)` first, a method of the "
+            "model's class, which completes them."
         )
     raise ValueError(
         "The data has the genes of the model, but in another order or among others; take them with "
         "`adata = adata[:, model.get_var_names()].copy()`, where `model` may be loaded with `adata=False`."
     )
+
+
+def slice_names(manager: AnnDataManager) -> np.ndarray:
+    """Name of the slice of each spot. ``(n_spots,)``."""
+    codes = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
+    names = manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
+    return np.asarray(names).astype(str)[codes]

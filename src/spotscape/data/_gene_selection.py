@@ -52,10 +52,7 @@ def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None 
     check_integer(n_top_genes, "n_top_genes", minimum=1)
     rows = row_blocks(matrix)
     codes, _ = encode_slices(slices, rows.shape[0])
-    sums = GeneSums(rows.shape[1], codes)
-    for where, block in rows:
-        sums.add(where, block)
-    return select_by_sums(rows, sums, n_top_genes)
+    return select_by_sums(rows, GeneSums.of(rows, codes), n_top_genes)
 
 
 def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.ndarray:
@@ -69,7 +66,7 @@ def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.nd
     usable = np.flatnonzero(sums.sizes >= _SMALLEST_SLICE)
     if len(usable) == 0:
         sums, usable = sums.joined(), np.array([0])
-    excess = _standardized_variances(rows, sums)[usable]
+    excess = standardized_variances(rows, sums)[usable]
     median_rank = np.median([_descending_rank(row) for row in excess], axis=0)
     is_rare = sums.n_detected < max(3, 0.002 * rows.shape[0])
     # The last key decides first: common before rare, then the rank, then the size of the excess, then the order.
@@ -109,10 +106,9 @@ class GeneSums:
         self._ceiling = ceiling
 
     @classmethod
-    def of(cls, matrix: Matrix) -> "GeneSums":
-        """Sums of a whole matrix, of one slice."""
-        rows = row_blocks(matrix)
-        result = cls(rows.shape[1], np.zeros(rows.shape[0], dtype=np.int64))
+    def of(cls, rows: RowBlocks, codes: np.ndarray, ceiling: np.ndarray | None = None) -> "GeneSums":
+        """Sums of all rows, in one pass."""
+        result = cls(rows.shape[1], codes, ceiling)
         for where, block in rows:
             result.add(where, block)
         return result
@@ -150,13 +146,20 @@ class GeneSums:
         return mean, variance
 
 
-def standardized_variance(matrix: Matrix) -> np.ndarray:
-    """Variance of every gene's clipped standardised values in one slice, shape ``(n_genes,)``; 0 for constant genes."""
-    rows = row_blocks(matrix)
-    return _standardized_variances(rows, GeneSums.of(rows))[0]
+def standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
+    """Variance of every gene's clipped standardised values in each slice; 0 for genes that are constant there.
 
+    Parameters
+    ----------
+    rows
+        Expression.
+    sums
+        Sums of its genes.
 
-def _standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
+    Returns
+    -------
+    float64 array of shape ``(n_slices, n_genes)``.
+    """
     mean, variance = sums.moments()
     variance *= (sums.sizes / np.maximum(sums.sizes - 1, 1))[:, None]
     varies = variance > 0
@@ -166,9 +169,7 @@ def _standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
         trend = mean_variance_trend(np.log10(mean[code, seen]), np.log10(variance[code, seen]))
         deviation[code, seen] = 10 ** (0.5 * trend)
     size = sums.sizes[:, None]
-    clipped = GeneSums(mean.shape[1], sums.codes, mean + deviation * np.sqrt(size))
-    for where, block in rows:
-        clipped.add(where, block)
+    clipped = GeneSums.of(rows, sums.codes, mean + deviation * np.sqrt(size))
     scatter = size * mean**2 + clipped.squares - 2 * mean * clipped.total
     return np.where(varies, scatter / (np.maximum(size - 1, 1) * deviation**2), 0.0)
 
@@ -197,12 +198,6 @@ def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.nd
         gram[[1, 2], [1, 2]] += 1e-4 * weight.sum()
         heights[i] = np.linalg.solve(gram, basis.T @ (weight * log_variance[near]))[0]
     return np.interp(log_mean, points, heights)
-
-
-def gene_moments(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population variance of every gene, float64 of shape ``(n_genes,)``; rounding is not called variance."""
-    mean, variance = GeneSums.of(matrix).moments()
-    return mean[0], variance[0]
 
 
 def _descending_rank(values: np.ndarray) -> np.ndarray:

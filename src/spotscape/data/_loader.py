@@ -13,24 +13,83 @@ from scvi.dataloaders import DataSplitter
 from torch.utils.data import DataLoader, Dataset
 
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS
-from spotscape.data._batches import PatchBatches, SeedBatch, SpotBatches, n_processes
+from spotscape._processes import n_processes
+from spotscape.data._batches import PatchBatches, SeedBatch, SpotBatches
 from spotscape.data._graph import normalize_adjacency
 from spotscape.data._graph_checks import validate_graph
 from spotscape.data._neighbourhood import NeighbourhoodSampler
 from spotscape.data._patches import cut_into_patches
 
-#: Patches that a batch has at least. With fewer, the slices of a batch show different domains, and similarity scaling
-#: brings together what does not belong together.
+#: Patches that a shuffled batch has at least. With fewer, the slices of a batch show different domains, and similarity
+#: scaling brings together what does not belong together.
 FEWEST_PATCHES = 64
 
 
-class GraphDataLoader(DataLoader):
+class SpotDataLoader(DataLoader):
+    """Loads spots in batches, drawn one by one or in compact patches.
+
+    Parameters
+    ----------
+    dataset
+        What makes a batch of a :class:`~spotscape.data._batches.SeedBatch`; it has the slices of all spots.
+    coordinates
+        Positions of all spots, for the patches. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+    indices, batch_size, patch_size, shuffle, drop_last, share, seed, **kwargs
+        As in :class:`GraphDataLoader`.
+    """
+
+    def __init__(
+        self,
+        dataset: "SpotDataset",
+        coordinates: np.ndarray,
+        *,
+        indices: Sequence[int] | np.ndarray | None = None,
+        batch_size: int | None = None,
+        patch_size: int | None = None,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        share: bool = False,
+        seed: int = 0,
+        **kwargs: Any,
+    ):
+        seeds = np.arange(len(dataset)) if indices is None else np.asarray(indices)
+        if seeds.dtype == bool:
+            seeds = np.flatnonzero(seeds)
+        batch_size = batch_size or len(seeds)
+        patches: list[np.ndarray] = []
+        if patch_size is not None and (batch_size < len(seeds) or (share and n_processes() > 1)):
+            if shuffle:
+                patch_size = max(1, min(patch_size, batch_size // FEWEST_PATCHES))
+            cut = cut_into_patches(coordinates[seeds], dataset.slices[seeds], patch_size)
+            patches = [seeds[patch] for patch in cut]
+        batches: SpotBatches | PatchBatches
+        if patches and shuffle:
+            batches = PatchBatches(patches, batch_size, share=share, seed=seed)
+        else:
+            # Patches need not stay whole where nothing is drawn, so that a batch never has more spots than asked for.
+            seeds = np.concatenate(patches) if patches else seeds
+            batches = SpotBatches(seeds, batch_size, shuffle=shuffle, drop_last=drop_last, share=share, seed=seed)
+        # A generator of its own, since a loader without one draws from the global one.
+        generator = torch.Generator().manual_seed(seed)
+        super().__init__(dataset, sampler=batches, batch_size=None, generator=generator, **kwargs)
+
+
+class SpotDataset(Dataset):
+    """What makes batches of spots, of which it knows the slices."""
+
+    slices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+
+class GraphDataLoader(SpotDataLoader):
     """Loads seeds with all spots within ``n_hops`` of them; seeds come first.
 
     A batch is a dict of tensors (see :data:`spotscape._constants.BATCH_KEYS`): the features of all nodes, the slice
     code of all nodes, the adjacency (sparse CSR, normalised on the full graph, a row for each node nearer than the
-    outermost hop), the number of nodes within each hop, and the row number of each node in the AnnData. Batches of
-    patches also say how large these are, and of how many.
+    outermost hop), the number of nodes within each hop, and the row number of each node in the AnnData. Shuffled
+    batches of patches also say how large these are, and of how many.
 
     Parameters
     ----------
@@ -48,11 +107,13 @@ class GraphDataLoader(DataLoader):
     patch_size
         Number of spots of the patches that a batch is made of, see :func:`~spotscape.data.cut_into_patches`. Spots of a
         patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
-        Smaller where a batch would have fewer than 64 patches.
+        With ``shuffle``, smaller where a batch would have fewer than 64 patches; without, a batch is of patches that
+        lie together.
     shuffle
         Whether seeds are drawn in a new random order each time; without effect on one batch, where order is immaterial.
     drop_last
-        Whether to leave out a last batch that is smaller.
+        Whether to leave out a last batch that is smaller. Without effect on patches that are shuffled: their batches
+        are all of about one size, and none is left out.
     share
         Whether each of the processes that train together takes a part of a batch.
     seed
@@ -76,35 +137,30 @@ class GraphDataLoader(DataLoader):
         seed: int = 0,
         **kwargs: Any,
     ):
-        seeds = np.arange(adata_manager.adata.n_obs) if indices is None else np.asarray(indices)
-        if seeds.dtype == bool:
-            seeds = np.flatnonzero(seeds)
-        dataset = _GraphDataset(adata_manager, features, n_hops)
-        batch_size = batch_size or len(seeds)
-        batches: SpotBatches | PatchBatches
-        order: dict[str, Any] = {"shuffle": shuffle, "share": share, "seed": seed}
-        if patch_size is None or (batch_size >= len(seeds) and not (share and n_processes() > 1)):
-            batches = SpotBatches(seeds, batch_size, drop_last=drop_last, **order)
-        else:
-            coordinates = np.asarray(adata_manager.get_from_registry(FIELD_KEYS.COORDINATES))[seeds]
-            patch_size = max(1, min(patch_size, batch_size // FEWEST_PATCHES))
-            patches = cut_into_patches(coordinates, dataset.slices[seeds], patch_size)
-            batches = PatchBatches([seeds[patch] for patch in patches], batch_size, **order)
-        # A generator of its own, since a loader without one draws from the global one.
-        generator = torch.Generator().manual_seed(seed)
-        super().__init__(dataset, sampler=batches, batch_size=None, generator=generator, **kwargs)
+        super().__init__(
+            _GraphDataset(adata_manager, features, n_hops),
+            np.asarray(adata_manager.get_from_registry(FIELD_KEYS.COORDINATES)),
+            indices=indices,
+            batch_size=batch_size,
+            patch_size=patch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            share=share,
+            seed=seed,
+            **kwargs,
+        )
 
 
 class GraphDataSplitter(DataSplitter):
     """Splits spots into training, validation and test seeds; their neighbours are always seen.
 
     Parameters are those of :class:`scvi.dataloaders.DataSplitter`, whose further keyword arguments go to
-    :class:`GraphDataLoader`; patches are made of training seeds only. By default all spots train: neighbours share
-    features, so that spots held out at random are no independent check. For one, hold out whole slices with
-    ``external_indexing``.
+    :class:`GraphDataLoader`; patches are made of training seeds only, and ``drop_last`` needs ``patch_size=None``,
+    since batches of patches leave out no spot. By default all spots train: neighbours share features, so that spots
+    held out at random are no independent check. For one, hold out whole slices with ``external_indexing``.
     """
 
-    data_loader_cls = GraphDataLoader
+    data_loader_cls: type[SpotDataLoader] = GraphDataLoader
 
     def __init__(
         self,
@@ -132,28 +188,32 @@ class GraphDataSplitter(DataSplitter):
             np.sort(np.asarray(part, dtype=np.int64)) for part in (self.train_idx, self.val_idx, self.test_idx)
         )
 
-    def train_dataloader(self) -> GraphDataLoader:
+    def train_dataloader(self) -> SpotDataLoader:
         """Loader of the training seeds."""
         return self._loader(
             self.train_idx, shuffle=True, share=True, drop_last=self.drop_last, patch_size=self.patch_size
         )
 
-    def val_dataloader(self) -> GraphDataLoader | list:
+    def val_dataloader(self) -> SpotDataLoader | list:
         """Loader of the validation seeds, if there are any."""
         # Lightning takes an empty list, but not None, for "no validation".
         return self._loader(self.val_idx) if len(self.val_idx) else []
 
-    def test_dataloader(self) -> GraphDataLoader | list:
+    def test_dataloader(self) -> SpotDataLoader | list:
         """Loader of the test seeds, if there are any."""
         return self._loader(self.test_idx) if len(self.test_idx) else []
 
-    def _loader(self, indices: np.ndarray, **kwargs: Any) -> GraphDataLoader:
+    def predict_dataloader(self) -> SpotDataLoader:
+        """Loader of the training seeds as they are, for what is computed between the epochs."""
+        return self._loader(self.train_idx, patch_size=self.patch_size)
+
+    def _loader(self, indices: np.ndarray, **kwargs: Any) -> SpotDataLoader:
         return self.data_loader_cls(
             self.adata_manager, indices=indices, pin_memory=self.pin_memory, **kwargs, **self.data_loader_kwargs
         )
 
 
-class _GraphDataset(Dataset):
+class _GraphDataset(SpotDataset):
     def __init__(self, adata_manager: AnnDataManager, features: np.ndarray | csr_matrix, n_hops: int):
         self.features = features
         self.slices = np.asarray(adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64).ravel()
@@ -184,9 +244,6 @@ class _GraphDataset(Dataset):
         if whole:
             self._whole = batch
         return batch
-
-    def __len__(self) -> int:
-        return len(self.slices)
 
 
 def _csr_tensor(matrix: csr_matrix) -> torch.Tensor:

@@ -8,8 +8,9 @@ from scipy import sparse
 
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.data._counts import Findings, check_size_factors, check_values, find, log_expression, spot_sizes
+from spotscape.data._gene_overlap import insert_expected, restrict_to_measured
 from spotscape.data._graph_checks import encode_slices
-from spotscape.data._preprocessing_fit import clip, fit_expression, select_columns
+from spotscape.data._preprocessing_fit import check_names, clip, fit_expression, select_columns
 from spotscape.data._row_blocks import Matrix, RowBlocks, row_blocks
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
@@ -17,6 +18,8 @@ _FITTED = (
     *("values", "gene_names", "target_sum", "constant", "has_size_factors"),
     *("selected", "ceiling", "projection", "offset", "mean", "loadings"),
 )
+# What files of the first release lack, and what only sections need that lack some of the genes.
+_FITTED_LATER = ("centre", "strength", "share")
 
 
 class Preprocessor:
@@ -127,7 +130,7 @@ class Preprocessor:
         ValueError
             If the values, names, slices or size factors do not fit, or the expression has nothing to decompose.
         """
-        settings, names = self._settings, _check_names(gene_names, matrix)
+        settings, names = self._settings, check_names(gene_names, matrix)
         rows = row_blocks(matrix)
         kind = check_values(rows, values)
         codes, _ = encode_slices(slices, rows.shape[0])
@@ -171,7 +174,7 @@ class Preprocessor:
         """
         chosen = self._log_expression(matrix, size_factors, self._require_fit()["selected"])
         if self._settings["features"] == "genes":
-            return _stacked(chosen)
+            return _stacked(chosen.mapped(lambda _, block: self._completed(block), chosen.shape[1]))
         result = np.empty((chosen.shape[0], self.n_features), dtype=np.float32)
         for where, scores in chosen.map(lambda _, block: self._scores(block)):
             result[where] = scores
@@ -212,7 +215,9 @@ class Preprocessor:
         findings.check(fitted["values"])
         if fitted["values"] != "counts":
             return np.full(rows.shape[0], fitted["target_sum"] / fitted["constant"])
-        return findings.totals if size_factors is None else check_size_factors(size_factors, findings.totals)
+        if size_factors is None:
+            return self._sizes(findings.totals)
+        return check_size_factors(size_factors, findings.totals)
 
     def inverse_transform(self, features: Matrix, *, genes: Sequence[str] | None = None) -> np.ndarray:
         """Denoised log expression that features stand for, of any gene the preprocessor was fitted on.
@@ -270,7 +275,31 @@ class Preprocessor:
         if state["version"] != 1:
             raise ValueError(f"The saved preprocessor has version {state['version']}, known is 1; update spotscape.")
         result = cls(**{key: state[key] for key in _SETTINGS})
-        result._fitted = {key: state[f"fitted_{key}"] for key in _FITTED}
+        later = (key for key in _FITTED_LATER if f"fitted_{key}" in state)
+        result._fitted = {key: state[f"fitted_{key}"] for key in (*_FITTED, *later)}
+        return result
+
+    def restrict(self, measured: np.ndarray) -> "Preprocessor":
+        """Give a preprocessor for sections in which some of the genes were not measured.
+
+        It takes matrices with all genes, those that were not measured being zero. Its features are those that are
+        expected, given the measured genes. Totals over the measured genes are divided by the share of the library that
+        these have in training, unless size factors are given.
+
+        Parameters
+        ----------
+        measured
+            Whether each gene was measured, shape ``(n_genes,)``.
+
+        Returns
+        -------
+        The restricted preprocessor.
+        """
+        fitted, measured = self._require_fit(), np.asarray(measured, dtype=bool)
+        if measured.shape != (len(fitted["gene_names"]),):
+            raise ValueError(f"`measured` has shape {measured.shape}; pass ({len(fitted['gene_names'])},).")
+        result = Preprocessor(**self._settings)
+        result._fitted = restrict_to_measured(fitted, measured, self._settings["max_value"])
         return result
 
     @property
@@ -329,13 +358,20 @@ class Preprocessor:
             findings = Findings(where)
             findings.add(where, block)
             findings.check(fitted["values"])
-            factors = findings.totals
+            factors = self._sizes(findings.totals)
             if given is not None:
-                factors = check_size_factors(given[where], factors, first_spot=where.start)
+                factors = check_size_factors(given[where], findings.totals, first_spot=where.start)
             chosen = select_columns(block, genes)
             return log_expression(chosen, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
 
         return rows.mapped(logarithm, len(genes))
+
+    def _sizes(self, totals: np.ndarray) -> np.ndarray:
+        return totals / self._fitted.get("share_measured", 1.0)
+
+    def _completed(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
+        """Log expression of the selected genes, with what is expected of those that were not measured."""
+        return insert_expected(block, self._scores(block), self._fitted) if "missing" in self._fitted else block
 
     def _scores(self, expression: Matrix) -> np.ndarray:
         fitted = self._fitted
@@ -351,16 +387,6 @@ class Preprocessor:
         if unknown:
             raise ValueError(f"`genes` names {unknown[0]!r} (and {len(unknown) - 1} more), not among the fitted genes.")
         return np.array([position[gene] for gene in genes], dtype=np.int64)
-
-
-def _check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
-    names = [str(name) for name in gene_names]
-    if np.ndim(matrix) == 2 and len(names) != matrix.shape[1]:
-        raise ValueError(f"`gene_names` has {len(names)} names for {matrix.shape[1]} genes; pass one for every gene.")
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"`gene_names` holds {twice!r} more than once; call `adata.var_names_make_unique()` first.")
-    return names
 
 
 def _stacked(rows: RowBlocks) -> sparse.csr_matrix:

@@ -1,6 +1,6 @@
 """How the preprocessing is learnt from expression that is read a block at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def fit_expression(
         return log_expression(block, kind, factors[where], target, constant)
 
     expression = rows.mapped(logarithm, rows.shape[1])
-    selected, mean, variance = _select(rows, logarithm, kind, codes, n_top_genes)
+    selected, mean, variance, share = _select(rows, logarithm, kind, codes, n_top_genes)
     n_components = _count_components(n_components, codes, len(selected))
     deviation = np.sqrt(variance[selected])
     varies = deviation > 0
@@ -84,7 +84,22 @@ def fit_expression(
         "offset": offset,
         "mean": mean,
         "loadings": _loadings(expression, scores, mean),
+        # For sections that lack some of the genes.
+        "centre": scaled_mean * deviation,
+        "strength": strength,
+        "share": share / factors.sum(),
     }
+
+
+def check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
+    """Names of the genes as strings, one for each column of the matrix, none of them twice."""
+    names = [str(name) for name in gene_names]
+    if np.ndim(matrix) == 2 and len(names) != matrix.shape[1]:
+        raise ValueError(f"`gene_names` has {len(names)} names for {matrix.shape[1]} genes; pass one for every gene.")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"`gene_names` holds {twice!r} more than once; call `adata.var_names_make_unique()` first.")
+    return names
 
 
 def select_columns(block: sparse.csr_matrix, selected: np.ndarray) -> sparse.csr_matrix:
@@ -110,19 +125,21 @@ def _product(block: Any, matrix: np.ndarray) -> np.ndarray:
 
 def _select(
     rows: RowBlocks, logarithm: Callable, kind: str, codes: np.ndarray, n_top_genes: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns of the selected genes, and mean and variance of the log expression of all genes."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Columns of the selected genes; mean and variance of the log expression of all genes, and their totals."""
     n_genes = rows.shape[1]
     overall = GeneSums(n_genes, np.zeros_like(codes))
     within = GeneSums(n_genes, codes) if n_genes > n_top_genes else overall
+    total = np.zeros(n_genes)
     by_counts = kind == "counts"
     for where, (block, logged) in rows.map(lambda where, block: (block, logarithm(where, block))):
         overall.add(where, logged)
+        total += np.bincount(block.indices, block.data, minlength=n_genes)
         if within is not overall:
             within.add(where, block if by_counts else logged)
     mean, variance = overall.moments()
     selected = select_by_sums(rows if by_counts else rows.mapped(logarithm, n_genes), within, n_top_genes)
-    return selected, mean[0], variance[0]
+    return selected, mean[0], variance[0], total
 
 
 def _count_components(asked: int | None, codes: np.ndarray, n_selected: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.data._counts import check_size_factors, check_values, find
+from spotscape.data._counts import Values, check_size_factors, check_values, find
 from spotscape.data._row_blocks import RowBlocks, row_blocks
 
 
@@ -17,7 +17,7 @@ def check_setup(
     slice_key: str | None,
     spatial_key: str,
     size_factor_key: str | None,
-) -> None:
+) -> Values:
     """Raise, in one sentence that says what to do, if the data cannot be set up; nothing is changed.
 
     Parameters
@@ -26,6 +26,10 @@ def check_setup(
         Spots and genes.
     layer, values, slice_key, spatial_key, size_factor_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+
+    Returns
+    -------
+    What the expression is: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
 
     Raises
     ------
@@ -70,6 +74,7 @@ def check_setup(
     kind = check_values(rows, values)
     if size_factor_key is not None:
         _check_size_factors(adata, size_factor_key, rows, kind)
+    return kind
 
 
 def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:

@@ -1,5 +1,6 @@
 """Data sets to learn, demonstrate and test with; none of them needs a download."""
 
 from spotscape.datasets._synthetic import synthetic_tissue
+from spotscape.datasets._two_modalities import synthetic_modalities
 
-__all__ = ["synthetic_tissue"]
+__all__ = ["synthetic_modalities", "synthetic_tissue"]

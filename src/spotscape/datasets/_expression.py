@@ -7,7 +7,6 @@ from scipy import sparse
 
 from spotscape.datasets._geometry import Section
 
-COUNTS_PER_GENE = 2.0
 LIBRARY_SD = 0.35
 N_PROGRAMS = 5
 PROGRAM_SD = 0.65
@@ -85,6 +84,7 @@ def draw_counts(
     section: Section,
     gene_shift: np.ndarray,
     library_shift: float,
+    counts_per_gene: float,
     dropout: float,
 ) -> sparse.csr_matrix:
     """Draw the counts of one slice, in blocks of spots so that only one block at a time is ever dense."""
@@ -96,7 +96,7 @@ def draw_counts(
         domain = section.domain[rows]
         mixture = rng.standard_gamma(tissue.program_weights[domain])
         mixture /= mixture.sum(axis=1, keepdims=True)
-        log_library = np.log(COUNTS_PER_GENE * n_genes) + library_shift + LIBRARY_SD * rng.standard_normal(len(domain))
+        log_library = np.log(counts_per_gene * n_genes) + library_shift + LIBRARY_SD * rng.standard_normal(len(domain))
         mean = _expected_counts(tissue, domain, section.layer_position[rows], mixture, gene_shift, log_library)
         blocks.append(_sample_counts(rng, mean, tissue.dispersion, dropout))
     return sparse.vstack(blocks, format="csr")

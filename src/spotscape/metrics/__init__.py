@@ -3,14 +3,19 @@
 from spotscape.metrics._adjusted_rand_index import adjusted_rand_index
 from spotscape.metrics._boundary_accuracy import BoundaryAccuracy, boundary_accuracy
 from spotscape.metrics._clustering_accuracy import clustering_accuracy
+from spotscape.metrics._integration import IntegrationScores, integration_scores
+from spotscape.metrics._label_transfer import label_transfer_adjusted_rand_index
 from spotscape.metrics._normalized_mutual_information import normalized_mutual_information
 from spotscape.metrics._scores import scores
 
 __all__ = [
     "BoundaryAccuracy",
+    "IntegrationScores",
     "adjusted_rand_index",
     "boundary_accuracy",
     "clustering_accuracy",
+    "integration_scores",
+    "label_transfer_adjusted_rand_index",
     "normalized_mutual_information",
     "scores",
 ]

@@ -1,33 +1,41 @@
-"""What all models share: set-up, loaders, training, saving."""
+"""What the models on expression and a spatial graph share: preprocessing and denoised expression."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
-from scvi import REGISTRY_KEYS, settings
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
-from tqdm.auto import tqdm
 
-from spotscape._constants import BATCH_KEYS, FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_integer, check_number
-from spotscape.data import ExpressionField, GraphDataLoader, GraphDataSplitter, Preprocessor, read_rows
-from spotscape.model._saving import PlainSavingMixin
-from spotscape.model._setup import SpatialSetupMixin, check_data, check_kind
-from spotscape.model._storage import FORMAT_VERSION
-from spotscape.model._training import ScheduledTrainingMixin
+from spotscape._constants import FIELD_KEYS, MODULE_KEYS
+from spotscape._validate import check_number
+from spotscape.data import (
+    ExpressionField,
+    GraphDataLoader,
+    GraphDataSplitter,
+    NoCorrection,
+    Preprocessor,
+    correction_from_state,
+    correction_named,
+    correction_state,
+    read_rows,
+    slice_names,
+)
+from spotscape.model._latent import LatentModel, checked_indices
+from spotscape.model._query import QueryMixin
+from spotscape.model._setup import SpatialSetupMixin, check_data
 
-_ENCODED_AT_ONCE = 65_536
-_BATCHES_WITHOUT_PROGRESS = 8
+_CORRECTION = "slice_correction"
+_SPOTS_FOR_CORRECTION = 20_000
 _DECODED_AT_ONCE = 256
-_SPOTS_FOR_FACTORS = 4096
 _SPOTS_FOR_A_FACTOR = 10
 
 
-class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
+class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
     """Base of the models on expression and a spatial graph.
 
     A subclass builds ``self.module`` in its ``__init__`` from ``self.preprocessor`` and ends with
@@ -44,6 +52,9 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         State of a fitted preprocessor, as it is saved; fitted to the data if ``None``.
     seed
         Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
+    slice_correction
+        How differences between slices are removed from the components. ``None``: by Harmony where there are several
+        slices, and not at all from genes.
     **preprocessing_parameters
         As :class:`~spotscape.data.Preprocessor`.
     """
@@ -58,27 +69,33 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         *,
         preprocessing: dict[str, Any] | None,
         seed: int | None,
+        slice_correction: str | None,
         **preprocessing_parameters: Any,
     ):
-        super().__init__(adata, registry)
-        self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
-        self.format_version_ = FORMAT_VERSION
+        super().__init__(adata, registry, seed=seed)
         if preprocessing is not None:
-            self.preprocessor = Preprocessor.from_state(preprocessing)
-        elif adata is None:
-            raise ValueError(
-                f"A new {type(self).__name__} needs data; pass an AnnData that `{type(self).__name__}.setup_anndata` "
-                "was called on."
-            )
+            state = dict(preprocessing)
+            self.correction = correction_from_state(state.pop(_CORRECTION))
+            self.preprocessor = Preprocessor.from_state(state)
         else:
+            self._check_has_data(adata)
+            reads_genes = preprocessing_parameters.get("features") == "genes"
+            if reads_genes and slice_correction not in (None, NoCorrection.name):
+                raise ValueError(
+                    f"`slice_correction` is {slice_correction!r}, but `features` are 'genes', which stay sparse; pass "
+                    "'none', or leave it out."
+                )
+            if slice_correction is None:
+                slice_correction = NoCorrection.name if reads_genes or self._count_slices() == 1 else "harmony"
             self.preprocessor = Preprocessor(**preprocessing_parameters)
             self._fit_preprocessor()
+            self.correction = correction_named(slice_correction)
+            self._fit_correction()
+
+    def _check_new_data(self, adata: AnnData | MuData) -> None:
+        check_data(adata, self.registry_["setup_args"], self.registry_)
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        if adata is not None:
-            check_kind(adata, self.registry_["setup_args"])
-            if self.get_anndata_manager(adata) is None:
-                check_data(adata, self.registry_["setup_args"], self.registry_)
         adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
         # The graph lies open in the AnnData, where other tools may have written over it since.
         for field in self.get_anndata_manager(adata, required=True).fields:
@@ -99,72 +116,44 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
             values=state[ExpressionField.VALUES_KEY],
         )
 
+    def _fit_correction(self) -> None:
+        """Learn the differences between slices, from spots spread evenly through the data."""
+        if isinstance(self.correction, NoCorrection):
+            return
+        manager, n_spots = self.adata_manager, self.adata.n_obs
+        rows = np.unique(np.linspace(0, n_spots - 1, min(n_spots, _SPOTS_FOR_CORRECTION)).astype(int))
+        size_factors = _size_factors(manager)
+        components = self.preprocessor.transform(
+            read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
+            size_factors=None if size_factors is None else size_factors[rows],
+        )
+        self.correction.fit(components.astype(np.float64), slice_names(manager)[rows], seed=self.seed)
+
     def _features(self, manager: AnnDataManager) -> Any:
+        features = self._uncorrected_features(manager)
+        if isinstance(self.correction, NoCorrection):
+            return features
+        return self.correction.transform(features, slice_names(manager))
+
+    def _uncorrected_features(self, manager: AnnDataManager) -> Any:
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self.preprocessor.transform(counts, size_factors=_size_factors(manager))
+        return self._preprocessor_for(manager).transform(counts, size_factors=_size_factors(manager))
+
+    def _taken_off(self, manager: AnnDataManager, features: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+        """What the correction has taken off the features of some spots; ``None`` if there is none."""
+        if isinstance(self.correction, NoCorrection):
+            return None
+        return self._uncorrected_features(manager)[rows] - features[rows]
+
+    def _preprocessor_for(self, manager: AnnDataManager) -> Preprocessor:
+        """Preprocessor for data in which all genes were measured, or some were not."""
+        measured = manager.get_state_registry(REGISTRY_KEYS.X_KEY).get(ExpressionField.MEASURED_KEY)
+        return self.preprocessor if measured is None else self.preprocessor.restrict(measured)
 
     def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
         return {"features": self._features(manager), "n_hops": self.module.n_layers, "seed": self.seed}
 
     # ------------------------------------------------------------------------------------------------ inference
-
-    @torch.inference_mode()
-    def get_latent_representation(
-        self,
-        adata: AnnData | MuData | None = None,
-        indices: Sequence[int] | np.ndarray | None = None,
-        batch_size: int | None = None,
-    ) -> np.ndarray:
-        """Latent representation of each spot.
-
-        Parameters
-        ----------
-        adata
-            Data set up in the same way as that of the model; a new section is set up by the saved rules. ``None``: the
-            data of the model.
-        indices
-            Spots to return. Their neighbours are seen whether they are among them or not. ``None``: all.
-        batch_size
-            Number of spots at a time, to bound the memory; the result does not depend on it. ``None``: all at once up
-            to 65,536, and as many at a time where there are more.
-
-        Returns
-        -------
-        ``(n_spots, n_latent)``.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
-        """
-        self._check_if_trained(warn=False)
-        adata = self._validate_anndata(adata)
-        if batch_size is not None:
-            check_integer(batch_size, "batch_size", minimum=1)
-        manager = self.get_anndata_manager(adata, required=True)
-        indices = _checked_indices(indices, adata.n_obs)
-        return self._encode(manager, indices, batch_size, self._loader_arguments(manager))
-
-    def _encode(
-        self, manager: AnnDataManager, indices: np.ndarray, batch_size: int | None, loader_arguments: dict[str, Any]
-    ) -> np.ndarray:
-        """Latent representation of some spots. ``(len(indices), n_latent)``."""
-        self.module.eval()
-        if batch_size is None:
-            batch_size = min(len(indices), _ENCODED_AT_ONCE)
-        # In patches, since spots that lie together have fewer neighbours to be encoded besides.
-        loader = self._data_loader_cls(
-            manager, indices=indices, batch_size=batch_size, patch_size=batch_size, **loader_arguments
-        )
-        row_of = np.empty(manager.adata.n_obs, dtype=np.int64)
-        row_of[indices] = np.arange(len(indices))
-        latent: np.ndarray | None = None
-        for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
-            encoded = self.module.inference(**self.module._get_inference_input(batch))[MODULE_KEYS.LATENT].cpu()
-            if latent is None:
-                latent = np.empty((len(indices), encoded.shape[1]), dtype=np.float32)
-            latent[row_of[batch[BATCH_KEYS.NODE_INDEX][: len(encoded)].numpy()]] = encoded.numpy()
-        return cast(np.ndarray, latent)
 
     @torch.inference_mode()
     def get_normalized_expression(
@@ -190,7 +179,8 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
             \rho_{ig} = f_g \frac{e^{y_{ig}} - 1}{t}
 
         with :math:`t` the total that spots were normalised to (``model.preprocessor.target_sum``). Genes that were not
-        selected for training are predicted from the principal components.
+        selected for training are predicted from the principal components. What was taken off as a difference between
+        slices is put back: the answer is expression as it would be seen in the slice of the spot.
 
         Parameters
         ----------
@@ -228,7 +218,7 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
         if library_size != "latent":
             check_number(library_size, "library_size", minimum=0)
         adata = self._validate_anndata(adata)
-        indices = _checked_indices(indices, adata.n_obs)
+        indices = checked_indices(indices, adata.n_obs)
         expression = self._decode(adata, indices, genes, batch_size)
         if not log_normalized:
             np.expm1(expression, out=expression)
@@ -242,31 +232,51 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
 
     def _decode(self, adata: AnnData, indices: np.ndarray, genes: list[str], batch_size: int | None) -> np.ndarray:
         """Log-normalised expression that the decoder expects. ``(len(indices), len(genes))``."""
-        latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
+        manager = self.get_anndata_manager(adata, required=True)
+        arguments = self._loader_arguments(manager)
+        latent = self._encode(manager, indices, batch_size, arguments)
+        self._warn_of_novelty(manager, indices, latent)
+        if self.module.decoder_reads != MODULE_KEYS.LATENT:
+            latent = self._encode(manager, indices, batch_size, arguments, output=self.module.decoder_reads)
+        taken_off = self._taken_off(manager, arguments["features"], indices)
         expression = np.empty((len(indices), len(genes)), dtype=np.float32)
-        for i, block in enumerate(self._decoded(latent, genes)):
+        for i, block in enumerate(self._decoded(latent, taken_off, genes)):
             expression[i * _DECODED_AT_ONCE : i * _DECODED_AT_ONCE + len(block)] = block
         return expression
 
-    def _decoded(self, latent: torch.Tensor, genes: list[str]) -> Iterator[np.ndarray]:
+    def _decoded(self, latent: np.ndarray, taken_off: np.ndarray | None, genes: list[str]) -> Iterator[np.ndarray]:
         # In blocks, since inverting the preprocessing takes copies of what it inverts.
-        for block in latent.split(_DECODED_AT_ONCE):
-            yield self.preprocessor.inverse_transform(self.module.reconstruct(block).cpu().numpy(), genes=genes)
+        for start in range(0, len(latent), _DECODED_AT_ONCE):
+            block = slice(start, start + _DECODED_AT_ONCE)
+            features = self.module.reconstruct(torch.from_numpy(latent[block])).cpu().numpy()
+            if taken_off is not None:
+                features = features + taken_off[block]
+            yield self.preprocessor.inverse_transform(features, genes=genes)
+
+    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
+        self._fit_expression_factors(loader_arguments)
 
     @torch.inference_mode()
     def _fit_expression_factors(self, loader_arguments: dict[str, Any]) -> None:
-        """Find the factor of each gene that makes its total right, over spots spread evenly through the data."""
+        """Find the factor of each gene that makes its total right, over spots spread evenly through the data.
+
+        The same spots are kept to tell what is novel.
+        """
         manager, genes = self.adata_manager, self.preprocessor.gene_names
-        trained = np.sort(np.asarray(self.train_indices_))
-        rows = trained[np.unique(np.linspace(0, len(trained) - 1, min(len(trained), _SPOTS_FOR_FACTORS)).astype(int))]
+        rows = self._some_training_spots()
         size_factors = _size_factors(manager)
-        observed = self.preprocessor.log_expression(
+        observed = self._preprocessor_for(manager).log_expression(
             read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
             size_factors=None if size_factors is None else size_factors[rows],
         )
         observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()
-        latent = torch.from_numpy(self._encode(manager, rows, None, loader_arguments))
-        expected_total = sum(np.expm1(block).sum(axis=0, dtype=np.float64) for block in self._decoded(latent, genes))
+        encoded = self._encode(manager, rows, None, loader_arguments)
+        self._fit_novelty(encoded, rows)
+        if self.module.decoder_reads != MODULE_KEYS.LATENT:
+            encoded = self._encode(manager, rows, None, loader_arguments, output=self.module.decoder_reads)
+        taken_off = self._taken_off(manager, loader_arguments["features"], rows)
+        decoded = self._decoded(encoded, taken_off, genes)
+        expected_total = sum(np.expm1(block).sum(axis=0, dtype=np.float64) for block in decoded)
         factors = np.ones(len(genes), dtype=np.float32)
         # A gene that was hardly seen gives no steady ratio, and neither does one that is predicted to be absent.
         steady = (np.diff(observed.tocsc().indptr) >= _SPOTS_FOR_A_FACTOR) & (expected_total > 0)
@@ -276,45 +286,19 @@ class SpatialModel(ScheduledTrainingMixin, SpatialSetupMixin, PlainSavingMixin):
     def _library_size(self, adata: AnnData | MuData) -> np.ndarray:
         manager = self.get_anndata_manager(adata, required=True)
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self.preprocessor.library_size(counts, size_factors=_size_factors(manager))
-
-    def _count_slices(self) -> int:
-        """Count the slices that have spots in the data of the model; 1 without data."""
-        if self.adata is None:
-            return 1
-        return len(np.unique(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)))
+        return self._preprocessor_for(manager).library_size(counts, size_factors=_size_factors(manager))
 
     def _remember(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
         self.init_params_ = self._get_init_params(arguments)
-        self.init_params_["non_kwargs"] |= {"preprocessing": self.preprocessor.get_state(), "seed": self.seed}
+        state = self.preprocessor.get_state() | {_CORRECTION: correction_state(self.correction)}
+        self.init_params_["non_kwargs"] |= {"preprocessing": state, "seed": self.seed}
 
 
 def _size_factors(manager: AnnDataManager) -> np.ndarray | None:
     if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
         return None
     return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
-
-
-def _checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
-    if indices is None:
-        return np.arange(n_spots)
-    indices = np.asarray(indices)
-    if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
-        raise ValueError(
-            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers, at least one, or a mask."
-        )
-    if indices.dtype == bool:
-        if len(indices) != n_spots:
-            raise ValueError(
-                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
-            )
-        return np.flatnonzero(indices)
-    if indices.min() < 0 or indices.max() >= n_spots:
-        raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")
-    if len(np.unique(indices)) < len(indices):
-        raise ValueError("`indices` names a spot more than once; give each once.")
-    return indices
 
 
 def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from scvi.model.base import BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
 from spotscape._validate import check_choice
-from spotscape.data import ExpressionField, check_genes, check_setup, spatial_fields
+from spotscape.data import ExpressionField, check_all_measured, check_genes, check_setup, spatial_fields
 
 
 class SpatialSetupMixin(BaseModelClass):
@@ -123,7 +123,7 @@ class SpatialSetupMixin(BaseModelClass):
                 f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has."
             )
         arguments = dict(setup_method_args["setup_args"])
-        check_data(data, arguments, transfer_kwargs.get("source_registry"))
+        arguments["values"] = check_data(data, arguments, transfer_kwargs.get("source_registry"))
         method = arguments.pop("graph")
         manager = AnnDataManager(fields=spatial_fields(method=method, **arguments), setup_method_args=setup_method_args)
         manager.register_fields(data, **transfer_kwargs)
@@ -150,18 +150,29 @@ def check_kind(data: Any, setup_args: dict[str, Any]) -> None:
         )
 
 
-def check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_registry: dict | None) -> None:
-    """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for."""
+def check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_registry: dict | None) -> str:
+    """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for.
+
+    Returns
+    -------
+    What the expression is: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+    """
     check_kind(data, setup_args)
     adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
     check_choice(setup_args["graph"], ("knn", "radius", "delaunay", "precomputed"), "graph")
     check_choice(setup_args["values"], ("auto", "counts", "normalized", "log-normalized"), "values")
-    if source_registry is not None:
-        check_genes(
-            source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"][
-                ExpressionField.COLUMN_NAMES_KEY
-            ],
-            adata,
-        )
+    source = None
+    if source_registry is None:
+        check_all_measured(adata)
+    else:
+        source = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+        check_genes(source[ExpressionField.COLUMN_NAMES_KEY], adata)
     names = ("layer", "values", "slice_key", "spatial_key", "size_factor_key")
-    check_setup(adata, **{name: setup_args[name] for name in names})
+    found = check_setup(adata, **{name: setup_args[name] for name in names})
+    expected = found if source is None else source[ExpressionField.VALUES_KEY]
+    if found != expected:
+        raise ValueError(
+            f"The model was set up with {expected} values, but these look like {found} values; give it data of the "
+            "same kind (see `layer`)."
+        )
+    return found

@@ -45,6 +45,11 @@ class SPOTSCAPE(SpatialModel):
     scale_power
         Power of its standard deviation that each component is divided by. ``None``: by the size of the slices, see
         :func:`~spotscape.data.default_scale_power`.
+    slice_correction
+        How differences between slices are removed from the components before the encoder: ``"none"`` as published,
+        ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. The encoder averages what is left over
+        neighbours, which makes it weigh more. ``None``: by Harmony where there are several slices and features are
+        components.
     latent_activation
         ``"linear"``, or ``"relu"`` as published.
     residual
@@ -104,6 +109,7 @@ class SPOTSCAPE(SpatialModel):
         n_top_genes: int = 3000,
         n_components: int | None = None,
         scale_power: float | None = None,
+        slice_correction: Literal["none", "centre", "combat", "harmony"] | None = None,
         latent_activation: Literal["linear", "relu"] = "linear",
         residual: bool | None = None,
         batch_norm_momentum: float = 0.1,
@@ -128,6 +134,7 @@ class SPOTSCAPE(SpatialModel):
             registry,
             preprocessing=preprocessing,
             seed=seed,
+            slice_correction=slice_correction,
             n_top_genes=n_top_genes,
             n_components=n_components,
             scale_power=scale_power,

@@ -23,20 +23,26 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
     _training_plan_cls = ScheduledTrainingPlan
 
     def _start_training(
-        self, max_epochs: int | None, batch_size: int | None, trainer_kwargs: dict[str, Any]
+        self,
+        max_epochs: int | None,
+        batch_size: int | None,
+        trainer_kwargs: dict[str, Any],
+        n_steps: int | None = None,
     ) -> tuple[int, int]:
         """Check the data and settle how long to train.
 
         Parameters
         ----------
         max_epochs
-            Number of passes through the spots; ``None`` for as many as
-            :func:`~spotscape.data.default_n_steps` asks for, but at least 20. Where these would be too many steps, an
-            epoch sees a part of the spots, drawn anew each time, unless ``batch_size`` is given.
+            Number of passes through the spots; ``None`` for as many as ``n_steps`` asks for, but at least 20. Where
+            these would be too many steps, an epoch sees a part of the spots, drawn anew each time, unless
+            ``batch_size`` is given.
         batch_size
             Number of spots a step; ``None``: see :func:`~spotscape.data.default_batch_size`.
         trainer_kwargs
             Further arguments of the trainer, to which the length of such epochs is added.
+        n_steps
+            Number of steps. ``None``: by the number of spots, see :func:`~spotscape.data.default_n_steps`.
 
         Returns
         -------
@@ -48,7 +54,8 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         given, batch_size = batch_size, default_batch_size(n_spots) if batch_size is None else batch_size
         check_integer(batch_size, "batch_size", minimum=2)
         if max_epochs is None:
-            n_batches, n_steps = math.ceil(n_spots / batch_size), default_n_steps(n_spots)
+            n_batches = math.ceil(n_spots / batch_size)
+            n_steps = default_n_steps(n_spots) if n_steps is None else n_steps
             max_epochs = max(_FEWEST_EPOCHS, math.ceil(n_steps / n_batches))
             if given is None and max_epochs * n_batches > n_steps:
                 trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / max_epochs))
@@ -131,7 +138,11 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
         if not math.isfinite(last_loss):
             self.is_trained_ = False
             raise RuntimeError(f"The training loss became {last_loss}; lower `lr` from {lr}.")
-        self._fit_expression_factors(loader_arguments)
+        self._after_training(loader_arguments)
+
+    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
+        """Keep what the answers of the trained model need besides its weights."""
+        raise NotImplementedError
 
 
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spotscape import nn
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
+from spotscape.module._batch import patch_sample
 
 
 class SpotscapeModule(BaseModuleClass):
@@ -120,6 +121,11 @@ class SpotscapeModule(BaseModuleClass):
     def uses_prototypes(self) -> bool:
         """Whether the prototypical contrastive loss takes part, once the warm-up is over."""
         return self.prototype_weight > 0 and self.n_slices > 1
+
+    @property
+    def decoder_reads(self) -> str:
+        """Which output of :meth:`inference` :meth:`reconstruct` reads."""
+        return MODULE_KEYS.LATENT
 
     def forward(self, tensors: dict[str, Tensor], *, compute_loss: bool = True, **kwargs: Any):
         """Run two augmented views if the loss is asked for, the tissue as it is otherwise."""
@@ -236,10 +242,10 @@ class SpotscapeModule(BaseModuleClass):
             ).mean(0)
             loss = self.reconstruction_weight * nn.mean_over_processes(reconstruction)
             if self.telescope_weight > 0:
-                terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=_sample(tensors))
+                terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=patch_sample(tensors))
                 loss = loss + self.telescope_weight * terms["telescope"]
             if self.n_slices > 1:
-                first, second, slices = self._spots_of_all_processes(first, second, tensors)
+                first, second, slices = self._spots_to_compare(first, second, tensors)
             if self.scaling_weight > 0 and self.n_slices > 1:
                 terms["scaling"] = self._scaling_loss(first, second, slices)
                 loss = loss + self.scaling_weight * terms["scaling"]
@@ -265,9 +271,7 @@ class SpotscapeModule(BaseModuleClass):
         return torch.Generator(device).manual_seed(self._key(stream))
 
     def _key(self, stream: int) -> int:
-        # Keyed rather than consumed: a step draws the same numbers whatever was drawn before it.
-        step = self._n_steps if self.training else -1
-        return ((self.seed * 1_000_003 + step) * 16 + stream) % 2**63
+        return nn.random_key(self.seed, self._n_steps if self.training else -1, stream)
 
     def _reconstruction_loss(self, target: Tensor, hidden: Tensor) -> Tensor:
         if target.layout == torch.strided:
@@ -275,13 +279,13 @@ class SpotscapeModule(BaseModuleClass):
         seeds = nn.leading_rows(target, len(hidden), target.shape[1])
         return nn.sparse_reconstruction_loss(seeds, hidden, self.decoder.output.weight, self.decoder.output.bias)
 
-    @staticmethod
-    def _spots_of_all_processes(
-        first: Tensor, second: Tensor, tensors: dict[str, Tensor]
+    def _spots_to_compare(
+        self, first: Tensor, second: Tensor, tensors: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Both views and the slices of all seeds, in which similarity scaling and prototypes compare spots."""
+        """Both views and the slices of the seeds among which similarity scaling and prototypes compare spots."""
         slices = tensors[BATCH_KEYS.SLICE][: len(first), 0]
-        if BATCH_KEYS.SAMPLE not in tensors:
+        # Processes share the batches of the training only.
+        if not self.training:
             return first, second, slices
         # In the order of the data, so that the same anchors and prototypes are drawn by however many processes.
         order = nn.gather_spots(tensors[BATCH_KEYS.NODE_INDEX][: len(first)]).argsort()
@@ -310,9 +314,3 @@ class SpotscapeModule(BaseModuleClass):
             assignment = nn.nearest_prototype(target, prototypes)
             losses.append(nn.prototypical_contrastive_loss(first, prototypes, assignment, temperature=self.temperature))
         return torch.stack(losses).mean()
-
-
-def _sample(tensors: dict[str, Tensor]) -> nn.PatchSample | None:
-    if BATCH_KEYS.SAMPLE not in tensors:
-        return None
-    return nn.PatchSample(tensors[BATCH_KEYS.PATCH_SIZES].tolist(), *tensors[BATCH_KEYS.SAMPLE].tolist())

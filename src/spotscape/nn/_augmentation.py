@@ -43,6 +43,27 @@ def drop_edges(adjacency: Tensor, drop_rate: float, key: int, nodes: Tensor) -> 
     return with_values(adjacency, (adjacency.values() / (1 - drop_rate)).masked_fill_(dropped, 0))
 
 
+def random_key(seed: int, step: int, stream: int) -> int:
+    """Give the number that stands for a seed, a step and what is drawn in it.
+
+    Keyed rather than consumed: a step draws the same numbers whatever was drawn before it.
+
+    Parameters
+    ----------
+    seed
+        Seed of the model.
+    step
+        Number of the training step; -1 outside training.
+    stream
+        Which of at most 16 draws of the step it is.
+
+    Returns
+    -------
+    Non-negative, below :math:`2^{63}`.
+    """
+    return ((seed * 1_000_003 + step) * 16 + stream) % 2**63
+
+
 def draw_feature_mask(n_features: int, drop_rate: float, generator: torch.Generator) -> Tensor | None:
     """Draw which whole features a view hides: zero with probability ``drop_rate``, one otherwise.
 

@@ -5,7 +5,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from spotscape.nn._processes import n_processes, sum_over_processes
+from spotscape._processes import n_processes
+from spotscape.nn._processes import sum_over_processes
 
 
 class SeedBatchNorm(nn.BatchNorm1d):

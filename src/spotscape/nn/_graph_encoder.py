@@ -75,16 +75,29 @@ class GraphConvolution(nn.Module):
         """
         if x.layout == torch.strided and x.shape[1] <= self.weight.shape[1]:
             return self.transform(self.aggregate(x, adjacency), feature_mask)
-        hidden = self.aggregate(x @ self._masked(feature_mask), adjacency)
-        return hidden if self.bias is None else hidden + self.bias
+        return self._with_bias(self.aggregate(x @ self._masked_weight(feature_mask), adjacency))
 
     def transform(self, aggregated: Tensor, feature_mask: Tensor | None = None) -> Tensor:
-        """Second half of the convolution, for features that are summed over neighbours already."""
-        hidden = aggregated @ self._masked(feature_mask)
-        return hidden if self.bias is None else hidden + self.bias
+        """Second half of the convolution, for features that are summed over neighbours already.
 
-    def _masked(self, feature_mask: Tensor | None) -> Tensor:
+        Parameters
+        ----------
+        aggregated
+            Weighted sums over the neighbours of each spot. ``(n_targets, n_input)``.
+        feature_mask
+            Zeros where a feature is hidden. ``(n_input,)``.
+
+        Returns
+        -------
+        ``(n_targets, n_output)``.
+        """
+        return self._with_bias(aggregated @ self._masked_weight(feature_mask))
+
+    def _masked_weight(self, feature_mask: Tensor | None) -> Tensor:
         return self.weight if feature_mask is None else feature_mask[:, None] * self.weight
+
+    def _with_bias(self, hidden: Tensor) -> Tensor:
+        return hidden if self.bias is None else hidden + self.bias
 
 
 class GraphEncoder(nn.Module):
@@ -158,9 +171,8 @@ class GraphEncoder(nn.Module):
         -------
         Latent representation of the seeds. ``(n_seeds, n_latent)``.
         """
-        rows = [leading_rows(adjacency, n_targets, n_sources) for n_targets, n_sources in pairwise(nodes_within_hop)][
-            ::-1
-        ]
+        outermost_first = reversed(list(pairwise(nodes_within_hop)))
+        rows = [leading_rows(adjacency, n_targets, n_sources) for n_targets, n_sources in outermost_first]
         hidden, smoothed = x, None
         if self.residual:
             # The first convolution takes the same sum.

@@ -7,10 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
-
-def n_processes() -> int:
-    """Count the processes that train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+from spotscape._processes import n_processes
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -1,10 +1,13 @@
 """What happens between the epochs."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.train import TrainingPlan
+
+from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 
 
 class PrototypeWarmup(Callback):
@@ -23,6 +26,58 @@ class PrototypeWarmup(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the argument of the module's loss."""
         cast(TrainingPlan, pl_module).loss_kwargs["use_prototypes"] = trainer.current_epoch >= self.n_epochs
+
+
+class ClusterPhase(Callback):
+    """Start deep embedded clustering once the latent space has taken shape, and sharpen its targets from time to time.
+
+    Parameters
+    ----------
+    start_epoch
+        Epoch at which k-means finds the first centres.
+    interval
+        Number of epochs for which targets are kept.
+    tolerance
+        Training stops when less than this share of the spots have changed their cluster since the last targets.
+    """
+
+    def __init__(self, *, start_epoch: int, interval: int = 20, tolerance: float = 0.0):
+        super().__init__()
+        self.start_epoch = start_epoch
+        self.interval = interval
+        self.tolerance = tolerance
+        self.clusters: torch.Tensor | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set the argument of the module's loss, and the targets where they are due."""
+        plan, since = cast(TrainingPlan, pl_module), trainer.current_epoch - self.start_epoch
+        plan.loss_kwargs["use_clusters"] = since >= 0
+        if since < 0 or since % self.interval:
+            return
+        module = cast(Any, plan.module)
+        encoded, nodes = _encode_all(module, trainer)
+        if since == 0:
+            module.start_clusters(encoded)
+        clusters = module.update_targets(encoded, nodes)
+        changed = 1.0 if self.clusters is None else float((clusters != self.clusters).double().mean())
+        self.clusters = clusters
+        if changed < self.tolerance:
+            trainer.should_stop = True
+
+
+@torch.no_grad()
+def _encode_all(module: Any, trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the encoders give of all training spots, and the numbers of these spots."""
+    module.eval()
+    encoded, nodes = [], []
+    for batch in cast(Any, trainer).datamodule.predict_dataloader():
+        part = module.inference(**module._get_inference_input(batch))[MODULE_KEYS.ENCODED]
+        encoded.append(part)
+        nodes.append(batch[BATCH_KEYS.NODE_INDEX][: len(part)].to(part.device))
+    module.train()
+    every = torch.cat(nodes)
+    order = every.argsort()
+    return torch.cat(encoded)[order], every[order]
 
 
 class StopAtPlateau(Callback):

@@ -1,0 +1,158 @@
+"""Harmony as a rule that is learnt once: memberships in clusters and the shift of each slice within them."""
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from spotscape.data._correction import Correction, Names, Values
+
+_THETA, _SIGMA, _RIDGE = 2.0, 0.1, 1.0
+_SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
+_ROUNDS = 5
+_CORRECTED_AT_ONCE = 65_536
+_SPOTS_OF_A_NEW_SLICE = 20_000
+
+
+class Harmony(Correction):
+    r"""Harmony :cite:p:`Korsunsky2019`, with its clusters and shifts kept for spots to come.
+
+    Harmony finds memberships :math:`R` of the spots in clusters and, in each cluster, the shift :math:`W_{ks}` of each
+    slice by ridge regression. Kept are the shifts and the directions :math:`Y_k` of the clusters in the corrected
+    space. A spot of slice :math:`s` is then corrected by
+
+    .. math::
+
+        \hat x = x - \sum_k r_k(\hat x)\, W_{ks}, \qquad
+        r_k \propto \exp\left(-\frac{2 (1 - \cos(\hat x, Y_k))}{\sigma}\right)
+
+    whose two sides are solved in turn, from the mean shift of the slice. The clusters of a new slice are found in the
+    same way; its shifts come from a ridge regression in which the training spots stand as the sums over each cluster,
+    as in Symphony :cite:p:`Kang2021`. Needs the extra ``spotscape[harmony]``, for the fit only.
+    """
+
+    name = "harmony"
+
+    def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
+        """Run Harmony."""
+        names, codes = np.unique(slices, return_inverse=True)
+        if len(names) < 2:
+            raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
+        # The starting clusters are drawn by row number: in this order they do not depend on the order of the spots.
+        order = np.lexsort((codes, *values.T[::-1]))
+        memberships = _memberships(values[order], slices[order], seed)[np.argsort(order)]
+        shifts = _shifts(values, memberships, codes, len(names))
+        corrected = np.empty_like(values)
+        for code in range(len(names)):
+            corrected[codes == code] = values[codes == code] - memberships[codes == code] @ shifts[code]
+        sums = memberships.T @ corrected
+        self._fitted = {
+            "slices": names.tolist(),
+            "shifts": shifts,
+            "directions": _unit(sums),
+            "weights": memberships.sum(axis=0),
+            "sums": sums,
+            "mean": corrected.mean(axis=0),
+        }
+        return self
+
+    def transform(self, values: Values, slices: Names) -> Values:
+        """Correct each spot by what its slice has in its clusters."""
+        known = dict(zip(self._fitted["slices"], self._fitted["shifts"], strict=True))
+        corrected = np.empty_like(values)
+        for name in np.unique(slices):
+            rows = np.flatnonzero(slices == name)
+            shifts = known.get(str(name))
+            if shifts is None:
+                shifts = self._shifts_of_new_slice(values[_evenly(rows, _SPOTS_OF_A_NEW_SLICE)].astype(np.float64))
+            # In blocks, since there are many clusters for every spot.
+            for block in np.array_split(rows, -(-len(rows) // _CORRECTED_AT_ONCE)):
+                corrected[block] = self._corrected(values[block].astype(np.float64), shifts)
+        return corrected
+
+    def _corrected(self, values: Values, shifts: Values) -> Values:
+        weights = self._fitted["weights"]
+        corrected = values - weights @ shifts / weights.sum()
+        for _ in range(_ROUNDS):
+            corrected = values - self._clusters_of(corrected) @ shifts
+        return corrected
+
+    def _shifts_of_new_slice(self, values: Values) -> Values:
+        """Shift of a slice that was not there at fit, in each cluster. ``(n_clusters, d)``."""
+        fitted = self._fitted
+        corrected = values - values.mean(axis=0) + fitted["mean"]
+        for _ in range(_ROUNDS):
+            memberships = self._clusters_of(corrected)
+            own, own_sums = memberships.sum(axis=0), memberships.T @ values
+            # Least squares of the cluster's centre and of the slice's shift from it, with the ridge on the shift.
+            total, total_sums = (fitted["weights"] + own)[:, None], fitted["sums"] + own_sums
+            ridged = (own + _RIDGE)[:, None]
+            centre = (total_sums - own[:, None] * own_sums / ridged) / (total - own[:, None] ** 2 / ridged)
+            shifts = (own_sums - own[:, None] * centre) / ridged
+            corrected = values - memberships @ shifts
+        return shifts
+
+    def _clusters_of(self, corrected: Values) -> Values:
+        """Memberships in the clusters. ``(n_spots, n_clusters)``."""
+        logits = (2 / _SIGMA) * (_unit(corrected) @ self._fitted["directions"].T)
+        logits -= logits.max(axis=1, keepdims=True)
+        memberships = np.exp(logits)
+        return memberships / memberships.sum(axis=1, keepdims=True)
+
+
+def _memberships(values: Values, slices: Names, seed: int) -> Values:
+    """Memberships that Harmony ends with, ``(n_spots, n_clusters)``; the global generators are left as they were."""
+    try:
+        from harmonypy import run_harmony
+    except ImportError as error:
+        raise ImportError('Harmony needs harmonypy; run: pip install "spotscape[harmony]"') from error
+    import torch
+
+    n_clusters = int(np.clip(round(len(values) / _SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
+    state = np.random.get_state()  # noqa: NPY002 (some versions seed the global generator, and that of torch)
+    try:
+        # One thread adds up in one order.
+        with torch.random.fork_rng(), threadpool_limits(1):
+            result = run_harmony(
+                np.ascontiguousarray(values.T),
+                pd.DataFrame({"slice": slices.astype(str)}),
+                "slice",
+                theta=_THETA,
+                lamb=_RIDGE,
+                sigma=_SIGMA,
+                nclust=n_clusters,
+                max_iter_harmony=10,
+                max_iter_kmeans=20,
+                epsilon_cluster=1e-5,
+                epsilon_harmony=1e-4,
+                random_state=int(seed),
+                verbose=False,
+            )
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    memberships = np.asarray(result.R, dtype=np.float64)
+    # Spots are in the rows since version 0.1 of harmonypy, in the columns before.
+    return memberships if len(memberships) == len(values) else memberships.T
+
+
+def _shifts(values: Values, memberships: Values, codes: np.ndarray, n_slices: int) -> Values:
+    """Shift of each slice in each cluster, by ridge regression beside a free centre. ``(n_slices, n_clusters, d)``."""
+    indicators = np.eye(n_slices)[codes]
+    weights = indicators.T @ memberships
+    shifts = np.empty((n_slices, memberships.shape[1], values.shape[1]))
+    for k, own in enumerate(weights.T):
+        sums = indicators.T @ (memberships[:, [k]] * values)
+        # The centre is free and the shifts are ridged, so that they are the ridged deviations from the centre.
+        share = own / (own + _RIDGE)
+        centre = (sums.sum(axis=0) - share @ sums) / max(own.sum() - share @ own, 1e-12)
+        shifts[:, k] = (sums - own[:, None] * centre) / (own + _RIDGE)[:, None]
+    return shifts
+
+
+def _evenly(rows: np.ndarray, n_most: int) -> np.ndarray:
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), n_most)).astype(int))]
+
+
+def _unit(values: Values) -> Values:
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-12)

@@ -1,0 +1,191 @@
+"""Tiles of the tissue image, by domain or along a number."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from spotscape._validate import check_integer, check_number
+from spotscape.pl._colors import Palette, as_categorical, category_colors
+from spotscape.pl._figure import finish, panel_grid
+from spotscape.pl._values import color_values
+from spotscape.pp._image_sources import Images, PerSlice, read_slides
+
+_N_PIXELS = 128
+
+
+def tiles(
+    adata: AnnData,
+    color: str = "spatial_domain",
+    *,
+    n_tiles: int = 8,
+    use_rep: str = "X_image",
+    image: Images = None,
+    image_key: str | None = None,
+    patches_key: str | None = None,
+    slice_key: str | None = None,
+    spatial_key: str = "spatial",
+    scale_factor: PerSlice = None,
+    tile_size: PerSlice = None,
+    scale: float | None = None,
+    palette: Palette = None,
+    seed: int = 0,
+    title: str | None = None,
+    show: bool | None = None,
+    save: bool | str | Path | None = None,
+    return_fig: bool = False,
+) -> Figure | list[Axes] | None:
+    """Draw what the tissue looks like under some spots of each domain, or from low to high values of a number.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    color
+        Column of ``adata.obs``, name of a gene, or name of an image feature in ``adata.uns[use_rep]["names"]``.
+        Categories: a row of tiles for each, drawn at random. Numbers: one row, from the lowest to the highest value at
+        even steps of rank.
+    n_tiles
+        Number of tiles in a row; fewer where a category has fewer spots.
+    use_rep
+        Key of the image features in ``adata.obsm`` and ``adata.uns``, used where ``color`` names one.
+    image, image_key, patches_key, slice_key, spatial_key, scale_factor, tile_size
+        Where the images and the spots are, as in :func:`spotscape.pp.image_features`.
+    scale
+        Side of a drawn tile as a multiple of ``tile_size``. If ``None``, 2 (stored patches are drawn as they are).
+    palette
+        Colours of the categories, as in :func:`spotscape.pl.domains`.
+    seed
+        Seed of the draw of spots. The same spots are drawn in whatever order they come.
+    title
+        Title of the figure. If ``None``, ``color`` for numbers and none for categories.
+    show
+        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved.
+    save
+        ``True``, or a text without folder that is appended to ``"tiles"``: saved in ``scanpy.settings.figdir``. A
+        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+    return_fig
+        Return the figure, and do not show it.
+
+    Returns
+    -------
+    The figure if ``return_fig``, the list of panels (one a category) if ``show=False``, otherwise ``None``.
+
+    Raises
+    ------
+    KeyError
+        If a key is missing.
+    ValueError
+        If no spot has both a value and an image, or the images do not go with the spots.
+
+    Examples
+    --------
+    >>> sps.pl.tiles(adata, "spatial_domain", slice_key="slice")
+    >>> sps.pl.tiles(adata, "mean of haematoxylin (1x)", slice_key="slice")
+    """
+    check_integer(n_tiles, "n_tiles", minimum=1)
+    check_integer(seed, "seed", minimum=0)
+    if scale is not None:
+        check_number(scale, "scale")
+        if scale <= 0:
+            raise ValueError(f"`scale` is {scale}; it must be positive.")
+        if patches_key is not None:
+            raise ValueError("`scale` was given, but stored patches are drawn as they are; leave it out.")
+    values = _values(adata, color, use_rep)
+    slides = read_slides(
+        adata,
+        image=image,
+        image_key=image_key,
+        patches_key=patches_key,
+        slice_key=slice_key,
+        spatial_key=spatial_key,
+        scale_factor=scale_factor,
+        tile_size=tile_size,
+    )
+    on_image = np.zeros(adata.n_obs, dtype=bool)
+    for slide in slides:
+        on_image[slide.spots] = True
+    categorical = as_categorical(values)
+    if categorical is None:
+        if palette is not None:
+            raise ValueError(f"`palette` was given, but {color!r} holds numbers; leave it out.")
+        rows, names, colors = [_along(values, on_image, n_tiles)], [""], [""]
+    else:
+        rows = _of_categories(adata, categorical, on_image, n_tiles, seed)
+        kept = [k for k, spots in enumerate(rows) if len(spots)]
+        all_colors = category_colors(adata, str(values.name), list(categorical.categories), palette)
+        rows, colors = [rows[k] for k in kept], [all_colors[k] for k in kept]
+        names = [str(categorical.categories[k]) for k in kept]
+    chosen = np.concatenate(rows) if rows else np.empty(0, dtype=np.intp)
+    if not len(chosen):
+        raise ValueError(f"No spot has both a value of {color!r} and an image; there is nothing to draw.")
+    pictures = _pictures(slides, np.unique(chosen), 2.0 if scale is None else scale)
+
+    figure, axes = panel_grid(len(rows), 1, panel_size=(1.0 * max(map(len, rows)) + 1.0, 1.15))
+    for panel, spots, name, row_color in zip(axes, rows, names, colors, strict=True):
+        _draw_row(panel, [pictures[spot] for spot in spots], max(map(len, rows)))
+        panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        if categorical is not None:
+            panel.spines["left"].set(visible=True, color=row_color, linewidth=5, position=("outward", 3))
+    if categorical is None:
+        ends = [f"{float(values.iloc[spots[end]]):.3g}" for spots in rows for end in (0, -1)]
+        axes[0].set_xlabel(f"{ends[0]} to {ends[1]}", fontsize=9)
+    shown = color if title is None and categorical is None else title
+    if shown is not None:
+        figure.suptitle(shown, fontsize=11)
+    return finish(figure, axes, "tiles", show=show, save=save, return_fig=return_fig)
+
+
+def _values(adata: AnnData, color: str, use_rep: str) -> pd.Series:
+    names = [str(name) for name in adata.uns.get(use_rep, {}).get("names", [])]
+    if color in names and color not in adata.obs and use_rep in adata.obsm:
+        return pd.Series(np.asarray(adata.obsm[use_rep])[:, names.index(color)], index=adata.obs_names, name=color)
+    return color_values(adata, color)
+
+
+def _along(values: pd.Series, on_image: NDArray[np.bool_], n_tiles: int) -> NDArray[np.intp]:
+    """Spots at even steps of the rank of their value."""
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    spots = np.flatnonzero(np.isfinite(numbers) & on_image)
+    order = spots[np.lexsort((values.index.to_numpy().astype(str)[spots], numbers[spots]))]
+    return order[np.linspace(0, len(order) - 1, min(n_tiles, len(order))).astype(np.intp)]
+
+
+def _of_categories(
+    adata: AnnData, categorical: pd.Categorical, on_image: NDArray[np.bool_], n_tiles: int, seed: int
+) -> list[NDArray[np.intp]]:
+    """Spots of each category, drawn from their sorted names."""
+    names = adata.obs_names.to_numpy().astype(str)
+    rows = []
+    for code in range(len(categorical.categories)):
+        spots = np.flatnonzero((categorical.codes == code) & on_image)
+        spots = spots[np.argsort(names[spots], kind="stable")]
+        draw = np.random.default_rng([seed, code]).permutation(len(spots))[:n_tiles]
+        rows.append(spots[np.sort(draw)])
+    return rows
+
+
+def _pictures(slides: list[Any], spots: NDArray[np.intp], scale: float) -> dict[int, NDArray[np.uint8]]:
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    for slide in slides:
+        chosen = np.flatnonzero(np.isin(slide.spots, spots))
+        if not len(chosen):
+            continue
+        pixels = slide.pixels()
+        cut = slide.tiles(pixels, chosen, scale, pixels.shape[1] if slide.has_patches else _N_PIXELS)
+        pictures |= dict(zip(slide.spots[chosen].tolist(), cut, strict=True))
+    return pictures
+
+
+def _draw_row(panel: Axes, pictures: list[NDArray[np.uint8]], n_places: int) -> None:
+    gap = max(1, len(pictures[0]) // 24)
+    strip = [np.pad(picture, ((0, 0), (0, gap), (0, 0)), constant_values=255) for picture in pictures]
+    panel.imshow(np.concatenate(strip, axis=1), interpolation="antialiased")
+    # Short rows leave their places empty, so that all tiles are drawn in one size.
+    panel.set(xticks=[], yticks=[], xlim=(-0.5, n_places * (len(pictures[0]) + gap) - 0.5))
+    panel.spines[:].set_visible(False)

@@ -1,0 +1,123 @@
+"""Tiles: squares cut out of an image around the spots and brought to one number of pixels."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+#: Modes of Pillow that become 8-bit colours without loss; 16-bit ones would be cut off at 255.
+_MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "CMYK", "YCbCr")
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, UnidentifiedImageError)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width of an image file, from its header alone."""
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def read_image(path: Path) -> NDArray[np.uint8]:
+    """Read a TIFF, JPEG or PNG file as colours. ``(height, width, 3)``."""
+    with _opened(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def as_rgb(values: Any, name: str) -> NDArray[np.uint8]:
+    """Bring colours to 8 bits: numbers from 0 to 1, 0 to 255 or, for 16-bit images, 0 to 65,535. ``(..., 3)``."""
+    array = np.asarray(values)
+    if array.ndim < 3 or array.shape[-1] not in (3, 4) or array.dtype.kind not in "uif" or not array.size:
+        raise ValueError(
+            f"{name} has shape {array.shape} and type {array.dtype}; pass numbers with red, green and blue along the "
+            "last axis."
+        )
+    array = array[..., :3]
+    if array.dtype == np.uint8:
+        return array
+    low, high = float(array.min()), float(array.max())
+    if not (np.isfinite(low) and np.isfinite(high) and 0 <= low and high <= 65535):
+        raise ValueError(f"{name} has values from {low} to {high}; pass colours from 0 to 255, or from 0 to 1.")
+    if array.dtype.kind == "f" and high <= 1:
+        return np.rint(array * 255).astype(np.uint8)
+    return np.rint(array / 257 if high > 255 else array).astype(np.uint8)
+
+
+def cut_tiles(image: NDArray[np.uint8], centres: NDArray[np.float64], width: float, n_pixels: int) -> NDArray[np.uint8]:
+    """Cut a square around each centre and bring it to ``n_pixels`` by ``n_pixels`` pixels.
+
+    Parameters
+    ----------
+    image
+        Colours. ``(height, width, 3)``.
+    centres
+        Positions x, y in pixels of the image, where pixel 0 reaches from 0 to 1. ``(n_spots, 2)``.
+    width
+        Side of the squares in pixels of the image; need not be whole.
+    n_pixels
+        Side of the tiles that come out. Smaller ones are averages, larger ones are interpolated.
+
+    Returns
+    -------
+    Tiles; what lies beyond the border of the image is its mirror image. ``(n_spots, n_pixels, n_pixels, 3)``.
+    """
+    tiles = np.empty((len(centres), n_pixels, n_pixels, 3), dtype=np.uint8)
+    # The filter of the resampling reaches this far beyond the square.
+    margin = int(np.ceil(max(width / n_pixels, 1.0))) + 1
+    for tile, (x, y) in zip(tiles, centres, strict=True):
+        left, top = x - width / 2, y - width / 2
+        columns = np.arange(int(np.floor(left)) - margin, int(np.ceil(left + width)) + margin)
+        rows = np.arange(int(np.floor(top)) - margin, int(np.ceil(top + width)) + margin)
+        inside = rows[0] >= 0 and columns[0] >= 0 and rows[-1] < image.shape[0] and columns[-1] < image.shape[1]
+        crop = (
+            image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            if inside
+            else image[np.ix_(_mirrored(rows, image.shape[0]), _mirrored(columns, image.shape[1]))]
+        )
+        box = (left - columns[0], top - rows[0], left - columns[0] + width, top - rows[0] + width)
+        tile[:] = _resampled(crop, n_pixels, box)
+    return tiles
+
+
+def resize_tiles(tiles: NDArray[np.uint8], n_pixels: int) -> NDArray[np.uint8]:
+    """Bring whole tiles to another number of pixels. ``(n_spots, n_pixels, n_pixels, 3)``."""
+    if tiles.shape[1:3] == (n_pixels, n_pixels):
+        return tiles
+    return np.stack([_resampled(tile, n_pixels, None) for tile in tiles])
+
+
+def _resampled(
+    crop: NDArray[np.uint8], n_pixels: int, box: tuple[float, float, float, float] | None
+) -> NDArray[np.uint8]:
+    # Pillow widens the filter where it makes an image smaller, so that fine texture is averaged and not sampled.
+    picture = Image.fromarray(np.ascontiguousarray(crop))
+    return np.asarray(picture.resize((n_pixels, n_pixels), Image.Resampling.BILINEAR, box=box))
+
+
+def _mirrored(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    folded = positions % (2 * length)
+    return np.where(folded < length, folded, 2 * length - 1 - folded)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no image at {str(path)!r}; pass the path of a TIFF, JPEG or PNG file.")
+    limit = Image.MAX_IMAGE_PIXELS
+    # Whole slides are larger than what Pillow takes for an attack; this one was chosen by the user.
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        with Image.open(path) as image:
+            if image.mode not in _MODES:
+                raise ValueError(f"its colours are of the kind {image.mode!r}")
+            yield image
+    except _DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"The image {str(path)!r} cannot be read ({reason[:120]}); mend or convert it, or pass its colours as an "
+            "array."
+        ) from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit

@@ -1,0 +1,97 @@
+"""The alignment benchmark, on a synthetic tissue."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+import spotscape as sps
+
+# The benchmarks are programs that lie beside each other, not a package.
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import _alignment_cases
+import _alignment_floors
+import alignment
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=200, n_genes=60, n_domains=4)
+    adata.X = adata.layers["counts"].astype(np.float32)
+    adata.obs["total_umi_full"] = 2.0 * np.asarray(adata.X.sum(axis=1)).ravel()
+    adata.obs["domain"] = adata.obs["domain"].astype(object)
+    adata.obs.iloc[:5, adata.obs.columns.get_loc("domain")] = None
+    folder = tmp_path_factory.mktemp("slices")
+    paths = []
+    for name in ("slice_1", "slice_2"):
+        one = adata[adata.obs["slice"] == name].copy()
+        one.obs["slice"] = one.obs["slice"].astype(str)
+        paths.append(folder / f"{name}.h5ad")
+        one.write_h5ad(paths[-1])
+    return paths
+
+
+@pytest.fixture
+def query(files):
+    return alignment.anndata.read_h5ad(files[1])
+
+
+def test_alterations_do_what_they_say(query):
+    rng = np.random.default_rng(0)
+    turned = _alignment_cases.rotate(query, rng).obsm["spatial"]
+    before, after = (np.linalg.norm(p[:, None] - p[None], axis=2) for p in (query.obsm["spatial"], turned))
+    np.testing.assert_allclose(before, after, atol=1e-6)
+    cropped = _alignment_cases.crop(query, rng)
+    assert cropped.n_obs == pytest.approx(query.n_obs * 2 / 3, abs=2)
+    assert cropped.obsm["spatial"][:, 0].max() < query.obsm["spatial"][:, 0].max()
+    thinned = _alignment_cases.thin(query, rng)
+    assert (thinned.X <= query.X).toarray().all()
+    assert thinned.X.sum() == pytest.approx(query.X.sum() / 4, rel=0.05)
+    assert thinned.obs["total_umi_full"].sum() == pytest.approx(query.obs["total_umi_full"].sum() / 4, rel=0.05)
+    assert _alignment_cases.halve_panel(query, rng).n_vars == query.n_vars // 2
+    merged = _alignment_cases.merge(query, rng)
+    assert merged.n_obs == query.n_obs // 4 and merged.X.sum() == pytest.approx(query.X.sum())
+    centre = query.obsm["spatial"].mean(axis=0)
+    assert np.linalg.norm(merged.obsm["spatial"].mean(axis=0) - centre) < 0.1 * np.ptp(query.obsm["spatial"])
+
+
+def test_labels_are_handed_over_by_weight():
+    coupling = sparse.csr_matrix([[0.6, 0.2, 0.2, 0], [0, 0.5, 0.1, 0.4], [0, 0, 0, 0], [0, 0, 0, 1.0]])
+    labels = np.array(["a", "b", "b", None], dtype=object)
+    assert alignment.hand_over(coupling, labels).tolist() == ["a", "b", None, None]
+
+
+def test_rigid_fit_turns_a_shape_back():
+    rng = np.random.default_rng(0)
+    shape = rng.uniform(size=(300, 2)) * [3, 1]
+    shape = shape[(shape[:, 0] < 1) | (shape[:, 1] < 0.4)]
+    angle = np.deg2rad(100)
+    turned = shape @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).T + 7
+    found = _alignment_floors.match_positions(shape, turned)
+    assert (found == np.arange(len(shape))).mean() > 0.95
+    assert (_alignment_floors.match_positions(shape, turned, n_starts=1) == np.arange(len(shape))).mean() < 0.5
+
+
+def test_run_and_resume(files, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(alignment, "train", lambda pair, seed: rng.normal(size=(pair.n_obs, 5)))
+    monkeypatch.setattr(_alignment_floors, "N_STEPS", 3)
+    arguments = [*map(str, files), "--cases", "plain", "missing third", "--latents", str(tmp_path / "kept")]
+    with pytest.warns(UserWarning, match="should not be trusted"):
+        assert alignment.main([*arguments, "--seeds", "2", "--out", str(tmp_path / "out")]) == 0
+    results = pd.read_csv(tmp_path / "out" / "results.csv")
+    assert list(results.columns) == alignment.COLUMNS
+    n_ways = len(alignment.WAYS) * 2 + 3
+    assert results.groupby(["case", "query"]).size().tolist() == [n_ways, n_ways, n_ways]
+    assert results["ltari"].between(-1, 1).all()
+    assert (tmp_path / "out" / "summary.md").read_text().count("\n") == 2 + 3
+    assert (tmp_path / "out" / "alignment.png").stat().st_size > 10_000
+
+    monkeypatch.setattr(alignment, "train", lambda *_: 1 / 0)
+    with pytest.warns(UserWarning, match="should not be trusted"):
+        alignment.main([*arguments, "--kept-only", "--out", str(tmp_path / "again")])
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "again" / "results.csv"), results)
