@@ -6,8 +6,6 @@ from anndata import AnnData
 from scipy.spatial import cKDTree
 from sklearn.neighbors import NearestNeighbors
 
-from spotscape.tl._transformation import Transformation, fit_transformation
-
 N_STARTS = 24
 N_STEPS = 50
 #: Every so many spots of the query are used to find the fit.
@@ -63,12 +61,19 @@ def match_positions(reference: np.ndarray, query: np.ndarray, *, n_starts: int =
         for angle in np.arange(n_starts) * 2 * np.pi / n_starts:
             matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
             matrix = matrix @ np.diag([1.0, -1.0 if mirrored else 1.0])
-            fit = Transformation(matrix, reference.mean(axis=0) - matrix @ few.mean(axis=0))
+            shift = reference.mean(axis=0) - matrix @ few.mean(axis=0)
             for _ in range(N_STEPS):
-                nearest = tree.query(fit(few))[1]
-                fit = fit_transformation(
-                    few, reference[nearest], np.ones(len(few)), transform="rigid", mirrored=mirrored
-                )
-            fits.append((float((tree.query(fit(few))[0] ** 2).mean()), fit))
-    best = min(fits, key=lambda entry: entry[0])[1]
-    return tree.query(best(query))[1]
+                nearest = tree.query(few @ matrix.T + shift)[1]
+                matrix, shift = fit_rigid(few, reference[nearest], mirrored=mirrored)
+            distance = tree.query(few @ matrix.T + shift)[0]
+            fits.append((float((distance**2).mean()), matrix, shift))
+    _, matrix, shift = min(fits, key=lambda fit: fit[0])
+    return tree.query(query @ matrix.T + shift)[1]
+
+
+def fit_rigid(points: np.ndarray, targets: np.ndarray, *, mirrored: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Rotation, after mirroring or not, and shift that move points closest to targets :cite:p:`Umeyama1991`."""
+    centre, target_centre = points.mean(axis=0), targets.mean(axis=0)
+    left, _, right = np.linalg.svd((targets - target_centre).T @ (points - centre))
+    matrix = (left * [1.0, np.sign(np.linalg.det(left @ right)) * (-1.0 if mirrored else 1.0)]) @ right
+    return matrix, target_centre - matrix @ centre

@@ -1,6 +1,6 @@
 """PASTE :cite:p:`Zeira2022` on one pair of slices; run by ``alignment.py`` in an environment that has ``paste-bio``.
 
-python _alignment_peer_paste.py PAIR.h5ad REFERENCE QUERY OUT.npz
+python _alignment_peer_paste.py QUERY.h5ad REFERENCE.h5ad OUT.npz
 """
 
 import sys
@@ -14,13 +14,12 @@ from scipy import sparse
 MIN_COUNTS = 15
 
 
-def main(path: str, reference: str, query: str, out: str) -> None:
+def main(query: str, reference: str, out: str) -> None:
     """Write the coupling of the spots of the query (rows) with those of the reference, as its authors' tutorial does.
 
     Genes with fewer than 15 molecules in one of the slices are left out; all else is the default.
     """
-    pair = anndata.read_h5ad(path)
-    slices = [pair[pair.obs["slice"] == name].copy() for name in (query, reference)]
+    slices = [anndata.read_h5ad(path) for path in (query, reference)]
     for one in slices:
         sc.pp.filter_genes(one, min_counts=MIN_COUNTS)
     plan = paste.pairwise_align(*slices)

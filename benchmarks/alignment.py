@@ -1,34 +1,36 @@
 """Measured alignment of two annotated sections, and of simulated sections of other technology, beside floors.
 
-    python benchmarks/alignment.py REFERENCE.h5ad QUERY.h5ad [--seeds 10] [--latents DIR] [--paste PYTHON] --out DIR
+    python benchmarks/alignment.py REFERENCE.h5ad QUERY.h5ad --out DIR [--seeds 3] [--paste PYTHON]
 
 Both files have raw counts in ``X``, ``obsm["spatial"]`` and the columns ``slice``, ``domain`` and ``total_umi_full`` of
 ``obs``. ``SPOTSCAPE`` is trained with its defaults on both slices together, for every case of ``_alignment_cases.py``
-and every seed; ``--latents`` keeps the representations, so that a run that was ended goes on where it was, and
-``--kept-only`` takes no more than those. Labels of the reference are handed over to the query, and compared with its
-own by the label transfer adjusted Rand index. Ways:
+and every seed. Labels of the reference are handed over to the query, and compared with its own by the label transfer
+adjusted Rand index. Ways:
 
 * ``tl.align``: the default; ``tl.align, transport``; and ``tl.align, no positions`` (``transform=None``);
 * ``components``: the most similar spot by centred principal components of expression averaged twice;
 * ``rigid fit``: the nearest spot after the best rigid fit of positions, from 24 angles with and without mirroring;
   ``rigid fit, orientation given`` begins at the orientation of the files only;
-* ``PASTE``, if ``--paste`` names a Python that has paste-bio.
+* ``PASTE``, if ``--paste`` names a Python that has ``paste-bio`` (with ``pot==0.9.4 "numpy<2"``; it fails with later
+  ones).
 
-DIR/results.csv has a row a case, direction, way and seed; DIR/summary.md the means, DIR/alignment.png one alignment.
+DIR/results.csv has a row a case, direction, way and seed, written as they come: a run that was ended goes on where it
+was. DIR/latents keeps the representations, in a folder a seed; remove both after a change of the model. DIR/summary.md
+has the means, DIR/alignment.png the last case, seed 0.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import anndata
 import numpy as np
 import pandas as pd
 from _alignment_cases import CASES, Case, make_pair
-from _alignment_floors import match_components, match_positions, smoothed_components
+from _alignment_floors import N_STARTS, match_components, match_positions, smoothed_components
 from anndata import AnnData
 from scipy import sparse
 
@@ -39,8 +41,9 @@ WAYS = {
     "tl.align, transport": {"coupling": "transport"},
     "tl.align, no positions": {"transform": None},
 }
-FLOORS = ("components", "rigid fit", "rigid fit, orientation given", "PASTE")
-COLUMNS = ["case", "reference", "query", "way", "seed", "ltari", "coupled", "quality", "margin", "angle"]
+FLOORS = ("components", "rigid fit", "rigid fit, orientation given")
+KEYS = ["case", "reference", "query", "way", "seed"]
+COLUMNS = [*KEYS, "ltari", "coupled", "quality", "margin", "angle"]
 
 
 def train(pair: AnnData, seed: int) -> np.ndarray:
@@ -52,21 +55,12 @@ def train(pair: AnnData, seed: int) -> np.ndarray:
     return model.get_latent_representation()
 
 
-def kept(case: Case, name: str, folder: Path | None, compute: Callable[[], np.ndarray]) -> np.ndarray:
-    """Read a representation from the folder, or compute it and put it there."""
-    if folder is None:
-        return compute()
-    path = folder / f"{case.same_representation_as or case.name}-{name}.npy"
+def kept(path: Path, compute: Callable[[], np.ndarray]) -> np.ndarray:
+    """Read an array from a file, or compute it and put it there."""
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, compute())
     return np.load(path)
-
-
-def kept_seeds(case: Case, folder: Path) -> list[int]:
-    """Seeds whose representation is in the folder."""
-    name = case.same_representation_as or case.name
-    return [seed for seed in range(case.n_seeds) if (folder / f"{name}-{seed}.npy").exists()]
 
 
 def hand_over(coupling: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
@@ -91,67 +85,71 @@ def hand_over(coupling: sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
     return np.where(votes.sum(axis=1) > 0, np.asarray(names, dtype=object)[votes.argmax(axis=1)], None)
 
 
-def as_coupling(matches: np.ndarray, n_reference: int) -> sparse.csr_matrix:
-    """Coupling of each query spot with one reference spot."""
-    n_query = len(matches)
-    return sparse.csr_matrix((np.ones(n_query), (np.arange(n_query), matches)), shape=(n_query, n_reference))
+def couple(
+    way: str, pair: AnnData, there: np.ndarray, here: np.ndarray, components: Path, paste: str | None
+) -> sparse.csr_matrix:
+    """Coupling of a way that takes no model. ``(n_query, n_reference)``."""
+    places = pair.obsm["spatial"]
+    if way == "PASTE":
+        return run_paste(str(paste), pair, there, here)
+    if way == "components":
+        matches = match_components(kept(components, lambda: smoothed_components(pair)), there, here)
+    else:
+        matches = match_positions(places[there], places[here], n_starts=N_STARTS if way == "rigid fit" else 1)
+    return sparse.csr_matrix((np.ones(len(here)), (np.arange(len(here)), matches)), shape=(len(here), len(there)))
 
 
-def run_paste(python: str, pair: AnnData, reference: str, query: str) -> sparse.csr_matrix:
+def run_paste(python: str, pair: AnnData, there: np.ndarray, here: np.ndarray) -> sparse.csr_matrix:
     """Coupling of PASTE, from an environment of its own."""
     program = Path(__file__).with_name("_alignment_peer_paste.py")
     with tempfile.TemporaryDirectory() as folder:
-        path, out = Path(folder) / "pair.h5ad", Path(folder) / "plan.npz"
-        pair.write_h5ad(path)
-        subprocess.run([python, str(program), str(path), reference, query, str(out)], check=True)
-        return sparse.csr_matrix(sparse.load_npz(out))
+        paths = [Path(folder) / name for name in ("query.h5ad", "reference.h5ad", "plan.npz")]
+        for path, spots in zip(paths, (here, there), strict=False):
+            pair[spots].write_h5ad(path)
+        subprocess.run([python, str(program), *map(str, paths)], check=True)
+        return sparse.csr_matrix(sparse.load_npz(paths[2]))
 
 
-def run_case(
-    case: Case, pair: AnnData, names: tuple[str, str], *, seeds: Sequence[int], folder: Path | None, paste: str | None
-) -> list[dict]:
-    """Rows of one case, in one direction or both."""
-    slices, labels = pair.obs["slice"].to_numpy(str), pair.obs["domain"].astype(object).to_numpy()
-    rows: list[dict] = []
-    components = kept(case, "components", folder, lambda: smoothed_components(pair))
+def rows_to_do(case: Case, names: tuple[str, str], seeds: int | None, paste: str | None) -> Iterator[tuple]:
+    """Give the keys of all rows of a case."""
+    n_seeds = case.n_seeds if seeds is None else min(seeds, case.n_seeds)
     for reference, query in (names, names[::-1])[: 2 if case.both_directions else 1]:
-        there, here = np.flatnonzero(slices == reference), np.flatnonzero(slices == query)
+        for way in (*FLOORS, *([] if paste is None else ["PASTE"])):
+            yield case.name, reference, query, way, 0
+        for seed in range(n_seeds):
+            for way in WAYS:
+                yield case.name, reference, query, way, seed
 
-        def add(way: str, seed: int, coupling: sparse.csr_matrix, **more: float) -> None:
-            handed = hand_over(coupling, labels[there])  # noqa: B023
-            score = sps.metrics.label_transfer_adjusted_rand_index(labels[here], handed)  # noqa: B023
-            row = {"case": case.name, "reference": reference, "query": query, "way": way, "seed": seed}  # noqa: B023
-            rows.append({**row, "ltari": score, **more})
 
-        places = pair.obsm["spatial"]
-        floors: dict[str, Callable[[], sparse.csr_matrix]] = {
-            "components": lambda: as_coupling(match_components(components, there, here), len(there)),  # noqa: B023
-            "rigid fit": lambda: as_coupling(match_positions(places[there], places[here]), len(there)),  # noqa: B023
-            "rigid fit, orientation given": lambda: as_coupling(
-                match_positions(places[there], places[here], n_starts=1),  # noqa: B023
-                len(there),  # noqa: B023
-            ),
-        }
-        if paste is not None:
-            floors["PASTE"] = lambda: run_paste(paste, pair, reference, query)  # noqa: B023
-        for way, couple in floors.items():
-            add(way, 0, couple())
-        for seed in seeds:
-            pair.obsm["X_spotscape"] = kept(case, str(seed), folder, lambda: train(pair, seed))  # noqa: B023
-            for way, arguments in WAYS.items():
-                sps.tl.align(pair, reference, query, seed=seed, **arguments)
-                found = pair.uns["alignment"]
-                more = {"coupled": found["coupled"][0]}
-                if "matrix" in found:
-                    more |= {"quality": found["quality"][0], "margin": found["margin"][0]}
-                    more["angle"] = float(np.degrees(np.arctan2(found["matrix"][0, 1, 0], found["matrix"][0, 0, 0])))
-                add(way, seed, pair.obsp["alignment"][here][:, there], **more)
-    return rows
+def measure(pair: AnnData, key: tuple, case: Case, folder: Path, paste: str | None) -> dict:
+    """One row of the results."""
+    _, reference, query, way, seed = key
+    slices, labels = pair.obs["slice"].to_numpy(str), pair.obs["domain"].astype(object).to_numpy()
+    there, here = np.flatnonzero(slices == reference), np.flatnonzero(slices == query)
+    more = {}
+    if way in WAYS:
+        pair.obsm["X_spotscape"] = latents(pair, case, seed, folder)
+        sps.tl.align(pair, reference, query, seed=seed, **WAYS[way])
+        found, coupling = pair.uns["alignment"], pair.obsp["alignment"][here][:, there]
+        more["coupled"] = found["coupled"][0]
+        if "matrix" in found:
+            more |= {"quality": found["quality"][0], "margin": found["margin"][0]}
+            more["angle"] = float(np.degrees(np.arctan2(found["matrix"][0, 1, 0], found["matrix"][0, 0, 0])))
+    else:
+        coupling = couple(way, pair, there, here, folder / "components" / f"{case.name}.npy", paste)
+    score = sps.metrics.label_transfer_adjusted_rand_index(labels[here], hand_over(coupling, labels[there]))
+    return dict(zip(KEYS, key, strict=True)) | {"ltari": score} | more
+
+
+def latents(pair: AnnData, case: Case, seed: int, folder: Path) -> np.ndarray:
+    """Representation of a pair by the model, trained unless it is there already."""
+    path = folder / "latents" / str(seed) / f"{case.same_representation_as or case.name}.npy"
+    return kept(path, lambda: train(pair, seed))
 
 
 def write_summary(results: pd.DataFrame, path: Path) -> None:
     """Write mean and standard deviation over seeds, a row a case and direction."""
-    ways = [way for way in (*WAYS, *FLOORS) if way in set(results["way"])]
+    ways = [way for way in (*WAYS, *FLOORS, "PASTE") if way in set(results["way"])]
     lines = ["| case | query on reference | seeds | " + " | ".join(ways) + " |", "|---" * (len(ways) + 3) + "|"]
     for (case, query, reference), part in results.groupby(["case", "query", "reference"], sort=False):
         cells = []
@@ -164,46 +162,43 @@ def write_summary(results: pd.DataFrame, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def draw(pair: AnnData, reference: str, query: str, path: Path) -> None:
-    """Draw the default alignment of a pair, with the annotation."""
-    sps.tl.align(pair, reference, query)
-    sps.pl.alignment(pair, color="domain", save=path)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all cases that are wanted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference")
     parser.add_argument("query")
-    parser.add_argument("--seeds", type=int, help="seeds of the model (default: 10 or 3, as the case has)")
+    parser.add_argument("--seeds", type=int, help="at most so many seeds of the model (default: 10 or 3, by case)")
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], help="default: all")
-    parser.add_argument("--latents", type=Path, help="folder that keeps the representations")
-    parser.add_argument("--kept-only", action="store_true", help="no seed that is not in --latents already")
     parser.add_argument("--paste", metavar="PYTHON", help="Python of an environment that has paste-bio")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
-    if options.kept_only and options.latents is None:
-        parser.error("--kept-only takes the folder of --latents.")
     reference, query = anndata.read_h5ad(options.reference), anndata.read_h5ad(options.query)
-    names = tuple(str(one.obs["slice"].iloc[0]) for one in (reference, query))
+    names = (str(reference.obs["slice"].iloc[0]), str(query.obs["slice"].iloc[0]))
     options.out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict] = []
-    for case in CASES:
-        if options.cases is not None and case.name not in options.cases:
-            continue
+    table = options.out / "results.csv"
+    cases = [case for case in CASES if options.cases is None or case.name in options.cases]
+    for case in cases:
         pair = make_pair(case, reference, query)
-        seeds: Sequence[int] = range(case.n_seeds if options.seeds is None else options.seeds)
-        if options.kept_only:
-            seeds = [seed for seed in kept_seeds(case, options.latents) if seed in seeds]
-        rows += run_case(case, pair, names, seeds=seeds, folder=options.latents, paste=options.paste)
-        results = pd.DataFrame(rows, columns=COLUMNS)
-        results.to_csv(options.out / "results.csv", index=False, float_format="%.4f")
-        write_summary(results, options.out / "summary.md")
-        print(f"{case.name}: done", flush=True)
-        if case.alterations and "X_spotscape" in pair.obsm:
-            # The last case is the hardest, and stays.
-            draw(pair, *names, options.out / "alignment.png")
+        there = read_results(table)
+        done = set(there[KEYS].itertuples(index=False, name=None))
+        for key in rows_to_do(case, names, options.seeds, options.paste):
+            if key in done:
+                continue
+            row = pd.DataFrame([measure(pair, key, case, options.out, options.paste)], columns=COLUMNS)
+            row.to_csv(table, mode="a", header=not table.exists(), index=False, float_format="%.4f")
+            print(*key, f"{row['ltari'][0]:.3f}", flush=True)
+    write_summary(read_results(table), options.out / "summary.md")
+    pair.obsm["X_spotscape"] = latents(pair, cases[-1], 0, options.out)
+    sps.tl.align(pair, *names)
+    sps.pl.alignment(pair, color="domain", save=options.out / "alignment.png")
     return 0
+
+
+def read_results(table: Path) -> pd.DataFrame:
+    """Rows that are there already, in the order of the cases."""
+    if not table.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    return pd.read_csv(table, dtype={"reference": str, "query": str})
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ MODEL_CASES = {
     "unknown activation": (build(latent_activation="tanh"), ValueError, "`latent_activation` is 'tanh'"),
     "scale power above one": (build(scale_power=2), ValueError, "`scale_power` is 2"),
     "scale power of genes": (build(scale_power=0.5, features="genes"), ValueError, "'genes', which are not scaled"),
+    "unknown correction": (build(slice_correction="mnn"), ValueError, "`slice_correction` is 'mnn'"),
+    "correction of genes": (build(slice_correction="centre", features="genes"), ValueError, "which stay sparse"),
     "residual of genes": (
         build(residual=True, features="genes"),
         ValueError,

@@ -9,7 +9,6 @@ import pytest
 from sklearn.metrics import f1_score
 
 pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
-pytest.importorskip("harmonypy", reason="needs the extra spotscape[harmony]")
 
 # The benchmarks are programs that lie beside each other, not a package.
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -7,7 +7,7 @@ from scipy import sparse
 from spotscape import tl
 from spotscape.tl import _align
 from spotscape.tl._coupling import best_of_rows, overall_evidence, transport, window_evidence
-from spotscape.tl._registration import Spots, register
+from spotscape.tl._registration import Judge, Spots, Tissue, improve, register
 from spotscape.tl._transformation import Transformation, changed, from_two_pairs
 
 
@@ -17,23 +17,25 @@ def rotation(degrees, *, mirrored=False, scale=1.0):
     return scale * matrix @ np.diag([1.0, -1.0 if mirrored else 1.0])
 
 
-def landscape(positions, rng, noise=0.15):
+def landscape(positions, rng, noise):
     """A representation that changes smoothly and differs everywhere, with noise."""
     x, y = positions.T / 10
     smooth = np.c_[np.sin(x), np.cos(1.3 * x + 0.4 * y), np.sin(0.9 * y), np.cos(0.5 * x - 1.1 * y), np.sin(x + y)]
     return smooth + noise * rng.normal(size=smooth.shape)
 
 
-def two_slices(matrix, shift=(500.0, -300.0), *, keep=lambda positions: np.ones(len(positions), bool), batch=0.0):
+def two_slices(
+    matrix, shift=(500.0, -300.0), *, keep=lambda positions: np.ones(len(positions), bool), batch=0.0, noise=0.15
+):
     """Reference ``a`` and query ``b``: the same tissue, seen anew after a transformation, perhaps in part."""
     rng = np.random.default_rng(0)
-    x, y = np.meshgrid(np.arange(30.0), np.arange(22.0))
+    x, y = np.meshgrid(np.arange(27.0), np.arange(20.0))
     places = np.c_[x.ravel() + 0.5 * (y.ravel() % 2), y.ravel()]
     again = places[keep(places)]
     data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b"], [len(places), len(again)])}))
     data.obs_names = [f"spot{number}" for number in range(data.n_obs)]
     data.obs["slice"] = data.obs["slice"].astype("category")
-    data.obsm["X_spotscape"] = np.r_[landscape(places, rng), landscape(again, rng) + batch]
+    data.obsm["X_spotscape"] = np.r_[landscape(places, rng, noise), landscape(again, rng, noise) + batch]
     data.obsm["spatial"] = np.r_[places, again @ np.asarray(matrix).T + shift]
     data.uns["truth"] = np.r_[places, again]
     return data
@@ -43,6 +45,18 @@ def error_of(data):
     """Median distance of the query's spots from where they truly are, in spacings."""
     query = (data.obs["slice"] == "b").to_numpy()
     return np.median(np.linalg.norm(data.obsm["spatial_aligned"] - data.uns["truth"], axis=1)[query])
+
+
+@pytest.fixture(autouse=True)
+def fewer_proposals(monkeypatch):
+    """The tissue of the tests looks alike nowhere, so that most proposals are good."""
+    monkeypatch.setattr("spotscape.tl._registration.N_PROPOSALS", 50)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Improve less, where it does not matter how well a slice is placed."""
+    monkeypatch.setattr("spotscape.tl._registration.N_ROUNDS", 1)
 
 
 def snapshot(adata):
@@ -78,20 +92,20 @@ def test_a_moved_slice_is_found_again(transform, matrix):
 
 
 def test_a_missing_part_and_a_batch_effect_do_not_matter():
-    data = two_slices(rotation(75), keep=lambda places: places[:, 0] < 20, batch=np.array([0.8, 0.0, -0.5, 0.0, 0.0]))
+    data = two_slices(rotation(75), keep=lambda places: places[:, 0] < 18, batch=np.array([0.8, 0.0, -0.5, 0.0, 0.0]))
     tl.align(data, "a")
-    assert error_of(data) < 0.7
+    assert error_of(data) < 0.5
     assert data.uns["alignment"]["coupled"][0] > 0.95
     # The other way round, a third of the spots has no counterpart.
     tl.align(data, "b")
     coupling = data.obsp["alignment"]
-    there = data.uns["truth"][:660, 0]
-    coupled = np.diff(coupling.indptr)[:660] > 0
-    assert coupled[there < 19].all() and not coupled[there > 25].any()
-    assert data.obs["alignment_similarity"][:660].isna().to_numpy().tolist() == (~coupled).tolist()
+    there = data.uns["truth"][:540, 0]
+    coupled = np.diff(coupling.indptr)[:540] > 0
+    assert coupled[there < 17].all() and not coupled[there > 22].any()
+    assert data.obs["alignment_similarity"][:540].isna().to_numpy().tolist() == (~coupled).tolist()
 
 
-def test_other_slices_are_left_alone():
+def test_other_slices_are_left_alone(quick):
     data = two_slices(rotation(30))
     third = data[data.obs["slice"] == "b"].copy()
     third.obs["slice"], third.obs_names = "c", third.obs_names + "c"
@@ -103,13 +117,13 @@ def test_other_slices_are_left_alone():
     assert both.obsp["alignment"][other].nnz == 0 and both.obsp["alignment"][:, other].nnz == 0
     np.testing.assert_array_equal(both.obsm["spatial_aligned"][~other], data.obsm["spatial_aligned"])
     tl.align(both, "a")
-    np.testing.assert_array_equal(both.obsm["spatial_aligned"][other], both.obsm["spatial_aligned"][660:1320])
+    np.testing.assert_array_equal(both.obsm["spatial_aligned"][other], both.obsm["spatial_aligned"][540:1080])
 
 
 def test_a_placement_without_ground_is_warned_of():
     data = two_slices(rotation(30))
     vectors = data.obsm["X_spotscape"]
-    vectors[660:] = np.random.default_rng(1).permutation(vectors[660:])
+    vectors[540:] = np.random.default_rng(1).permutation(vectors[540:])
     with pytest.warns(
         UserWarning, match=r"slice 'b' should not be trusted: spots that lie on each other are not alike"
     ):
@@ -123,7 +137,7 @@ def test_a_placement_without_ground_is_warned_of():
 
 @pytest.mark.parametrize("transform", ["rigid", None])
 @pytest.mark.parametrize("coupling", ["nearest", "transport"])
-def test_permuted_spots_and_a_second_run_give_the_same(transform, coupling):
+def test_permuted_spots_and_a_second_run_give_the_same(quick, transform, coupling):
     data = two_slices(rotation(50))
     order = np.random.default_rng(3).permutation(data.n_obs)
     shuffled = data[order].copy()
@@ -140,7 +154,7 @@ def test_permuted_spots_and_a_second_run_give_the_same(transform, coupling):
         np.testing.assert_allclose(shuffled.obsm["spatial_aligned"], data.obsm["spatial_aligned"][order], atol=1e-9)
 
 
-def test_the_answer_can_be_written(tmp_path):
+def test_the_answer_can_be_written(quick, tmp_path):
     data = two_slices(rotation(50))
     del data.uns["truth"]
     tl.align(data, "a")
@@ -156,8 +170,9 @@ def test_the_answer_can_be_written(tmp_path):
 
 @pytest.mark.parametrize("transform", ["rigid", None])
 @pytest.mark.parametrize("coupling", ["nearest", "transport"])
-def test_rows_sum_to_one_and_point_to_the_right_place(transform, coupling):
-    data = two_slices(rotation(110))
+def test_rows_sum_to_one_and_point_to_the_right_place(quick, transform, coupling):
+    # Without positions the noise of the representation decides among spots that lie beside each other.
+    data = two_slices(rotation(110), noise=0.15 if transform else 0.05)
     tl.align(data, "a", transform=transform, coupling=coupling, n_neighbors=4)
     joined = data.obsp["alignment"]
     query = (data.obs["slice"] == "b").to_numpy()
@@ -166,12 +181,12 @@ def test_rows_sum_to_one_and_point_to_the_right_place(transform, coupling):
     np.testing.assert_allclose(sums[n_entries > 0], 1.0)
     assert n_entries.max() == 4 and (n_entries > 0).mean() == data.uns["alignment"]["coupled"][0]
     distance = np.linalg.norm(joined @ data.uns["truth"] - data.uns["truth"], axis=1)[query]
-    # Without positions, noise of the representation is all that decides among spots that lie beside each other.
-    assert np.median(distance) < (2.5 if transform is None else 1.5)
+    assert np.median(distance) < 1.0
     assert data.obs["alignment_similarity"][query].max() <= 1 + 1e-9
 
 
 def spots(rng, n_spots, n_dimensions=3):
+    """Spots as the coupling takes them, with vectors of length one."""
     vectors = rng.normal(size=(n_spots, n_dimensions))
     return Spots(rng.uniform(0, 6, (n_spots, 2)), vectors / np.linalg.norm(vectors, axis=1, keepdims=True), 0.5)
 
@@ -257,10 +272,48 @@ def test_changes_of_a_transformation(mirrored):
 
 
 def test_registration_of_many_spots_draws_some(monkeypatch):
-    monkeypatch.setattr("spotscape.tl._registration.N_SPOTS", 300)
+    monkeypatch.setattr("spotscape.tl._registration.N_SPOTS", 250)
     data = two_slices(rotation(140))
     tl.align(data, "a")
-    assert error_of(data) < 0.8
+    assert error_of(data) < 0.5
+
+
+def test_the_tissue_fades_at_its_edge_and_interpolates():
+    x, y = np.meshgrid(np.arange(8.0), np.arange(7.0))
+    places = np.c_[x.ravel(), y.ravel()]
+    tissue = Tissue(places, 1.0)
+    asked = np.array([[3.5, 3.2], [0.0, 3.0], [-0.5, 3.0], [-1.0, 3.0], [4.1, 2.0]])
+    ones = tissue.interpolate(np.ones((5, len(places))), asked)
+    np.testing.assert_allclose(ones, [1, 1, 0.5, 0, 1], atol=0.05)
+    np.testing.assert_allclose(tissue.interpolate(np.tile(places[:, 0], (5, 1)), asked)[[0, 4]], [3.5, 4.1], atol=0.1)
+    assert tissue.has(asked).tolist() == [True, True, True, True, True]
+    assert not tissue.has(np.array([[-1.1, 3.0]]))[0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_the_score_is_that_of_the_definition(scale):
+    rng = np.random.default_rng(0)
+    query, reference = (Spots(rng.uniform(0, 6, (n, 2)), rng.normal(size=(n, 3)), 0.7) for n in (30, 40))
+    query = query._replace(positions=query.positions / scale, spacing=0.7 / scale)
+    centres = rng.normal(size=3), rng.normal(size=3)
+    placement = Transformation(rotation(20, scale=scale), np.array([1.0, -0.5]))
+    cosines = np.array(
+        [
+            [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for b in reference.vectors - centres[1]]
+            for a in query.vectors - centres[0]
+        ]
+    )
+    gains = cosines - cosines.mean()
+    there, here = Tissue(reference.positions, 0.7), Tissue(query.positions, 0.7 / scale)
+    back = (reference.positions - [1.0, -0.5]) @ np.linalg.inv(placement.matrix).T
+    forth = [there.interpolate(gains[[i]], placement(query.positions[[i]]))[0] for i in range(30)]
+    forth_back = [here.interpolate(gains[:, [j]].T, back[[j]])[0] for j in range(40)]
+    judge = Judge(query, reference, centres, scale)
+    assert judge.score(placement) == pytest.approx(np.mean(forth) + np.mean(forth_back))
+    better = improve(placement, judge, "similarity")
+    assert judge.score(better) > judge.score(placement)
+    on = np.linalg.norm(placement(query.positions)[:, None] - reference.positions, axis=2).min(axis=1) <= 0.7
+    np.testing.assert_allclose(judge.centres(placement)[0], query.vectors[on].mean(axis=0))
 
 
 def test_points_that_coincide_have_a_registration():

@@ -1,15 +1,10 @@
 """Harmony on any representation."""
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from anndata import AnnData
-
-pytest.importorskip("harmonypy", reason="needs the extra spotscape[harmony]")
 
 from spotscape import tl
 
@@ -81,30 +76,3 @@ def test_global_generators_are_left_as_they_were(adata):
     torch.manual_seed(5)
     tl.harmony(adata, "X_latent")
     assert (np.random.rand(), float(torch.rand(1))) == expected  # noqa: NPY002
-
-
-@pytest.mark.parametrize("spots_in_rows", [True, False])
-def test_both_shapes_of_the_versions_of_harmonypy_are_read(adata, monkeypatch, spots_in_rows):
-    def run_harmony(values, obs, key, *, random_state, **arguments):
-        # What the older versions do to the global generators.
-        np.random.seed(random_state)  # noqa: NPY002
-        torch.manual_seed(random_state)
-        assert values.shape == (5, 300) and len(obs) == 300 and key in obs
-        assert arguments["theta"] == 2 and arguments["lamb"] == 1 and arguments["nclust"] == 10
-        corrected = values * 2
-        return SimpleNamespace(Z_corr=corrected.T if spots_in_rows else corrected)
-
-    monkeypatch.setitem(sys.modules, "harmonypy", SimpleNamespace(run_harmony=run_harmony))
-    np.random.seed(9)  # noqa: NPY002
-    state, torch_state = np.random.get_state()[1].copy(), torch.random.get_rng_state()  # noqa: NPY002
-    tl.harmony(adata, "X_latent")
-    np.testing.assert_array_equal(adata.obsm["X_latent_harmony"], adata.obsm["X_latent"] * 2)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
-    assert torch.equal(torch.random.get_rng_state(), torch_state)
-
-
-def test_missing_library_is_named(adata, monkeypatch):
-    monkeypatch.setitem(sys.modules, "harmonypy", None)
-    with pytest.raises(ImportError, match=r"spotscape\[harmony\]"):
-        tl.harmony(adata, "X_latent")
-    assert list(adata.obsm) == ["X_latent"]

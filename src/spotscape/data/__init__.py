@@ -1,7 +1,7 @@
 """From AnnData to tensors: preprocessing, spatial graph, fields, loaders."""
 
 from spotscape.data._correction import Centring, ComBat, Correction, NoCorrection
-from spotscape.data._correction_harmony import Harmony
+from spotscape.data._correction_harmony import Harmony, default_n_clusters, run_harmony
 from spotscape.data._correction_kinds import correction_from_state, correction_named, correction_state
 from spotscape.data._counts import check_values, recognise_values
 from spotscape.data._fields import (
@@ -76,6 +76,7 @@ __all__ = [
     "correction_state",
     "cut_into_patches",
     "default_batch_size",
+    "default_n_clusters",
     "default_n_components",
     "default_n_neighbors",
     "default_n_steps",
@@ -93,6 +94,7 @@ __all__ = [
     "read_rows",
     "recognise_values",
     "ring_means",
+    "run_harmony",
     "select_genes",
     "slice_names",
     "spatial_fields",

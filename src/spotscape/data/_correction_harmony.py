@@ -2,13 +2,15 @@
 
 from typing import Self
 
+import harmonypy
 import numpy as np
 import pandas as pd
+import torch
 from threadpoolctl import threadpool_limits
 
 from spotscape.data._correction import Correction, Names, Values
 
-_THETA, _SIGMA, _RIDGE = 2.0, 0.1, 1.0
+_THETA, _SIGMA, _RIDGE, _MAX_ITER = 2.0, 0.1, 1.0, 10
 _SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
 _ROUNDS = 5
 _CORRECTED_AT_ONCE = 65_536
@@ -29,7 +31,7 @@ class Harmony(Correction):
 
     whose two sides are solved in turn, from the mean shift of the slice. The clusters of a new slice are found in the
     same way; its shifts come from a ridge regression in which the training spots stand as the sums over each cluster,
-    as in Symphony :cite:p:`Kang2021`. Needs the extra ``spotscape[harmony]``, for the fit only.
+    as in Symphony :cite:p:`Kang2021`.
     """
 
     name = "harmony"
@@ -39,9 +41,8 @@ class Harmony(Correction):
         names, codes = np.unique(slices, return_inverse=True)
         if len(names) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
-        # The starting clusters are drawn by row number: in this order they do not depend on the order of the spots.
-        order = np.lexsort((codes, *values.T[::-1]))
-        memberships = _memberships(values[order], slices[order], seed)[np.argsort(order)]
+        n_clusters = default_n_clusters(len(values))
+        _, memberships = run_harmony(values, slices, theta=_THETA, n_clusters=n_clusters, max_iter=_MAX_ITER, seed=seed)
         shifts = _shifts(values, memberships, codes, len(names))
         corrected = np.empty_like(values)
         for code in range(len(names)):
@@ -101,28 +102,42 @@ class Harmony(Correction):
         return memberships / memberships.sum(axis=1, keepdims=True)
 
 
-def _memberships(values: Values, slices: Names, seed: int) -> Values:
-    """Memberships that Harmony ends with, ``(n_spots, n_clusters)``; the global generators are left as they were."""
-    try:
-        from harmonypy import run_harmony
-    except ImportError as error:
-        raise ImportError('Harmony needs harmonypy; run: pip install "spotscape[harmony]"') from error
-    import torch
+def run_harmony(
+    values: Values, slices: Names, *, theta: float, n_clusters: int, max_iter: int, seed: int
+) -> tuple[Values, Values]:
+    """Run Harmony, with all settings given, because their defaults differ between versions.
 
-    n_clusters = int(np.clip(round(len(values) / _SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
+    Parameters
+    ----------
+    values
+        ``(n_spots, d)``.
+    slices
+        ``(n_spots,)``.
+    theta, n_clusters, max_iter, seed
+        As :func:`spotscape.tl.harmony`.
+
+    Returns
+    -------
+    Corrected values ``(n_spots, d)`` and memberships ``(n_spots, n_clusters)``. The order of the spots plays no part,
+    and the global generators are left as they were.
+    """
+    # The starting clusters are drawn by row number: in this order they do not depend on the order of the spots.
+    order = np.lexsort((slices, *values.T[::-1]))
+    back = np.argsort(order)
     state = np.random.get_state()  # noqa: NPY002 (some versions seed the global generator, and that of torch)
     try:
         # One thread adds up in one order.
         with torch.random.fork_rng(), threadpool_limits(1):
-            result = run_harmony(
-                np.ascontiguousarray(values.T),
-                pd.DataFrame({"slice": slices.astype(str)}),
+            result = harmonypy.run_harmony(
+                # Read right also where there are as many dimensions as spots.
+                np.ascontiguousarray(values[order].T, dtype=np.float64),
+                pd.DataFrame({"slice": slices[order].astype(str)}),
                 "slice",
-                theta=_THETA,
+                theta=float(theta),
                 lamb=_RIDGE,
                 sigma=_SIGMA,
-                nclust=n_clusters,
-                max_iter_harmony=10,
+                nclust=int(n_clusters),
+                max_iter_harmony=int(max_iter),
                 max_iter_kmeans=20,
                 epsilon_cluster=1e-5,
                 epsilon_harmony=1e-4,
@@ -131,9 +146,13 @@ def _memberships(values: Values, slices: Names, seed: int) -> Values:
             )
     finally:
         np.random.set_state(state)  # noqa: NPY002
-    memberships = np.asarray(result.R, dtype=np.float64)
-    # Spots are in the rows since version 0.1 of harmonypy, in the columns before.
-    return memberships if len(memberships) == len(values) else memberships.T
+    corrected, memberships = np.asarray(result.Z_corr), np.asarray(result.R, dtype=np.float64)
+    return corrected[back], memberships[back]
+
+
+def default_n_clusters(n_spots: int) -> int:
+    """Number of clusters of Harmony: one for every 30 spots, at most 100."""
+    return int(np.clip(round(n_spots / _SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
 
 
 def _shifts(values: Values, memberships: Values, codes: np.ndarray, n_slices: int) -> Values:

@@ -51,8 +51,8 @@ def align(
 
     with the transformation :math:`T`, the cosine similarity :math:`s` of the representations, a width :math:`h` of two
     spacings of the coarser slice, and the gap :math:`\tau` between the most similar spot and the best tenth of all (the
-    median over spots). A shift of the representation between the slices, such as a batch effect, is measured where they
-    lie on each other and taken off, so that tissue that one of them lacks does not matter.
+    median over spots). Representations are centred where the slices lie on each other, so that neither a batch effect
+    nor tissue that one of them lacks matters.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def align(
     transform
         ``"rigid"``: rotation and shift. ``"similarity"``: also a change of scale, for slices whose coordinates have
         different units. ``"affine"``: also shear and a scale for each direction. Mirrored slices are recognised by all.
-        ``None``: spots are coupled by the representation alone.
+        ``None``: spots are coupled by the representation alone, centred over each slice as a whole.
     coupling
         ``"nearest"``: each spot with its best reference spots. ``"transport"``: all spots at once by unbalanced optimal
         transport, so that many spots do not share few counterparts.
@@ -101,7 +101,8 @@ def align(
     ``.uns[key_added]``
         The parameters and, for each slice of ``query``: ``coupled``, the share of its spots with a counterpart, and,
         unless ``transform`` is ``None``, ``matrix`` (it moves columns :math:`(x, y, 1)`, ``(n_query, 3, 3)``),
-        ``mirrored``, ``scale``, ``overlap`` (share of spots on the reference), ``quality`` (similarity of these to what
+        ``mirrored``, ``scale``, ``overlap`` (share of spots within one
+        spacing of the reference), ``quality`` (similarity of these to what
         lies below them, 0 as by chance, 1 as of the most similar spots anywhere) and ``margin`` (by which share the
         score exceeds that of the best placement that is mirrored or turned).
 
@@ -138,7 +139,9 @@ def align(
         here = _in_order(np.flatnonzero(slices == name), vectors, positions)
         target, source = _spots(there, vectors, positions), _spots(here, vectors, positions)
         if positions is None:
-            source, target = _aligned_directions(source, target, source.vectors.mean(axis=0), target.vectors.mean(axis=0))
+            source, target = _aligned_directions(
+                source, target, source.vectors.mean(axis=0), target.vectors.mean(axis=0)
+            )
             n_candidates = n_neighbors if coupling == "nearest" else N_WINDOW
             evidence = overall_evidence(source, target, _temperature(source, target, seed), n_candidates)
         else:

@@ -1,25 +1,12 @@
 """Removal of differences between slices from any representation, by Harmony."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from anndata import AnnData
-from threadpoolctl import threadpool_limits
 
 from spotscape._validate import check_integer, check_number
+from spotscape.data import default_n_clusters, run_harmony
 from spotscape.tl._representation import read_representation
-
-#: Given in every call, because the defaults differ between the versions of harmonypy.
-_SETTINGS: dict[str, Any] = {
-    "lamb": 1.0,
-    "sigma": 0.1,
-    "max_iter_kmeans": 20,
-    "epsilon_cluster": 1e-5,
-    "epsilon_harmony": 1e-4,
-}
-_SPOTS_PER_CLUSTER = 30
-_MAX_CLUSTERS = 100
 
 
 def harmony(
@@ -44,7 +31,7 @@ def harmony(
     with the memberships :math:`R` and the ridge regression :math:`W_k` of the spots of cluster :math:`k` on their slice
     :math:`s`, and repeats both. It knows neither positions nor domains: where a slice lacks a domain that others have,
     it may be drawn to them all the same. Compare with and without it by :func:`spotscape.metrics.integration_scores`.
-    Needs the extra ``spotscape[harmony]``. The order of the spots plays no part.
+    The order of the spots plays no part.
 
     Parameters
     ----------
@@ -86,8 +73,6 @@ def harmony(
     ValueError
         If there is one slice only, a spot has no slice, the representation has missing or infinite values or rows of
         zeros, or as many dimensions as spots, or an argument is out of range.
-    ImportError
-        If harmonypy is not installed.
     """
     check_number(theta, "theta", minimum=0)
     check_integer(max_iter, "max_iter", minimum=1)
@@ -98,13 +83,11 @@ def harmony(
     values = read_representation(adata, use_rep, seed=seed)
     _check_values(values, use_rep)
     if n_clusters is None:
-        n_clusters = int(np.clip(round(adata.n_obs / _SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
+        n_clusters = default_n_clusters(adata.n_obs)
     check_integer(n_clusters, "n_clusters", minimum=2, maximum=adata.n_obs - 1)
 
-    # The starting clusters are drawn by row number: in this order they do not depend on the order of the spots.
-    order = np.lexsort((slices, *values.T[::-1]))
-    corrected = np.empty_like(values)
-    corrected[order] = _run(values[order], slices[order], theta, n_clusters, max_iter, seed)
+    corrected, _ = run_harmony(values, slices, theta=theta, n_clusters=n_clusters, max_iter=max_iter, seed=seed)
+    corrected = corrected.astype(values.dtype)
     if not np.isfinite(corrected).all():
         raise ValueError(f"Harmony found no finite correction of `{use_rep}`; pass a smaller `theta` or `n_clusters`.")
 
@@ -120,37 +103,6 @@ def harmony(
         "seed": int(seed),
     }
     return target if copy else None
-
-
-def _run(values: np.ndarray, slices: np.ndarray, theta: float, n_clusters: int, max_iter: int, seed: int) -> np.ndarray:
-    """Corrected values, with the global generators left as they were."""
-    try:
-        from harmonypy import run_harmony
-    except ImportError as error:
-        raise ImportError('Harmony needs harmonypy; run: pip install "spotscape[harmony]"') from error
-    import torch
-
-    state = np.random.get_state()  # noqa: NPY002 (some versions seed the global generator, and that of torch)
-    try:
-        # One thread adds up in one order.
-        with torch.random.fork_rng(), threadpool_limits(1):
-            result = run_harmony(
-                # All versions take dimensions in rows, also where there are as many of them as spots.
-                np.ascontiguousarray(values.T, dtype=np.float64),
-                pd.DataFrame({"slice": slices.astype(str)}),
-                "slice",
-                theta=float(theta),
-                nclust=int(n_clusters),
-                max_iter_harmony=int(max_iter),
-                random_state=int(seed),
-                verbose=False,
-                **_SETTINGS,
-            )
-    finally:
-        np.random.set_state(state)  # noqa: NPY002
-    corrected = np.asarray(result.Z_corr)
-    # Spots are in the rows since version 0.1 of harmonypy, in the columns before.
-    return corrected if corrected.shape == values.shape else corrected.T
 
 
 def _read_slices(adata: AnnData, slice_key: str) -> np.ndarray:
