@@ -63,8 +63,11 @@ def match_positions(reference: np.ndarray, query: np.ndarray, *, n_starts: int =
             matrix = matrix @ np.diag([1.0, -1.0 if mirrored else 1.0])
             shift = reference.mean(axis=0) - matrix @ few.mean(axis=0)
             for _ in range(N_STEPS):
-                nearest = tree.query(few @ matrix.T + shift)[1]
-                matrix, shift = fit_rigid(few, reference[nearest], mirrored=mirrored)
+                moved = few @ matrix.T + shift
+                nearest, back = tree.query(moved)[1], cKDTree(moved).query(reference)[1]
+                # Only pairs that are nearest to each other, or a part that is missing would pull.
+                mutual = np.flatnonzero(back[nearest] == np.arange(len(few)))
+                matrix, shift = fit_rigid(few[mutual], reference[nearest[mutual]], mirrored=mirrored)
             distance = tree.query(few @ matrix.T + shift)[0]
             fits.append((float((distance**2).mean()), matrix, shift))
     _, matrix, shift = min(fits, key=lambda fit: fit[0])

@@ -29,7 +29,7 @@ from pathlib import Path
 import anndata
 import numpy as np
 import pandas as pd
-from _alignment_cases import CASES, Case, make_pair
+from _alignment_cases import CASES, Case, make_pair, rotate
 from _alignment_floors import N_STARTS, match_components, match_positions, smoothed_components
 from anndata import AnnData
 from scipy import sparse
@@ -114,7 +114,11 @@ def rows_to_do(case: Case, names: tuple[str, str], seeds: int | None, paste: str
     """Give the keys of all rows of a case."""
     n_seeds = case.n_seeds if seeds is None else min(seeds, case.n_seeds)
     for reference, query in (names, names[::-1])[: 2 if case.both_directions else 1]:
-        for way in (*FLOORS, *([] if paste is None else ["PASTE"])):
+        ways = [*FLOORS, *([] if paste is None else ["PASTE"])]
+        if rotate in case.alterations:
+            # The orientation of a slice that was turned is not the given one.
+            ways.remove("rigid fit, orientation given")
+        for way in ways:
             yield case.name, reference, query, way, 0
         for seed in range(n_seeds):
             for way in WAYS:
@@ -151,6 +155,8 @@ def write_summary(results: pd.DataFrame, path: Path) -> None:
     """Write mean and standard deviation over seeds, a row a case and direction."""
     ways = [way for way in (*WAYS, *FLOORS, "PASTE") if way in set(results["way"])]
     lines = ["| case | query on reference | seeds | " + " | ".join(ways) + " |", "|---" * (len(ways) + 3) + "|"]
+    order = {case.name: number for number, case in enumerate(CASES)}
+    results = results.sort_values("case", key=lambda names: names.map(order), kind="stable")
     for (case, query, reference), part in results.groupby(["case", "query", "reference"], sort=False):
         cells = []
         for way in ways:

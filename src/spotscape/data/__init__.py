@@ -3,6 +3,7 @@
 from spotscape.data._correction import Centring, ComBat, Correction, NoCorrection
 from spotscape.data._correction_harmony import Harmony, default_n_clusters, run_harmony
 from spotscape.data._correction_kinds import correction_from_state, correction_named, correction_state
+from spotscape.data._count_calibration import apply_count_calibration, fit_count_calibration
 from spotscape.data._counts import check_values, recognise_values
 from spotscape.data._fields import (
     ExpressionField,
@@ -62,6 +63,7 @@ __all__ = [
     "WindowDataLoader",
     "WindowDataSplitter",
     "Windows",
+    "apply_count_calibration",
     "build_spatial_graph",
     "build_windows",
     "check_all_measured",
@@ -85,6 +87,7 @@ __all__ = [
     "distances_between_pieces",
     "ensure_graph",
     "explained_share",
+    "fit_count_calibration",
     "modality_fields",
     "modality_presence",
     "normalize_adjacency",

@@ -13,7 +13,7 @@ from spotscape.data._correction import Correction, Names, Values
 _THETA, _SIGMA, _RIDGE, _MAX_ITER = 2.0, 0.1, 1.0, 10
 _SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
 _ROUNDS = 5
-_CORRECTED_AT_ONCE = 65_536
+_CORRECTED_AT_ONCE = 8192
 _SPOTS_OF_A_NEW_SLICE = 20_000
 
 
@@ -67,14 +67,15 @@ class Harmony(Correction):
             shifts = known.get(str(name))
             if shifts is None:
                 shifts = self._shifts_of_new_slice(values[_evenly(rows, _SPOTS_OF_A_NEW_SLICE)].astype(np.float64))
-            # In blocks, since there are many clusters for every spot.
+            # In blocks, since there are many clusters for every spot; in the precision of the values.
+            shifts = shifts.astype(values.dtype)
             for block in np.array_split(rows, -(-len(rows) // _CORRECTED_AT_ONCE)):
-                corrected[block] = self._corrected(values[block].astype(np.float64), shifts)
+                corrected[block] = self._corrected(values[block], shifts)
         return corrected
 
     def _corrected(self, values: Values, shifts: Values) -> Values:
-        weights = self._fitted["weights"]
-        corrected = values - weights @ shifts / weights.sum()
+        shares = (self._fitted["weights"] / self._fitted["weights"].sum()).astype(values.dtype)
+        corrected = values - shares @ shifts
         for _ in range(_ROUNDS):
             corrected = values - self._clusters_of(corrected) @ shifts
         return corrected
@@ -96,7 +97,7 @@ class Harmony(Correction):
 
     def _clusters_of(self, corrected: Values) -> Values:
         """Memberships in the clusters. ``(n_spots, n_clusters)``."""
-        logits = (2 / _SIGMA) * (_unit(corrected) @ self._fitted["directions"].T)
+        logits = (2 / _SIGMA) * (_unit(corrected) @ self._fitted["directions"].T.astype(corrected.dtype))
         logits -= logits.max(axis=1, keepdims=True)
         memberships = np.exp(logits)
         return memberships / memberships.sum(axis=1, keepdims=True)

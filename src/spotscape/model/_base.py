@@ -1,6 +1,6 @@
 """What the models on expression and a spatial graph share: preprocessing and denoised expression."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +19,11 @@ from spotscape.data import (
     GraphDataSplitter,
     NoCorrection,
     Preprocessor,
+    apply_count_calibration,
     correction_from_state,
     correction_named,
     correction_state,
+    fit_count_calibration,
     read_rows,
     slice_names,
 )
@@ -32,7 +34,6 @@ from spotscape.model._setup import SpatialSetupMixin, check_data
 _CORRECTION = "slice_correction"
 _SPOTS_FOR_CORRECTION = 20_000
 _DECODED_AT_ONCE = 256
-_SPOTS_FOR_A_FACTOR = 10
 
 
 class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
@@ -169,14 +170,15 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
     ) -> np.ndarray | pd.DataFrame:
         r"""Denoised expression: what the decoder expects of a spot, given its neighbourhood.
 
-        The decoder answers in log-normalised expression :math:`y`. Its exponential is less than the expected
-        expression, since the logarithm of a mean exceeds the mean of logarithms; so each gene is multiplied by the
-        factor :math:`f_g` that makes its total over the training spots right :cite:p:`Duan1983`. What is returned is a
-        share of the library, times ``library_size``:
+        The decoder answers in log-normalised expression :math:`y`. Its exponential is not the expected expression,
+        since the logarithm of a mean exceeds the mean of logarithms, the more so the fewer molecules are counted; so
+        expected counts are learnt from it after training, by a Poisson regression with an intercept and a slope for
+        each gene, see :func:`~spotscape.data.fit_count_calibration`. It makes the total of each gene over the training
+        spots right. What is returned is a share of the library, times ``library_size``:
 
         .. math::
 
-            \rho_{ig} = f_g \frac{e^{y_{ig}} - 1}{t}
+            \rho_{ig} = \frac{e^{a_g + b_g y_{ig}}}{t}
 
         with :math:`t` the total that spots were normalised to (``model.preprocessor.target_sum``). Genes that were not
         selected for training are predicted from the principal components. What was taken off as a difference between
@@ -221,9 +223,8 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         indices = checked_indices(indices, adata.n_obs)
         expression = self._decode(adata, indices, genes, batch_size)
         if not log_normalized:
-            np.expm1(expression, out=expression)
             position = {gene: i for i, gene in enumerate(self.preprocessor.gene_names)}
-            expression *= self.expression_factors_[[position[gene] for gene in genes]]
+            apply_count_calibration(expression, self.count_calibration_[:, [position[gene] for gene in genes]])
             totals = self._library_size(adata)[indices, None] if library_size == "latent" else library_size
             expression *= np.asarray(totals / self.preprocessor.target_sum, dtype=np.float32)
         if return_numpy:
@@ -240,48 +241,46 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
             latent = self._encode(manager, indices, batch_size, arguments, output=self.module.decoder_reads)
         taken_off = self._taken_off(manager, arguments["features"], indices)
         expression = np.empty((len(indices), len(genes)), dtype=np.float32)
-        for i, block in enumerate(self._decoded(latent, taken_off, genes)):
-            expression[i * _DECODED_AT_ONCE : i * _DECODED_AT_ONCE + len(block)] = block
+        # In blocks, since inverting the preprocessing takes copies of what it inverts.
+        for start in range(0, len(indices), _DECODED_AT_ONCE):
+            block = slice(start, start + _DECODED_AT_ONCE)
+            features = self._decoded_features(latent[block], None if taken_off is None else taken_off[block])
+            expression[block] = self.preprocessor.inverse_transform(features, genes=genes)
         return expression
 
-    def _decoded(self, latent: np.ndarray, taken_off: np.ndarray | None, genes: list[str]) -> Iterator[np.ndarray]:
-        # In blocks, since inverting the preprocessing takes copies of what it inverts.
-        for start in range(0, len(latent), _DECODED_AT_ONCE):
-            block = slice(start, start + _DECODED_AT_ONCE)
-            features = self.module.reconstruct(torch.from_numpy(latent[block])).cpu().numpy()
-            if taken_off is not None:
-                features = features + taken_off[block]
-            yield self.preprocessor.inverse_transform(features, genes=genes)
-
-    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
-        self._fit_expression_factors(loader_arguments)
+    def _decoded_features(self, latent: np.ndarray, taken_off: np.ndarray | None) -> np.ndarray:
+        """Features that the decoder expects, with what the correction has taken off put back."""
+        features = self.module.reconstruct(torch.from_numpy(latent)).cpu().numpy()
+        return features if taken_off is None else features + taken_off
 
     @torch.inference_mode()
-    def _fit_expression_factors(self, loader_arguments: dict[str, Any]) -> None:
-        """Find the factor of each gene that makes its total right, over spots spread evenly through the data.
-
-        The same spots are kept to tell what is novel.
-        """
-        manager, genes = self.adata_manager, self.preprocessor.gene_names
-        rows = self._some_training_spots()
-        size_factors = _size_factors(manager)
-        observed = self._preprocessor_for(manager).log_expression(
-            read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
-            size_factors=None if size_factors is None else size_factors[rows],
-        )
-        observed_total = np.asarray(observed.expm1().sum(axis=0, dtype=np.float64)).ravel()
+    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
+        """Learn what is novel, and what counts to expect, from spots spread evenly through the data."""
+        manager, rows = self.adata_manager, self._some_training_spots()
         encoded = self._encode(manager, rows, None, loader_arguments)
         self._fit_novelty(encoded, rows)
         if self.module.decoder_reads != MODULE_KEYS.LATENT:
             encoded = self._encode(manager, rows, None, loader_arguments, output=self.module.decoder_reads)
         taken_off = self._taken_off(manager, loader_arguments["features"], rows)
-        decoded = self._decoded(encoded, taken_off, genes)
-        expected_total = sum(np.expm1(block).sum(axis=0, dtype=np.float64) for block in decoded)
-        factors = np.ones(len(genes), dtype=np.float32)
-        # A gene that was hardly seen gives no steady ratio, and neither does one that is predicted to be absent.
-        steady = (np.diff(observed.tocsc().indptr) >= _SPOTS_FOR_A_FACTOR) & (expected_total > 0)
-        factors[steady] = np.clip(observed_total[steady] / expected_total[steady], 0.1, 10)
-        self.expression_factors_ = factors
+        self._fit_count_calibration(self._decoded_features(encoded, taken_off), rows)
+
+    def _fit_count_calibration(self, features: np.ndarray, rows: np.ndarray) -> None:
+        """Learn expected counts from the features that the decoder expects of some training spots."""
+        manager, genes = self.adata_manager, self.preprocessor.gene_names
+        size_factors = _size_factors(manager)
+        given = {"size_factors": None if size_factors is None else size_factors[rows]}
+        preprocessor = self._preprocessor_for(manager)
+        counts = read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows)
+        exposure = preprocessor.library_size(counts, **given) / preprocessor.target_sum
+        observed = preprocessor.log_expression(counts, **given).tocsc()
+        self.count_calibration_ = np.empty((3, len(genes)), dtype=np.float32)
+        for start in range(0, len(genes), _DECODED_AT_ONCE):
+            block = slice(start, start + _DECODED_AT_ONCE)
+            self.count_calibration_[:, block] = fit_count_calibration(
+                self.preprocessor.inverse_transform(features, genes=genes[block]),
+                np.expm1(observed[:, block].toarray()) * exposure[:, None],
+                exposure,
+            )
 
     def _library_size(self, adata: AnnData | MuData) -> np.ndarray:
         manager = self.get_anndata_manager(adata, required=True)

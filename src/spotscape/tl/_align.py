@@ -101,10 +101,10 @@ def align(
     ``.uns[key_added]``
         The parameters and, for each slice of ``query``: ``coupled``, the share of its spots with a counterpart, and,
         unless ``transform`` is ``None``, ``matrix`` (it moves columns :math:`(x, y, 1)`, ``(n_query, 3, 3)``),
-        ``mirrored``, ``scale``, ``overlap`` (share of spots within one
-        spacing of the reference), ``quality`` (similarity of these to what
-        lies below them, 0 as by chance, 1 as of the most similar spots anywhere) and ``margin`` (by which share the
-        score exceeds that of the best placement that is mirrored or turned).
+        ``mirrored``, ``scale``, ``overlap`` (share of spots within one spacing of the reference), ``quality``
+        (similarity of these to what lies below them, 0 as by chance, 1 as of the most similar spots anywhere) and
+        ``margin`` (by which share the score exceeds that of the best placement that is mirrored or turned by more than
+        45 degrees).
 
     Raises
     ------

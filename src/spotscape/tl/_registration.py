@@ -172,7 +172,7 @@ class Judge:
 
 
 def improve(start: Transformation, judge: Judge, transform: str, step: int = 1) -> Transformation:
-    """Change a transformation for a better score, by the method of Nelder and Mead.
+    """Change a transformation for a better score, by the method of Nelder and Mead :cite:p:`NelderMead1965`.
 
     Parameters
     ----------
