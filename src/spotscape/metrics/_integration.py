@@ -101,8 +101,8 @@ def integration_scores(
     ImportError
         If scib-metrics is not installed.
     """
-    values, slice_codes = _check_matrix(representation, "representation"), _check_slices(slices)
-    before = None if unintegrated is None else _check_matrix(unintegrated, "unintegrated")
+    values, slice_codes = check_matrix(representation, "representation"), _check_slices(slices)
+    before = None if unintegrated is None else check_matrix(unintegrated, "unintegrated")
     label_codes = None if labels is None else pd.factorize(pd.Series(np.asarray(labels, dtype=object)), sort=False)[0]
     for name, other in (("slices", slice_codes), ("labels", label_codes), ("unintegrated", before)):
         if other is not None and len(other) != len(values):
@@ -179,7 +179,8 @@ def _pcr_comparison(before: np.ndarray, after: np.ndarray, slices: np.ndarray) -
         return float(scib_metrics.pcr_comparison(before, after, slices, categorical=True))
 
 
-def _check_matrix(values: ArrayLike, name: str) -> np.ndarray:
+def check_matrix(values: ArrayLike, name: str) -> np.ndarray:
+    """Representation as a matrix of finite numbers that are not all the same. ``(n_spots, n_dimensions)``."""
     try:
         matrix = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:

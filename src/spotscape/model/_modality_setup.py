@@ -5,7 +5,7 @@ from typing import Any, Literal
 from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS
-from scvi.data import AnnDataManager
+from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 from scvi.utils import setup_anndata_dsp
 
@@ -118,7 +118,12 @@ class ModalitySetupMixin(BaseModelClass):
         arguments = dict(setup_method_args["setup_args"])
         kind = check_modality_data(data, arguments, transfer_kwargs.get("source_registry"))
         arguments |= {"rna_is_counts": kind is not None, "values": kind}
-        manager = AnnDataManager(fields=modality_fields(**arguments), setup_method_args=setup_method_args)
+        manager = AnnDataManager(
+            fields=modality_fields(**arguments),
+            setup_method_args=setup_method_args,
+            # The image may lack spots; all else of the pairing has been checked above.
+            validation_checks=AnnDataManagerValidationCheck(check_fully_paired_mudata=False),
+        )
         manager.register_fields(data, **transfer_kwargs)
         cls.register_manager(manager)
 

