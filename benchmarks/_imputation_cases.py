@@ -92,7 +92,7 @@ def score_thinning(shares: np.ndarray, hidden: Hidden) -> dict[str, float]:
     -------
     ``"deviance"``, ``"pearson"`` and ``"spearman"``.
     """
-    shown = np.asarray(hidden.adata.X.sum(axis=0)).ravel() + 1
+    shown = np.asarray(hidden.adata.X.sum(axis=0, dtype=np.float64)).ravel() + 1
     mean, totals = shown / shown.sum(), np.asarray(hidden.counts.sum(axis=1))
     deviance, pearson, spearman = 0.0, [], []
     for start in range(0, len(mean), _BLOCK):
@@ -105,7 +105,7 @@ def score_thinning(shares: np.ndarray, hidden: Hidden) -> dict[str, float]:
         ranks = (pd.DataFrame(matrix[:, often]).rank().to_numpy() for matrix in (observed, expected))
         spearman += list(correlation(*ranks))
     means = {"pearson": float(np.mean(pearson)), "spearman": float(np.mean(spearman))}
-    return {"deviance": deviance / hidden.counts.sum()} | means
+    return {"deviance": deviance / hidden.counts.data.sum(dtype=np.float64)} | means
 
 
 def score_hold_out(predicted: np.ndarray, hidden: Hidden) -> dict[str, float]:
