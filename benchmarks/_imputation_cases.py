@@ -137,7 +137,6 @@ def score_hold_out(predicted: np.ndarray, hidden: Hidden) -> dict[str, float]:
 
 def poisson_deviance(observed: np.ndarray, expected: np.ndarray) -> float:
     """Twice the log likelihood that is missing to the perfect one, summed."""
-    expected = np.where(observed.sum(axis=1, keepdims=True) + expected > 0, expected, 1)
     ratio = np.divide(observed, expected, out=np.ones_like(expected), where=observed > 0)
     return float(2 * (observed * np.log(ratio) - (observed - expected)).sum())
 

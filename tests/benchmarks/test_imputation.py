@@ -30,7 +30,7 @@ def test_everything_is_measured_and_nothing_twice(tissue, tmp_path, monkeypatch)
     arguments = [path, "--cases", "thinning", "hold-out 20 %", "--seeds", "1", "--max-epochs", "3"]
     imputation.main([*arguments, "--out", str(tmp_path / "out")])
     results = pd.read_csv(tmp_path / "out" / "results.csv")
-    assert (results.groupby("case")["method"].nunique() == pd.Series({"thinning": 6, "hold-out 20 %": 7})).all()
+    assert results.groupby("case")["method"].nunique().to_dict() == {"thinning": 6, "hold-out 20 %": 7}
     assert results.loc[results["case"] == "thinning", ["deviance", "pearson", "spearman"]].notna().all(axis=None)
     assert results.loc[results["case"] != "thinning", ["rmse", "l1", "pearson"]].notna().all(axis=None)
     assert "**" in (tmp_path / "out" / "summary.md").read_text()

@@ -128,7 +128,7 @@ def test_training_starts_at_the_smoothed_components(adata):
     adjacency = connectivities.toarray() + np.eye(adata.n_obs)
     roots = np.sqrt(adjacency.sum(axis=1))
     adjacency = adjacency / roots[:, None] / roots
-    features = model.preprocessor.transform(adata.layers["counts"])
+    features = model._features(model.adata_manager)
     smoothed = (adjacency @ adjacency @ features)[:, :8]
     np.testing.assert_allclose(model.get_latent_representation(), smoothed, atol=1e-4)
 

@@ -140,6 +140,12 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
         return self._preprocessor_for(manager).transform(counts, size_factors=_size_factors(manager))
 
+    def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
+        if isinstance(self.correction, NoCorrection):
+            return latent
+        arguments = self._loader_arguments(manager) | {"features": self._uncorrected_features(manager)}
+        return self._encode(manager, rows, None, arguments)
+
     def _taken_off(self, manager: AnnDataManager, features: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
         """What the correction has taken off the features of some spots; ``None`` if there is none."""
         if isinstance(self.correction, NoCorrection):
@@ -258,7 +264,7 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         """Learn what is novel, and what counts to expect, from spots spread evenly through the data."""
         manager, rows = self.adata_manager, self._some_training_spots()
         encoded = self._encode(manager, rows, None, loader_arguments)
-        self._fit_novelty(encoded, rows)
+        self._fit_novelty(self._uncorrected_latent(manager, rows, encoded), rows)
         if self.module.decoder_reads != MODULE_KEYS.LATENT:
             encoded = self._encode(manager, rows, None, loader_arguments, output=self.module.decoder_reads)
         taken_off = self._taken_off(manager, loader_arguments["features"], rows)

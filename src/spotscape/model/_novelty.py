@@ -34,7 +34,8 @@ class NoveltyMixin(BaseModelClass):
 
         The distance of a spot to the five nearest training spots in the latent space is held against the distances of
         training spots to training spots of other pieces of tissue: other slices, or at least other eighths of the
-        tissue. Of many training spots, up to 4,096 are compared with.
+        tissue. Differences between slices count here, whether the model corrects them or not. Of many training spots,
+        up to 4,096 are compared with.
 
         Parameters
         ----------
@@ -55,6 +56,9 @@ class NoveltyMixin(BaseModelClass):
         if self.is_trained_ and not hasattr(self, "reference_latent_"):
             raise RuntimeError("The model was saved by an older release, without training spots; train it again.")
         latent = self.get_latent_representation(adata, indices, batch_size)
+        adata = self._validate_anndata(adata)
+        rows = np.arange(adata.n_obs) if indices is None else np.arange(adata.n_obs)[np.asarray(indices)]
+        latent = self._uncorrected_latent(self.get_anndata_manager(adata, required=True), rows, latent)
         return novelty(latent, self.reference_latent_, self.reference_distances_)
 
     def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
@@ -80,6 +84,13 @@ class NoveltyMixin(BaseModelClass):
         manager = self.get_anndata_manager(self._validate_anndata(adata), required=True)
         return _by_slice(found, slice_names(manager))
 
+    def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
+        """Latent representation of some spots without any correction of slices, which would draw a foreign slice in.
+
+        ``latent`` is the one with the correction; the same where a model has none.
+        """
+        return latent
+
     def _fit_novelty(self, latent: np.ndarray, rows: np.ndarray) -> None:
         """Keep the latent representation of some training spots, and how far they are from each other."""
         manager = self.adata_manager
@@ -93,7 +104,8 @@ class NoveltyMixin(BaseModelClass):
         if not hasattr(self, "reference_latent_"):
             return
         some = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), _SPOTS_TO_CHECK)).astype(int))
-        found = novelty(latent[some], self.reference_latent_, self.reference_distances_)
+        latent = self._uncorrected_latent(manager, indices[some], latent[some])
+        found = novelty(latent, self.reference_latent_, self.reference_distances_)
         table = _by_slice(found, slice_names(manager)[indices[some]])
         out = table[table["out_of_distribution"]]
         if len(out):
