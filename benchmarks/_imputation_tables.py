@@ -6,6 +6,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 
 METHODS = (
@@ -40,7 +41,7 @@ def write_summary(results: pd.DataFrame, path: Path) -> None:
 
 
 def _cell(values: pd.Series, best: float) -> str:
-    mark = "**" if values.mean() == best else ""
+    mark = "**" if np.isclose(values.mean(), best, rtol=1e-9) else ""
     spread = f" ± {values.std():.4f}" if len(values) > 1 else ""
     return f"{mark}{values.mean():.4f}{mark}{spread}"
 
