@@ -32,7 +32,7 @@ CASES = [
     ({"n_domains": [2.5, 3]}, TypeError, "whole number"),
     ({"n_domains": range(2, 50)}, ValueError, "distinct spots"),
     ({"slice_key": "section"}, KeyError, "slice_key"),
-    ({"slice_key": "gaps"}, ValueError, "missing values"),
+    ({"slice_key": "gaps"}, ValueError, "missing for"),
     ({"spatial_key": "positions"}, KeyError, "spatial_key"),
     ({"spatial_key": "line"}, ValueError, "two coordinates"),
     ({"spatial_key": "holes"}, ValueError, "missing or infinite"),

@@ -56,8 +56,8 @@ def test_what_was_taken_off_is_put_back_in_expression(batches, name):
         model._uncorrected_features(manager)[rows],
         atol=1e-5,
     )
-    # The batch effect of the tissue is a factor for each gene and slice; it must be in the expression again. Where it is
-    # not put back, the correlation is about 0.1.
+    # The batch effect of the tissue is a factor for each gene and slice; it must be in the expression again. If it is
+    # not, the correlation is about 0.1.
     expression = model.get_normalized_expression(return_numpy=True)
     first = (adata.obs["slice"] == adata.obs["slice"].iloc[0]).to_numpy()
     counts = adata.layers["counts"]

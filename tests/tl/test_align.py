@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from spotscape import tl
-from spotscape.tl import _align
+from spotscape._slices import need_slice_key
 from spotscape.tl._coupling import best_of_rows, overall_evidence, transport, window_evidence
 from spotscape.tl._registration import Judge, Spots, Tissue, improve, register
 from spotscape.tl._transformation import Transformation, changed, from_two_pairs
@@ -326,4 +326,4 @@ def test_the_slice_key_is_that_of_the_graph():
     data = two_slices(rotation(30))
     data.obs["section"] = data.obs.pop("slice")
     data.uns["spatial_neighbors"] = {"params": {"slice_key": "section"}}
-    assert _align._read_slices(data, None).key == "section"
+    assert need_slice_key(data, None) == "section"

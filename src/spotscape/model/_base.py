@@ -27,7 +27,7 @@ from spotscape.data import (
     read_rows,
     slice_names,
 )
-from spotscape.model._latent import LatentModel, checked_indices
+from spotscape.model._latent import LatentModel, checked_indices, registered_size_factors
 from spotscape.model._query import QueryMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data
 
@@ -113,7 +113,7 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
             manager.get_from_registry(REGISTRY_KEYS.X_KEY),
             [str(name) for name in state[ExpressionField.COLUMN_NAMES_KEY]],
             slices=np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel(),
-            size_factors=_size_factors(manager),
+            size_factors=registered_size_factors(manager),
             values=state[ExpressionField.VALUES_KEY],
         )
 
@@ -123,7 +123,7 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
             return
         manager, n_spots = self.adata_manager, self.adata.n_obs
         rows = np.unique(np.linspace(0, n_spots - 1, min(n_spots, _SPOTS_FOR_CORRECTION)).astype(int))
-        size_factors = _size_factors(manager)
+        size_factors = registered_size_factors(manager)
         components = self.preprocessor.transform(
             read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
             size_factors=None if size_factors is None else size_factors[rows],
@@ -138,7 +138,7 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
 
     def _uncorrected_features(self, manager: AnnDataManager) -> Any:
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self._preprocessor_for(manager).transform(counts, size_factors=_size_factors(manager))
+        return self._preprocessor_for(manager).transform(counts, size_factors=registered_size_factors(manager))
 
     def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
         if isinstance(self.correction, NoCorrection):
@@ -273,7 +273,7 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
     def _fit_count_calibration(self, features: np.ndarray, rows: np.ndarray) -> None:
         """Learn expected counts from the features that the decoder expects of some training spots."""
         manager, genes = self.adata_manager, self.preprocessor.gene_names
-        size_factors = _size_factors(manager)
+        size_factors = registered_size_factors(manager)
         given = {"size_factors": None if size_factors is None else size_factors[rows]}
         preprocessor = self._preprocessor_for(manager)
         counts = read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows)
@@ -291,19 +291,13 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
     def _library_size(self, adata: AnnData | MuData) -> np.ndarray:
         manager = self.get_anndata_manager(adata, required=True)
         counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self._preprocessor_for(manager).library_size(counts, size_factors=_size_factors(manager))
+        return self._preprocessor_for(manager).library_size(counts, size_factors=registered_size_factors(manager))
 
     def _remember(self, arguments: dict[str, Any]) -> None:
         """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
         self.init_params_ = self._get_init_params(arguments)
         state = self.preprocessor.get_state() | {_CORRECTION: correction_state(self.correction)}
         self.init_params_["non_kwargs"] |= {"preprocessing": state, "seed": self.seed}
-
-
-def _size_factors(manager: AnnDataManager) -> np.ndarray | None:
-    if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
-        return None
-    return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
 
 
 def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:

@@ -148,6 +148,13 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
         return len(np.unique(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)))
 
 
+def registered_size_factors(manager: AnnDataManager) -> np.ndarray | None:
+    """Size factor of each spot, if the data were set up with any. ``(n_spots,)``."""
+    if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
+        return None
+    return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
+
+
 def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
     """Row numbers of the spots that are asked for, all if ``None``, once they are known to be right."""
     if indices is None:

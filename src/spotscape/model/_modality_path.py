@@ -23,6 +23,7 @@ from spotscape.data import (
     ring_means,
     slice_names,
 )
+from spotscape.model._latent import registered_size_factors
 
 _REGISTRY_KEYS = {"rna": REGISTRY_KEYS.X_KEY, "image": FIELD_KEYS.IMAGE}
 #: Largest share of the image.
@@ -106,7 +107,7 @@ class ModalityPath:
                 manager.get_from_registry(REGISTRY_KEYS.X_KEY),
                 [str(name) for name in state[ExpressionField.COLUMN_NAMES_KEY]],
                 slices=slices,
-                size_factors=_size_factors(manager),
+                size_factors=registered_size_factors(manager),
                 values=state[ExpressionField.VALUES_KEY],
             )
         modalities: dict[str, Modality] = {}
@@ -217,7 +218,7 @@ class ModalityPath:
         """Features as they are before scaling and correction."""
         if name == "rna" and self.preprocessor is not None:
             counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-            return self.preprocessor.transform(counts, size_factors=_size_factors(manager))
+            return self.preprocessor.transform(counts, size_factors=registered_size_factors(manager))
         return read_modality(manager, _REGISTRY_KEYS[name])
 
     def _weigh(self, manager: AnnDataManager, image_weight: float | None) -> dict[str, float]:
@@ -242,9 +243,3 @@ def _averages(values: NDArray[np.float32], windows: Windows, present: NDArray[np
         weights = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         result[rows] = np.einsum("ir,ird->id", weights, means)
     return result
-
-
-def _size_factors(manager: AnnDataManager) -> NDArray[np.float64] | None:
-    if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
-        return None
-    return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()

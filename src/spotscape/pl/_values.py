@@ -7,6 +7,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from spotscape._slices import find_slice_key, read_slices
+
 
 def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Series:
     """Take the value of each spot of a column of ``obs`` or, where there is none, of a gene.
@@ -61,17 +63,8 @@ def drawn_slices(adata: AnnData, slice_key: str | None) -> tuple[np.ndarray, lis
     Where ``slice_key`` is ``None``, it is the key with which the spatial graph was built, otherwise ``"slice"`` if
     there is such a column, otherwise all spots are one slice.
     """
-    if slice_key is None:
-        params = adata.uns.get("spatial_neighbors", {}).get("params", {})
-        recorded = [params.get("slice_key"), params.get("library_key"), "slice"]
-        slice_key = next((key for key in recorded if isinstance(key, str) and key in adata.obs.columns), None)
-        if slice_key is None:
-            return np.zeros(adata.n_obs, dtype=np.int64), []
-    elif slice_key not in adata.obs.columns:
-        there = list(adata.obs.columns)
-        raise KeyError(f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; there are {there}.")
-    column = adata.obs[slice_key].astype("category").cat.remove_unused_categories()
-    n_missing = int(column.isna().sum())
-    if n_missing:
-        raise ValueError(f"`adata.obs[{slice_key!r}]` is missing for {n_missing} spots; give each spot its slice.")
-    return column.cat.codes.to_numpy().astype(np.int64), [str(name) for name in column.cat.categories]
+    key = find_slice_key(adata, slice_key)
+    if key is None:
+        return np.zeros(adata.n_obs, dtype=np.int64), []
+    slices = read_slices(adata, key)
+    return slices.cat.codes.to_numpy().astype(np.int64), list(slices.cat.categories)

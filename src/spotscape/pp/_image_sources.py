@@ -9,6 +9,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_number
 from spotscape.data._graph_checks import as_positions
 from spotscape.pp._image_patches import stored_patches
@@ -95,13 +96,7 @@ def slices_of(adata: AnnData, slice_key: str | None) -> dict[str, NDArray[np.int
         raise ValueError("`adata` has no spots; there is nothing to describe.")
     if slice_key is None:
         return {"": np.arange(adata.n_obs)}
-    if slice_key not in adata.obs:
-        raise KeyError(f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; there are {list(adata.obs)}.")
-    column = adata.obs[slice_key]
-    n_missing = int(column.isna().sum())
-    if n_missing:
-        raise ValueError(f"`adata.obs[{slice_key!r}]` is missing for {n_missing} spots; give each spot its slice.")
-    names = column.astype(str).to_numpy()
+    names = read_slices(adata, need_slice_key(adata, slice_key)).to_numpy(str)
     return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
 
 

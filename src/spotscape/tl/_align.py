@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_choice, check_integer
 from spotscape.data import check_coordinates
 from spotscape.tl._coupling import N_WINDOW, best_of_rows, overall_evidence, transport, window_evidence
@@ -124,7 +125,8 @@ def align(
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     if not isinstance(key_added, str) or not key_added:
         raise TypeError(f"`key_added` is {key_added!r}; pass the name of an entry of `adata.obsp`.")
-    slices, slice_key = _read_slices(adata, slice_key)
+    slice_key = need_slice_key(adata, slice_key)
+    slices = read_slices(adata, slice_key).to_numpy(str)
     names = _query_names(slices, reference, query)
     vectors = read_representation(adata, use_rep, seed=seed).astype(np.float64)
     positions = None if transform is None else _read_positions(adata, spatial_key, slices)
@@ -179,28 +181,6 @@ def align(
     }
     _warn_of_doubtful(names, registrations)
     return target_adata if copy else None
-
-
-class _Slices(NamedTuple):
-    names: np.ndarray
-    key: str
-
-
-def _read_slices(adata: AnnData, slice_key: str | None) -> _Slices:
-    if slice_key is None:
-        params = adata.uns.get("spatial_neighbors", {}).get("params", {})
-        recorded = [params.get("slice_key"), params.get("library_key"), "slice"]
-        slice_key = next((key for key in recorded if isinstance(key, str) and key in adata.obs), "slice")
-    if slice_key not in adata.obs:
-        raise KeyError(
-            f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; there are {list(adata.obs.columns)}."
-        )
-    column = adata.obs[slice_key]
-    if column.isna().any():
-        raise ValueError(
-            f"`adata.obs[{slice_key!r}]` is missing for {int(column.isna().sum())} spots; give each spot its slice."
-        )
-    return _Slices(column.astype(str).to_numpy(str), slice_key)
 
 
 def _query_names(slices: np.ndarray, reference: str, query: str | Sequence[str] | None) -> list[str]:

@@ -8,9 +8,10 @@ from anndata import AnnData
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
+from spotscape._partitions import N_COMPONENTS_MIXTURE, N_SPOTS_STARTS
+from spotscape._slices import find_slice_key, read_slices
 from spotscape._validate import check_integer
 from spotscape.tl._domains import _order_by_values
-from spotscape.tl._partitions import N_COMPONENTS_MIXTURE, N_SPOTS_STARTS
 from spotscape.tl._representation import read_representation
 from spotscape.tl._reproducibility import BLOCKS_PER_SIDE, agreement_of_halves, spatial_halves
 
@@ -62,8 +63,8 @@ def choose_n_domains(
     n_domains
         Candidates, each at least 2.
     slice_key
-        Column of ``adata.obs`` that names the slice of each spot. If ``None``, ``"slice"`` if there is such a column,
-        otherwise all spots are one slice.
+        Column of ``adata.obs`` that names the slice of each spot. If ``None``, the one with which the spatial graph
+        was built, otherwise ``"slice"`` if there is such a column, otherwise all spots are one slice.
     spatial_key
         Key of the coordinates in ``adata.obsm``; the first two columns are used. ``None`` draws halves of single spots:
         only for representations that know no space, because neighbours are alike in the others.
@@ -105,8 +106,8 @@ def choose_n_domains(
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     if not isinstance(key_added, str) or not key_added:
         raise TypeError(f"`key_added` is {key_added!r}; pass the name of an entry of `adata.uns`.")
-    slice_key = "slice" if slice_key is None and "slice" in adata.obs else slice_key
-    slices = _read_slices(adata, slice_key)
+    slice_key = find_slice_key(adata, slice_key)
+    slices = np.zeros(adata.n_obs) if slice_key is None else read_slices(adata, slice_key).to_numpy(str)
     coordinates = None if spatial_key is None else _read_coordinates(adata, spatial_key)
     representation = read_representation(adata, use_rep, seed=seed)
 
@@ -197,18 +198,6 @@ def _check_candidates(n_domains: Iterable[int]) -> list[int]:
     if len(set(candidates)) < 2:
         raise ValueError(f"`n_domains` has {len(set(candidates))} candidate(s); pass at least two to choose from.")
     return sorted({int(number) for number in candidates})
-
-
-def _read_slices(adata: AnnData, slice_key: str | None) -> np.ndarray:
-    if slice_key is None:
-        return np.zeros(adata.n_obs, dtype=np.int64)
-    if slice_key not in adata.obs:
-        raise KeyError(
-            f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; pass the column that names the slices."
-        )
-    if adata.obs[slice_key].isna().any():
-        raise ValueError(f"`adata.obs[{slice_key!r}]` has missing values; leave out spots without a slice.")
-    return adata.obs[slice_key].astype(str).to_numpy(str)
 
 
 def _read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._slices import find_slice_key, read_slices
 from spotscape._validate import check_integer, check_number
 from spotscape.data import default_n_clusters, run_harmony
 from spotscape.tl._representation import read_representation
@@ -107,16 +108,8 @@ def harmony(
 
 def _read_slices(adata: AnnData, slice_key: str) -> np.ndarray:
     """Codes of the slices. ``(n_spots,)``."""
-    if slice_key not in adata.obs.columns:
-        raise KeyError(
-            f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; there is {list(adata.obs.columns)}."
-        )
-    codes, names = pd.factorize(adata.obs[slice_key].astype(str).where(adata.obs[slice_key].notna()), sort=True)
-    if (codes < 0).any():
-        raise ValueError(
-            f"`adata.obs[{slice_key!r}]` is missing for {int((codes < 0).sum())} spots; "
-            "give every spot a slice, or leave these spots out."
-        )
+    find_slice_key(adata, slice_key)
+    codes, names = pd.factorize(read_slices(adata, slice_key).astype(str), sort=True)
     if len(names) < 2:
         raise ValueError(
             f"`adata.obs[{slice_key!r}]` has {len(names)} slice(s); there is nothing to integrate, pass at least two."

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import linalg
 
+from spotscape._partitions import RIDGE, mixture_partition
 from spotscape.metrics import adjusted_rand_index
-from spotscape.tl._partitions import RIDGE, mixture_partition
 
 #: Blocks along a side of a slice, used in turn. Between large blocks lies more unseen tissue; small ones leave some of
 #: each domain in both halves.

@@ -8,6 +8,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_integer
 from spotscape.tl._representation import read_representation
 
@@ -163,13 +164,8 @@ def _find_roles(
 
 def _in_slices(adata: AnnData, names: str | Sequence[str], slice_key: str | None, argument: str) -> np.ndarray:
     """Whether each spot is of one of these slices. ``(n_spots,)``."""
-    if slice_key is None:
-        params = adata.uns.get("spatial_neighbors", {}).get("params", {})
-        recorded = [params.get("slice_key"), params.get("library_key"), "slice"]
-        slice_key = next((key for key in recorded if isinstance(key, str) and key in adata.obs), "slice")
-    if slice_key not in adata.obs:
-        raise KeyError(f"`slice_key` is {slice_key!r}, which is not in `adata.obs`; there are {list(adata.obs)}.")
-    slices = adata.obs[slice_key].astype(str)
+    slice_key = need_slice_key(adata, slice_key)
+    slices = read_slices(adata, slice_key)
     wanted = [names] if isinstance(names, str) else [str(name) for name in names]
     unknown = [name for name in wanted if name not in set(slices)]
     if unknown:
