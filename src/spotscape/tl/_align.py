@@ -8,6 +8,7 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 from scipy.spatial import cKDTree
+from tqdm.auto import tqdm
 
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_choice, check_integer
@@ -137,7 +138,7 @@ def align(
         moved[there] = positions[there]
     matched = np.full(adata.n_obs, np.nan)
     parts, registrations = [], []
-    for name in names:
+    for name in tqdm(names, desc="Aligning", unit="slice", leave=False, delay=2, disable=None):
         here = _in_order(np.flatnonzero(slices == name), vectors, positions)
         target, source = _spots(there, vectors, positions), _spots(here, vectors, positions)
         if positions is None:

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from spotscape._partitions import N_COMPONENTS_MIXTURE, N_SPOTS_STARTS
 from spotscape._slices import find_slice_key, read_slices
@@ -131,8 +132,9 @@ def choose_n_domains(
         )
     with threadpool_limits(1, user_api="openmp"):
         scores = PCA(min(N_COMPONENTS_MIXTURE, *values.shape), random_state=seed).fit_transform(values)
+        shown = tqdm(candidates, desc="Numbers of domains", leave=False, delay=2, disable=None)
         agreements = np.array(
-            [[agreement_of_halves(scores, first, number, n_init, seed) for first in splits] for number in candidates]
+            [[agreement_of_halves(scores, first, number, n_init, seed) for first in splits] for number in shown]
         )
     chosen = candidates[finest_peak(agreements)]
     adata.uns[key_added] = {
