@@ -1,36 +1,36 @@
-"""PASTE :cite:p:`Zeira2022` on one pair of slices; run by ``alignment.py`` in an environment that has ``paste-bio``.
+"""moscot :cite:p:`Klein2025` on one pair of slices; run by ``alignment.py`` in an environment that has ``moscot``.
 
-python _alignment_peer_paste.py QUERY.h5ad REFERENCE.h5ad OUT.npz
+python _alignment_peer_moscot.py QUERY.h5ad REFERENCE.h5ad OUT.npz
 """
 
 import sys
-from functools import partial
 
 import anndata
 import numpy as np
-import ot
-import paste
 import scanpy as sc
+from moscot.problems.space import AlignmentProblem
 from scipy import sparse
 
-MIN_COUNTS = 15
-#: Steps of the network simplex. The default of POT, 100,000, ends before the optimum with thousands of spots, and PASTE
-#: then gives a plan that says nothing.
-MAX_STEPS = 5_000_000
+N_COMPONENTS = 30
 
 
 def main(query: str, reference: str, out: str) -> None:
-    """Write the coupling of the spots of the query (rows) with those of the reference, as its authors' tutorial does.
+    """Write the coupling of the spots of the query (rows) with those of the reference.
 
-    Genes with fewer than 15 molecules in one of the slices are left out; all else is the default, but for the number of
-    steps of its solver.
+    Fused Gromov-Wasserstein transport with the defaults of the aligner, on positions and on principal components of
+    log-normalised expression of both slices. Of each row only the weights that are not negligible are stored.
     """
-    slices = [anndata.read_h5ad(path) for path in (query, reference)]
-    for one in slices:
-        sc.pp.filter_genes(one, min_counts=MIN_COUNTS)
-    ot.optim.cg = partial(ot.optim.cg, numItermaxEmd=MAX_STEPS)
-    plan = paste.pairwise_align(*slices)
-    sparse.save_npz(out, sparse.csr_matrix(np.asarray(plan)))
+    pair = anndata.concat({"query": anndata.read_h5ad(query), "reference": anndata.read_h5ad(reference)}, label="role")
+    sc.pp.normalize_total(pair)
+    sc.pp.log1p(pair)
+    sc.pp.pca(pair, n_comps=N_COMPONENTS)
+    problem = AlignmentProblem(pair).prepare(
+        batch_key="role", joint_attr={"attr": "obsm", "key": "X_pca"}, policy="star", reference="reference"
+    )
+    solution = problem.solve().solutions["query", "reference"]
+    plan = np.array(solution.transport_matrix)
+    plan[plan < 1e-4 * plan.max(axis=1, keepdims=True)] = 0
+    sparse.save_npz(out, sparse.csr_matrix(plan))
 
 
 if __name__ == "__main__":

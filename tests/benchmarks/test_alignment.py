@@ -78,8 +78,13 @@ def test_rigid_fit_turns_a_shape_back():
 
 
 def test_run_and_resume(files, tmp_path, monkeypatch):
-    rng = np.random.default_rng(0)
-    monkeypatch.setattr(alignment, "train", lambda pair, seed: rng.normal(size=(pair.n_obs, 5)))
+    rng, trained = np.random.default_rng(0), []
+
+    def train(pair, seed, name):
+        trained.append(name)
+        return rng.normal(size=(pair.n_obs, 5))
+
+    monkeypatch.setattr(alignment, "train", train)
     monkeypatch.setattr(_alignment_floors, "N_STEPS", 3)
     monkeypatch.setattr("spotscape.tl._registration.N_PROPOSALS", 20)
     arguments = [*map(str, files), "--cases", "plain", "missing third", "--out", str(tmp_path), "--seeds"]
@@ -99,3 +104,13 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(second[: len(first)], first)
     assert second[len(first) :].groupby(["case", "query"]).size().tolist() == [len(alignment.WAYS)] * 3
     assert (second["seed"][len(first) :] == 1).all() and not second[alignment.KEYS].duplicated().any()
+    assert trained == ["SPOTSCAPE"] * 4
+
+    # Another model adds its own rows beside them, and takes no representation of the first.
+    alignment.main([*arguments, "1", "--model", "SEDR"])
+    third = pd.read_csv(tmp_path / "results.csv")
+    pd.testing.assert_frame_equal(third[: len(second)], second)
+    assert set(third["way"][len(second) :]) == {f"SEDR, {way}" for way in alignment.WAYS}
+    assert trained[4:] == ["SEDR"] * 2
+    header, _, row, *_ = (tmp_path / "summary.md").read_text().splitlines()
+    assert "| tl.align |" in header and "| SEDR, tl.align |" in header and "| 2, 1 |" in row
