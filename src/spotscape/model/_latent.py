@@ -99,15 +99,21 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
         RuntimeError
             If the model has not been trained.
         """
+        manager, rows, latent = self._latent(adata, indices, batch_size)
+        self._warn_of_novelty(manager, rows, latent)
+        return latent
+
+    def _latent(
+        self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
+    ) -> tuple[AnnDataManager, np.ndarray, np.ndarray]:
+        """Manager of the data, row numbers of the spots that are asked for, and their latent representation."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", minimum=1)
         manager = self.get_anndata_manager(adata, required=True)
-        indices = checked_indices(indices, adata.n_obs)
-        latent = self._encode(manager, indices, batch_size, self._loader_arguments(manager))
-        self._warn_of_novelty(manager, indices, latent)
-        return latent
+        rows = checked_indices(indices, adata.n_obs)
+        return manager, rows, self._encode(manager, rows, batch_size, self._loader_arguments(manager))
 
     @torch.inference_mode()
     def _encode(

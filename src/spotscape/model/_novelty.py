@@ -1,7 +1,7 @@
 """Whether new spots resemble those that a model was trained on."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ _SPOTS_TO_CHECK = 2048
 
 class NoveltyMixin(BaseModelClass):
     """``get_novelty`` and ``get_slice_novelty``, and the warning that comes with the latent representation."""
+
+    _latent: Callable[..., tuple[AnnDataManager, np.ndarray, np.ndarray]]
 
     def get_novelty(
         self,
@@ -55,10 +57,8 @@ class NoveltyMixin(BaseModelClass):
         # Checked before the work; the latent representation checks the rest.
         if self.is_trained_ and not hasattr(self, "reference_latent_"):
             raise RuntimeError("The model was saved by an older release, without training spots; train it again.")
-        latent = self.get_latent_representation(adata, indices, batch_size)
-        adata = self._validate_anndata(adata)
-        rows = np.arange(adata.n_obs) if indices is None else np.arange(adata.n_obs)[np.asarray(indices)]
-        latent = self._uncorrected_latent(self.get_anndata_manager(adata, required=True), rows, latent)
+        manager, rows, latent = self._latent(adata, indices, batch_size)
+        latent = self._uncorrected_latent(manager, rows, latent)
         return novelty(latent, self.reference_latent_, self.reference_distances_)
 
     def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
