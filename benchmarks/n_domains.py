@@ -1,10 +1,10 @@
 """Numbers of domains chosen without annotations, beside the annotated ones.
 
-    python benchmarks/n_domains.py [FILES...] [--size-factor-key total] --seeds 3 --synthetic --out FILE.csv
+    python benchmarks/n_domains.py [FILES...] [--model SEDR] [--size-factor-key total] --seeds 3 --out FILE.csv
 
-Each annotated slice of a file, all of them together and, with --synthetic, six built-in tissues are embedded by
-``SPOTSCAPE`` with its defaults. ``tl.choose_n_domains`` and three older criteria then choose from 2 to 15 domains; a
-row of FILE.csv is one representation. Labels are counted for comparison and used for nothing else.
+Each annotated slice of a file, all of them together and, with --synthetic, six built-in tissues are embedded by a
+model, ``SPOTSCAPE`` unless said, with its defaults. ``tl.choose_n_domains`` and three older criteria then choose from
+2 to 15 domains; a row of FILE.csv is one representation. Labels are counted for comparison and used for nothing else.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from _sections import Keys, find_sections, load_section
+from _variants import MODELS
 from anndata import AnnData
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
@@ -84,10 +85,13 @@ def tissues(files: Sequence[str], keys: Keys, synthetic: bool) -> Iterator[tuple
         yield name, sps.datasets.synthetic_tissue(**arguments), None, arguments["n_domains"]
 
 
-def choose(adata: AnnData, size_factor_key: str | None, seed: int, max_epochs: int | None) -> dict[str, int]:
+def choose(
+    adata: AnnData, size_factor_key: str | None, seed: int, max_epochs: int | None, name: str = "SPOTSCAPE"
+) -> dict[str, int]:
     """Embed one tissue and let every criterion choose."""
-    sps.SPOTSCAPE.setup_anndata(adata, slice_key="slice", size_factor_key=size_factor_key)
-    model = sps.SPOTSCAPE(adata, seed=seed)
+    model_class = getattr(sps, name)
+    model_class.setup_anndata(adata, slice_key="slice", size_factor_key=size_factor_key)
+    model = model_class(adata, seed=seed)
     model.train(max_epochs, enable_progress_bar=False)
     adata.obsm["X_spotscape"] = model.get_latent_representation()
     chosen = {"chosen": sps.tl.choose_n_domains(adata, n_domains=CANDIDATES)}
@@ -101,6 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure all tissues and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
+    parser.add_argument("--model", choices=list(MODELS), default="SPOTSCAPE", help="default: SPOTSCAPE")
     parser.add_argument("--size-factor-key")
     parser.add_argument("--drop-label", action="append", default=[])
     parser.add_argument("--synthetic", action="store_true")
@@ -112,8 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for name, adata, size_factor_key, n_labels in tissues(options.files, keys, options.synthetic):
         for seed in range(options.seeds):
-            found = choose(adata, size_factor_key, seed, options.max_epochs)
-            rows.append({"tissue": name, "seed": seed, "n_labels": n_labels} | found)
+            found = choose(adata, size_factor_key, seed, options.max_epochs, options.model)
+            rows.append({"tissue": name, "model": options.model, "seed": seed, "n_labels": n_labels} | found)
             pd.DataFrame(rows).to_csv(options.out, index=False)
             print(rows[-1], flush=True)
 

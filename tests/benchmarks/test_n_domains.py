@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import spotscape as sps
 
@@ -14,16 +15,19 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import n_domains
 
 
-def test_every_criterion_chooses_for_every_tissue(tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["SPOTSCAPE", "SEDR"])
+def test_every_criterion_chooses_for_every_tissue(model, tmp_path, monkeypatch):
     monkeypatch.setattr(n_domains, "CANDIDATES", range(2, 5))
     monkeypatch.setattr(n_domains, "SYNTHETIC", ({"n_slices": 1, "n_spots": 100, "n_genes": 60, "n_domains": 3},))
     adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=100, n_genes=60, n_domains=4)
     adata.write_h5ad(tmp_path / "tissue.h5ad")
     out = tmp_path / "table.csv"
-    n_domains.main([str(tmp_path / "tissue.h5ad"), "--synthetic", "--max-epochs", "2", "--out", str(out)])
+    arguments = [str(tmp_path / "tissue.h5ad"), "--model", model, "--synthetic", "--max-epochs", "2"]
+    n_domains.main([*arguments, "--out", str(out)])
     table = pd.read_csv(out)
     assert table["n_labels"].tolist() == [4, 3] and table["tissue"][0] == "tissue"
-    assert table.drop(columns=["tissue", "seed", "n_labels"]).isin([2, 3, 4]).all(axis=None)
+    assert (table["model"] == model).all()
+    assert table.drop(columns=["tissue", "model", "seed", "n_labels"]).isin([2, 3, 4]).all(axis=None)
 
 
 def test_older_criteria_count_separate_blobs():
