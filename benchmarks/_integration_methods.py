@@ -1,7 +1,7 @@
-"""Representations of several slices: of other packages, and of the model."""
+"""Representations of several slices: of other packages, and of the models."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import scanpy as sc
@@ -9,6 +9,7 @@ import scvi
 from _floors import N_TOP_GENES, floor_representation, scaled_expression
 from _integration_cases import Case, load_case
 from _sections import Keys, Section
+from _variants import MODELS
 from anndata import AnnData
 
 import spotscape as sps
@@ -68,31 +69,31 @@ def scvi_latent(case: Case, keys: Keys, seed: int) -> np.ndarray:
     return model.get_latent_representation()
 
 
-def ours(case: Case, keys: Keys, seed: int, **settings: float) -> np.ndarray:
-    """The model with its defaults, or other ``settings``."""
-    section = load_case(case, keys)
+def ours(case: Case, keys: Keys, seed: int, name: str = OURS, **settings: float) -> np.ndarray:
+    """A model with its defaults, or other ``settings``."""
+    section, model_class = load_case(case, keys), getattr(sps, name)
     adata = section.adata.copy()
-    sps.SPOTSCAPE.setup_anndata(
+    model_class.setup_anndata(
         adata, slice_key=section.slice_key, spatial_key="spatial", size_factor_key=section.size_factor_key
     )
-    model = sps.SPOTSCAPE(adata, seed=seed, **settings)
+    model = model_class(adata, seed=seed, **settings)
     model.train(enable_progress_bar=False)
     return model.get_latent_representation()
 
 
 @lru_cache(maxsize=1)
-def _ours(case: Case, keys: Keys, seed: int) -> np.ndarray:
-    return ours(case, keys, seed)
+def _ours(case: Case, keys: Keys, seed: int, *, name: str) -> np.ndarray:
+    return ours(case, keys, seed, name)
 
 
-def ours_harmony(case: Case, keys: Keys, seed: int) -> np.ndarray:
-    """Harmony on the representation of the model."""
-    return _run_harmony(_ours(case, keys, seed), load_case(case, keys), seed)
+def ours_harmony(case: Case, keys: Keys, seed: int, *, name: str) -> np.ndarray:
+    """Harmony on the representation of a model."""
+    return _run_harmony(_ours(case, keys, seed, name=name), load_case(case, keys), seed)
 
 
 def ours_centred(case: Case, keys: Keys, seed: int) -> np.ndarray:
     """The representation of the model, less the mean of each slice."""
-    latent, slices = _ours(case, keys, seed), load_case(case, keys).slices
+    latent, slices = _ours(case, keys, seed, name=OURS), load_case(case, keys).slices
     means = {name: latent[slices == name].mean(axis=0) for name in np.unique(slices)}
     return latent - np.stack([means[name] for name in slices])
 
@@ -111,8 +112,12 @@ METHODS: dict[str, Method] = {
     "Harmony": harmony,
     "ComBat": combat,
     "scVI": scvi_latent,
-    OURS: _ours,
-    f"{OURS} + Harmony": ours_harmony,
+    # Harmony after its model, whose representation is still there.
+    **{
+        title: partial(method, name=name)
+        for name in MODELS
+        for title, method in ((name, _ours), (f"{name} + Harmony", ours_harmony))
+    },
 }
 #: Changes of the model, measured when asked for.
 VARIANTS: dict[str, Method] = {

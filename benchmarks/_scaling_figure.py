@@ -17,6 +17,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator
 
 OURS = "spotscape"
+#: Models of the package, by their name in the tables.
+MODELS = {OURS: "SPOTSCAPE", "SEDR": "SEDR"}
 LITERAL = "literal step"
 #: Steps of a full-graph training with the defaults, by which the seconds of a literal step are multiplied.
 N_LITERAL_STEPS = 300
@@ -29,6 +31,7 @@ _NAME_WIDTH, _NAME_HEIGHT = 75, 11
 COLORS = {
     OURS: "#D55E00",
     f"{OURS}, GPU": "#E69F00",
+    "SEDR": "#8C2D04",
     "NichePCA": "#0072B2",
     "CellCharter": "#009E73",
     "BANKSY": "#CC79A7",
@@ -79,7 +82,7 @@ def seconds_and_gib(line: Line) -> tuple[float, float] | None:
 def write_tables(results: Sequence[Line], path: Path) -> None:
     """Write all tables as Markdown."""
     parts = ["# Scaling", _conditions(results)]
-    ours = [line for line in results if line["method"] == OURS]
+    ours = [line for line in results if line["method"] in MODELS]
     if ours:
         parts += ["## Seconds of each stage", _table_of_stages(ours, "seconds")]
         parts += ["## Largest memory up to the end of each stage, GiB", _table_of_stages(ours, "peak_gib")]

@@ -1,4 +1,4 @@
-"""One measured run of spotscape, in a process of its own: python _scaling_run.py TISSUE RECORD [...]."""
+"""One measured run of a model, in a process of its own: python _scaling_run.py MODEL TISSUE RECORD [...]."""
 
 import argparse
 import platform
@@ -15,6 +15,7 @@ import anndata
 import torch
 from _scaling_data import N_DOMAINS
 from _scaling_stages import GIB, Stages, found_domains, versions, write_record
+from _variants import MODELS
 from lightning.pytorch import Callback
 
 import spotscape as sps
@@ -83,6 +84,7 @@ def watched_gpu(record: dict[str, Any]) -> Iterator[None]:
 
 
 def run(
+    model: str,
     tissue: str,
     *,
     accelerator: str = "cpu",
@@ -94,6 +96,8 @@ def run(
 
     Parameters
     ----------
+    model
+        Name of its class.
     tissue
         File of :func:`_scaling_data.write_tissue`.
     accelerator
@@ -110,18 +114,18 @@ def run(
     arguments = {"precision": precision, "batch_size": batch_size}
     clock, on_gpu = StepClock(synchronize=profile and accelerator == "gpu"), accelerator == "gpu"
     device: dict[str, Any] = {"device": platform.processor() or platform.machine()}
-    stages = Stages()
+    model_class, stages = getattr(sps, model), Stages()
     with stages("read"):
         adata = anndata.read_h5ad(tissue)
     with stages("set-up"):
-        sps.SPOTSCAPE.setup_anndata(adata, slice_key="slice")
+        model_class.setup_anndata(adata, slice_key="slice")
     with stages("model"):
-        model = sps.SPOTSCAPE(adata)
+        trained = model_class(adata)
     if on_gpu:
         device["device"] = torch.cuda.get_device_name()
         torch.cuda.reset_peak_memory_stats()
     with watched_gpu(device) if on_gpu else nullcontext(), stages("training"):
-        model.train(
+        trained.train(
             accelerator=accelerator,
             devices=1,
             callbacks=[clock],
@@ -129,7 +133,7 @@ def run(
             **{name: value for name, value in arguments.items() if value is not None},
         )
     with stages("embedding"):
-        adata.obsm["X_spotscape"] = model.get_latent_representation()
+        adata.obsm["X_spotscape"] = trained.get_latent_representation()
     if on_gpu:
         device["max_gpu_gib"] = torch.cuda.max_memory_allocated() / GIB
     with stages("domains"):
@@ -148,6 +152,7 @@ def run(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and write the record."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", choices=list(MODELS))
     parser.add_argument("tissue")
     parser.add_argument("record")
     parser.add_argument("--accelerator", choices=("cpu", "gpu"), default="cpu")

@@ -10,6 +10,8 @@ Four questions, each answered for every seed:
   a cohort mapped by a model of the others.
 
     python benchmarks/new_sections.py --pair 151673.h5ad 151675.h5ad --cohort A.h5ad B.h5ad C.h5ad --out results/
+
+The model is ``SPOTSCAPE``, or another by ``--model``, with its defaults.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import numpy as np
 import pandas as pd
 from _new_section_cases import keep_genes, novelty_cases
 from _new_section_figure import write_figure, write_summary
+from _variants import MODELS
 from anndata import AnnData
 from sklearn.metrics import roc_auc_score
 
@@ -32,6 +35,7 @@ SHARES = (1.0, 0.9, 0.7, 0.5, 0.3, 0.1, 0.05)
 MEASURED = "spotscape_measured"
 REP = "X_spotscape"
 Row = dict[str, Any]
+Model = sps.SPOTSCAPE | sps.SEDR
 
 
 def read(path: str, options: argparse.Namespace) -> AnnData:
@@ -44,19 +48,19 @@ def read(path: str, options: argparse.Namespace) -> AnnData:
     return adata
 
 
-def train(adata: AnnData, seed: int, size_factor_key: str | None, **train_arguments: Any) -> sps.SPOTSCAPE:
+def train(name: str, adata: AnnData, seed: int, size_factor_key: str | None, **train_arguments: Any) -> Model:
     """Train with the defaults, and leave the representation in the data."""
-    key = size_factor_key if size_factor_key in adata.obs else None
-    sps.SPOTSCAPE.setup_anndata(adata, slice_key="slice", size_factor_key=key)
-    model = sps.SPOTSCAPE(adata, seed=seed)
+    key, model_class = size_factor_key if size_factor_key in adata.obs else None, getattr(sps, name)
+    model_class.setup_anndata(adata, slice_key="slice", size_factor_key=key)
+    model = model_class(adata, seed=seed)
     model.train(enable_progress_bar=False, **train_arguments)
     adata.obsm[REP] = model.get_latent_representation()
     return model
 
 
-def mapped(model: sps.SPOTSCAPE, query: AnnData, *, as_zeros: bool = False) -> AnnData:
+def mapped(model: Model, query: AnnData, *, as_zeros: bool = False) -> AnnData:
     """New section with its representation; genes that it lacks are completed, or taken as zero counts."""
-    prepared = sps.SPOTSCAPE.prepare_query_anndata(query, model, inplace=False)
+    prepared = model.prepare_query_anndata(query, model, inplace=False)
     if as_zeros:
         prepared.var[MEASURED] = True
     prepared.obsm[REP] = model.get_latent_representation(prepared)
@@ -70,7 +74,7 @@ def transfer(reference: AnnData, query: AnnData) -> pd.DataFrame:
     return found[found["label"].notna()].set_axis(["truth", "label", "confidence"], axis=1).astype({"label": object})
 
 
-def gene_rows(model: sps.SPOTSCAPE, reference: AnnData, query: AnnData, name: str, seed: int) -> Iterator[Row]:
+def gene_rows(model: Model, reference: AnnData, query: AnnData, name: str, seed: int) -> Iterator[Row]:
     """Accuracy of transferred labels by the share of the genes that the query has."""
     for share in SHARES:
         fewer = keep_genes(query, share, seed) if share < 1 else query
@@ -83,16 +87,16 @@ def gene_rows(model: sps.SPOTSCAPE, reference: AnnData, query: AnnData, name: st
 
 
 def novelty_rows(
-    model: sps.SPOTSCAPE, query: AnnData, others: list[AnnData], name: str, seed: int, size_factor_key: str | None
+    model: Model, query: AnnData, others: list[AnnData], name: str, seed: int, size_factor_key: str | None
 ) -> Iterator[Row]:
     """Share of novel spots in sections that are like those trained on, and in others."""
     for case, is_out, adata in novelty_cases(query, others, seed, size_factor_key):
-        prepared = sps.SPOTSCAPE.prepare_query_anndata(adata, model, inplace=False)
+        prepared = model.prepare_query_anndata(adata, model, inplace=False)
         table = model.get_slice_novelty(prepared)
         yield row("novelty", name, case, seed, "share_novel", table["share_novel"].iloc[0], level=float(is_out))
 
 
-def unknown_domain_rows(seed: int, **train_arguments: Any) -> Iterator[Row]:
+def unknown_domain_rows(name: str, seed: int, **train_arguments: Any) -> Iterator[Row]:
     """Novelty in a synthetic slice whose domains were all trained on but one."""
     tissue = sps.datasets.synthetic_tissue(n_slices=3, n_spots=1500, seed=seed)
     tissue.X = tissue.layers["counts"].copy()
@@ -100,7 +104,7 @@ def unknown_domain_rows(seed: int, **train_arguments: Any) -> Iterator[Row]:
     unknown = sorted(domains.unique())[seed % domains.nunique()]
     is_new = (tissue.obs["slice"] == "slice_3").to_numpy()
     is_unknown = (domains == unknown).to_numpy()
-    model = train(tissue[~is_new & ~is_unknown].copy(), seed, None, **train_arguments)
+    model = train(name, tissue[~is_new & ~is_unknown].copy(), seed, None, **train_arguments)
     novelty = model.get_novelty(tissue[is_new].copy())
     of_unknown = is_unknown[is_new]
     yield row("unknown domain", "synthetic", "auc", seed, "auc", roc_auc_score(of_unknown, novelty))
@@ -132,11 +136,11 @@ def row(question: str, data: str, case: str, seed: int, metric: str, value: floa
 def measure(options: argparse.Namespace, **train_arguments: Any) -> Iterator[Row]:
     """Answer all questions."""
     for seed in range(options.seeds):
-        yield from unknown_domain_rows(seed, **train_arguments)
+        yield from unknown_domain_rows(options.model, seed, **train_arguments)
         for first, second in (options.pair, options.pair[::-1]):
             reference, query = read(first, options), read(second, options)
             name = f"{Path(first).stem} to {Path(second).stem}"
-            model = train(reference, seed, options.size_factor_key, **train_arguments)
+            model = train(options.model, reference, seed, options.size_factor_key, **train_arguments)
             yield from gene_rows(model, reference, query, name, seed)
             yield from confidence_rows(reference, mapped(model, query), name, seed)
             key = options.size_factor_key if options.size_factor_key in reference.obs else None
@@ -146,7 +150,7 @@ def measure(options: argparse.Namespace, **train_arguments: Any) -> Iterator[Row
         rest = sps.io.read_sections([path for path in options.cohort if path != held_out])
         labels = rest.obs[options.label_key].astype(object)
         rest.obs["label"] = pd.Categorical(labels.where(~labels.isin(options.drop_label)))
-        model = train(rest, 0, None, **train_arguments)
+        model = train(options.model, rest, 0, None, **train_arguments)
         query = mapped(model, read(held_out, options))
         name = f"others to {Path(held_out).stem}"
         yield from confidence_rows(rest, query, name, 0)
@@ -164,6 +168,7 @@ def main(arguments: list[str] | None = None, **train_arguments: Any) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pair", nargs=2, required=True, metavar="FILE", help="two annotated sections of one donor")
     parser.add_argument("--cohort", nargs="*", default=[], metavar="FILE", help="annotated sections, a file a donor")
+    parser.add_argument("--model", choices=list(MODELS), default="SPOTSCAPE", help="default: SPOTSCAPE")
     parser.add_argument("--label-key", default="domain")
     parser.add_argument("--drop-label", nargs="*", default=[], help="labels that are none")
     parser.add_argument("--size-factor-key", help="column with the totals over all genes, for the pair")

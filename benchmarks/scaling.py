@@ -1,10 +1,10 @@
 """Seconds and memory of every stage, from a file of counts to domains, on synthetic tissues of growing size.
 
-    python benchmarks/scaling.py --out DIR [--sizes 3000 10000 ...] [--peers nichepca cellcharter banksy graphst]
+    python benchmarks/scaling.py --out DIR [--model SEDR] [--sizes 3000 10000 ...] [--peers nichepca banksy ...]
 
 Three things are measured, each run in a process of its own, so that the largest memory is that of the run alone:
 
-* spotscape with its defaults, on --sizes;
+* a model, ``SPOTSCAPE`` (called spotscape in the tables) unless said, with its defaults, on --sizes;
 * --peers, on the same files (--peer-sizes), each as its own documentation begins and in an environment that is made by
   pip in --peer-environments, on the processor;
 * one training step as the published formulas stand against one of spotscape, on --literal-sizes in one slice.
@@ -31,7 +31,7 @@ from typing import Any
 
 from _peers import PEERS, prepare, script
 from _scaling_data import SIZES, Size, write_tissue
-from _scaling_figure import LITERAL, OURS, draw_figure, read_results, write_tables
+from _scaling_figure import LITERAL, MODELS, OURS, draw_figure, read_results, write_tables
 from _scaling_limits import FINISHED, OUT_OF_MEMORY, OUT_OF_TIME, run_limited
 from tqdm import tqdm
 
@@ -64,7 +64,7 @@ class Run:
 def plan_runs(options: argparse.Namespace) -> list[Run]:
     """List all runs, small sizes first."""
     ours = {name: getattr(options, name) for name in ("accelerator", "precision", "batch_size")}
-    wanted: list[tuple[str, Size, dict[str, Any]]] = [(OURS, Size.parse(text), ours) for text in options.sizes]
+    wanted: list[tuple[str, Size, dict[str, Any]]] = [(options.model, Size.parse(text), ours) for text in options.sizes]
     wanted += [(LITERAL, Size(n_cells), {}) for n_cells in options.literal_sizes]
     wanted += [(name, Size.parse(text), {}) for name in options.peers for text in options.peer_sizes]
     wanted.sort(key=lambda what: what[1].n_cells * what[1].n_genes)
@@ -106,7 +106,7 @@ def command(run: Run, tissue: Path, record: Path, options: argparse.Namespace) -
         return [str(python), str(script(run.method)), str(tissue), str(record)]
     if run.method == LITERAL:
         return [sys.executable, str(_HERE / "step_cost.py"), str(tissue), "--record", str(record)]
-    arguments = [sys.executable, str(_HERE / "_scaling_run.py"), str(tissue), str(record)]
+    arguments = [sys.executable, str(_HERE / "_scaling_run.py"), MODELS[run.method], str(tissue), str(record)]
     for name in ("accelerator", "precision", "batch_size"):
         if (value := getattr(run, name)) is not None:
             arguments += [f"--{name.replace('_', '-')}", str(value)]
@@ -117,7 +117,7 @@ def measure(run: Run, options: argparse.Namespace, watch: Callable[[float, float
     """Do one run and return its line of the results."""
     tissue = tissue_file(run.size, options.cache)
     log = options.out / "logs" / f"{run.method.replace(' ', '-')}_{run.size.name}_{run.repeat}.txt"
-    limits = {} if run.method == OURS else {"max_seconds": options.peer_limit, "max_gib": options.peer_memory}
+    limits = {} if run.method in MODELS else {"max_seconds": options.peer_limit, "max_gib": options.peer_memory}
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record.json"
@@ -172,6 +172,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     temporary = Path(tempfile.gettempdir()) / "spotscape-scaling"
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", choices=list(MODELS), default=OURS, help=f"default: {OURS}")
     parser.add_argument("--sizes", nargs="*", default=list(SIZES), metavar="SIZE", help=f"default: {' '.join(SIZES)}")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each kind (default: 1)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each run (default: all)")

@@ -78,6 +78,19 @@ def test_run_and_resume(file, tmp_path, monkeypatch):
     assert (tmp_path / "integration.png").stat().st_size > 10_000
 
 
+def test_every_model_is_trained_as_itself(monkeypatch):
+    trained = []
+    monkeypatch.setattr(_integration_methods, "ours", lambda *arguments: trained.append(arguments) or np.eye(2))
+    monkeypatch.setattr(_integration_methods, "load_case", lambda *_: None)
+    monkeypatch.setattr(_integration_methods, "_run_harmony", lambda values, *_: 2 * values)
+    for name in ("SPOTSCAPE", "SEDR"):
+        for method, factor in ((name, 1), (f"{name} + Harmony", 2)):
+            found = _integration_methods.METHODS[method]("a case", "its keys", 7)
+            np.testing.assert_array_equal(found, factor * np.eye(2))
+    # Harmony takes the representation that is there.
+    assert trained == [("a case", "its keys", 7, "SPOTSCAPE"), ("a case", "its keys", 7, "SEDR")]
+
+
 def test_share_of_spots_in_a_lacked_domain():
     labels = np.repeat(["a", "b", "c"], 10)
     found = np.repeat(["1", "2", "3"], 10)

@@ -30,10 +30,19 @@ def files(tmp_path):
     return paths
 
 
-def test_all_questions_are_answered(files, tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["SPOTSCAPE", "SEDR"])
+def test_all_questions_are_answered(model, files, tmp_path, monkeypatch):
     monkeypatch.setattr(new_sections, "SHARES", (1.0, 0.7))
     arguments = ["--pair", *files[:2], "--cohort", *files[2:], "--seeds", "1", "--out", str(tmp_path / "out")]
-    new_sections.main(arguments, max_epochs=4)
+    trained, train = set(), new_sections.train
+
+    def watched(*arguments, **others):
+        trained.add(type(found := train(*arguments, **others)).__name__)
+        return found
+
+    monkeypatch.setattr(new_sections, "train", watched)
+    new_sections.main([*arguments, "--model", model], max_epochs=4)
+    assert trained == {model}
     results = pd.read_csv(tmp_path / "out" / "results.csv")
     assert set(results["question"]) == {"genes", "novelty", "unknown domain", "confidence"}
     assert results["value"].notna().all() and results["data"].nunique() == 5

@@ -4,12 +4,15 @@ import json
 import os
 import sys
 import time
+from functools import partialmethod
 from pathlib import Path
 
 import anndata
 import matplotlib.image
 import numpy as np
 import pytest
+
+import spotscape as sps
 
 # The benchmarks are programs that lie beside each other, not a package.
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -24,6 +27,7 @@ import _scaling_stages
 import scaling
 import step_cost
 
+CPU = ["--accelerator", "cpu"]
 STAGES = ["read", "set-up", "model", "training", "embedding", "domains"]
 
 
@@ -81,9 +85,11 @@ def test_tissues(tissue, tmp_path):
 # ------------------------------------------------------------------------------------------------------- measuring
 
 
-def test_measured_run(tissue, tmp_path, capsys):
-    path = tmp_path / "record.json"
-    _scaling_run.main([str(tissue), str(path), "--profile", "--batch-size", "150"])
+@pytest.mark.parametrize("model", ["SPOTSCAPE", "SEDR"])
+def test_measured_run(model, tissue, tmp_path, capsys, monkeypatch):
+    path, model_class = tmp_path / "record.json", getattr(sps, model)
+    monkeypatch.setattr(model_class, "train", partialmethod(model_class.train, 5))
+    _scaling_run.main([model, str(tissue), str(path), "--profile", "--batch-size", "150"])
     record = json.loads(path.read_text())
     assert list(record["seconds"]) == STAGES
     assert record["total_seconds"] == pytest.approx(sum(record["seconds"].values()))
@@ -95,6 +101,17 @@ def test_measured_run(tissue, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert record["n_steps"] > 2 and printed.count("step ") >= record["n_steps"]
     assert 0 < record["seconds_per_step"] < record["seconds"]["training"]
+
+
+def test_another_model_has_lines_of_its_own(tmp_path):
+    options = scaling._parse(["--out", str(tmp_path), "--model", "SEDR", "--sizes", "3000", "--literal-sizes"])
+    (run,) = scaling.plan_runs(options)
+    assert scaling.command(run, Path("tissue"), Path("record"), options)[2:] == ["SEDR", "tissue", "record", *CPU]
+    assert not scaling.is_there(run, [line()]) and scaling.is_there(run, [line("SEDR", threads=run.threads)])
+    _scaling_figure.write_tables([line(), line("SEDR", total_seconds=20.0)], tmp_path / "scaling.md")
+    table = (tmp_path / "scaling.md").read_text()
+    assert "| 3,000 × 300 | SEDR | – | – | – | 30 | – | – | 20 |" in table
+    assert "| cells × genes | spotscape | SEDR |" in table
 
 
 def test_memory_is_that_of_the_process_alone(tmp_path):

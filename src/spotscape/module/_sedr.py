@@ -273,7 +273,11 @@ class SEDRModule(BaseModuleClass):
                 moments = (inference_outputs[name].float() for name in (MODULE_KEYS.MEAN, MODULE_KEYS.LOG_DEVIATION))
                 terms["kl"], weights["kl"] = nn.mean_over_processes(nn.kl_divergence(*moments)), self.kl_weight
             if self.centres is not None:
-                terms["cluster"] = self._cluster_loss(tensors, latent) if use_clusters else latent.new_zeros(())
+                if use_clusters and self._targets is not None:
+                    terms["cluster"] = self._cluster_loss(tensors, latent, self._targets)
+                else:
+                    # Several processes wait for a gradient of every parameter in every step.
+                    terms["cluster"] = 0 * self.centres.sum()
                 weights["cluster"] = self.cluster_weight
             loss = loss + sum(weights[name] * term for name, term in terms.items())
         if self.training:
@@ -367,10 +371,8 @@ class SEDRModule(BaseModuleClass):
         loss = nn.adjacency_loss(latent, edges, pairs, slices, sample=sample)
         return nn.mean_over_processes(loss[None])
 
-    def _cluster_loss(self, tensors: dict[str, Tensor], latent: Tensor) -> Tensor:
-        if self._targets is None:
-            return latent.new_zeros(())
+    def _cluster_loss(self, tensors: dict[str, Tensor], latent: Tensor, targets: Tensor) -> Tensor:
         nodes = tensors[BATCH_KEYS.NODE_INDEX][: len(latent)]
-        known = nodes < len(self._targets)
-        target = self._targets[nodes[known]]
+        known = nodes < len(targets)
+        target = targets[nodes[known]]
         return nn.mean_over_processes(nn.clustering_loss(self.assign(latent[known]), target))
