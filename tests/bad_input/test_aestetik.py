@@ -114,7 +114,7 @@ def train(**arguments):
 MODEL_CASES = {
     "one cluster": (build(n_clusters=1), ValueError, "`n_clusters` is 1"),
     "more clusters than spots": (build(n_clusters=500), ValueError, "only 120 spots"),
-    "no window": (build(window=0), ValueError, "`window` is 0"),
+    "no window": (build(window=-1), ValueError, "`window` is -1"),
     "unknown layout": (build(layout="round"), ValueError, "`layout` is 'round'"),
     "unknown correction": (build(rna_correction="bbknn"), ValueError, "`rna_correction` is 'bbknn'; choose one of"),
     "counts are not precomputed": (build(rna_correction="precomputed"), ValueError, "`rna_key` names counts"),

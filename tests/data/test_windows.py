@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spotscape.data import build_windows, default_window, ring_means
+from spotscape.data import build_windows, default_ring_weights, default_window, ring_means
 
 
 def hexagonal(n=12, *, turn=0.0, spacing=1.0):
@@ -124,5 +124,20 @@ def test_a_given_layout_is_taken_and_bad_ones_are_refused():
         build_windows(square(), radius=1, layout="round")
     with pytest.raises(ValueError, match="coordinates have 3 columns"):
         build_windows(np.random.default_rng(0).normal(size=(9, 3)), radius=1, layout="square")
-    with pytest.raises(ValueError, match="`radius` is 0"):
-        build_windows(square(), radius=0)
+    with pytest.raises(ValueError, match="`radius` is -1"):
+        build_windows(square(), radius=-1)
+
+
+@pytest.mark.parametrize("layout", ["auto", "hexagonal", "irregular"])
+def test_a_window_without_rings_is_the_spot_itself(layout):
+    windows = build_windows(hexagonal(), radius=0, layout=layout)
+    np.testing.assert_array_equal(windows.sites, np.arange(len(hexagonal()))[:, None])
+    assert windows.rings.tolist() == [0]
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3])
+def test_weights_of_rings_fall_to_a_quarter(radius):
+    weights = default_ring_weights(radius)
+    assert weights[0] == 1 and (np.diff(weights) < 0).all()
+    if radius:
+        assert weights[-1] == 0.25

@@ -210,6 +210,52 @@ def test_arguments_have_an_effect(adata, model, argument):
     assert np.abs(small(adata, **argument).get_latent_representation() - model.get_latent_representation()).max() > 1e-4
 
 
+def test_the_start_by_its_slow_definition(adata):
+    model = small(adata, epochs=1, train={"lr": 1e-12}, image_weight=0.5)
+    features = {name: values for name, (values, _) in model.path.features(model.adata_manager).items()}
+    windows = model.path.windows(model.adata_manager)
+    averages = np.zeros((adata.n_obs, sum(values.shape[1] for values in features.values())))
+    for i, sites in enumerate(windows.sites):
+        there = [
+            (0.25 ** ((ring / windows.rings[-1]) ** 2), site)
+            for ring, site in zip(windows.rings, sites, strict=True)
+            if site >= 0
+        ]
+        total = sum(weight for weight, _ in there)
+        for weight, site in there:
+            averages[i] += weight / total * np.concatenate([0.5**0.5 * values[site] for values in features.values()])
+    latent = model.get_latent_representation()
+    centred = averages - averages.mean(axis=0)
+    scores = np.linalg.svd(centred, full_matrices=False)[0] * np.linalg.svd(centred, compute_uv=False)
+    scores = scores[:, :6] / np.sqrt((scores[:, :6] ** 2).sum(axis=1).mean())
+    moved = np.abs(np.linalg.norm(latent - latent.mean(axis=0), axis=1) - np.linalg.norm(scores, axis=1))
+    assert moved.max() < 0.01
+
+
+def test_by_default_several_slices_are_corrected_by_harmony(adata):
+    image = adata.obsm["X_image"]
+    image[(adata.obs["slice"] != "slice_1").to_numpy()] = np.nan
+    kinds = small(adata, epochs=1).path.modalities
+    assert kinds["rna"].correction_name == "harmony"
+    # One slice has the image: there is nothing to correct in it.
+    assert kinds["image"].correction_name == "none" and not kinds["image"].is_corrected
+
+
+def test_novelty_sees_a_slice_before_its_correction(adata):
+    model = small(adata, setup={"rna_key": "X_image", "image_key": None}, rna_correction="centre")
+    like = adata[(adata.obs["slice"] == "slice_1").to_numpy()].copy()
+    like.obs["slice"] = "never seen"
+    shifted = like.copy()
+    shifted.obsm["X_image"] = shifted.obsm["X_image"] + 20 * adata.obsm["X_image"].std(axis=0)
+    assert not model.get_slice_novelty(like)["out_of_distribution"].item()
+    # Centring takes the shift off, so that the representation could not tell.
+    with pytest.warns(UserWarning, match="unlike those that the model was trained on"):
+        np.testing.assert_allclose(
+            model.get_latent_representation(shifted), model.get_latent_representation(like), atol=1e-3
+        )
+    assert model.get_slice_novelty(shifted)["share_novel"].item() == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_effect", ["none", "strong"])
 def test_both_modalities_tell_more_than_one(batch_effect):

@@ -83,25 +83,42 @@ def test_averages_and_errors_of_windows_equal_their_definitions():
     means, counts = torch.randn(6, 3, 4), torch.randint(0, 5, (6, 3)).float()
     counts[0] = 0
     guess = torch.randn(6, 3, 4)
-    average, error = nn.window_average(means, counts), nn.window_reconstruction_loss(means, guess, counts)
+    ring_weights = torch.tensor([1.0, 0.7, 0.25])
+    average = nn.window_average(means, counts, ring_weights)
+    error = nn.window_reconstruction_loss(means, guess, counts)
     shares = nn.ring_shares(counts)
     assert not average[0].any() and error[0] == 0
     for i in range(1, 6):
-        total = sum(counts[i, r] * means[i, r] for r in range(3))
-        torch.testing.assert_close(average[i], total / counts[i].sum().clamp(min=1))
+        n_spots = [float(counts[i, r] * ring_weights[r]) for r in range(3)]
+        total = sum(n_spots[r] * means[i, r] for r in range(3))
+        torch.testing.assert_close(average[i], total / max(sum(n_spots), 1e-6))
         q = [min(1.0, float(counts[i, r]) / (6 * r or 1)) for r in range(3)]
         np.testing.assert_allclose(shares[i], q, rtol=1e-6)
         slow = sum(q[r] * (means[i, r] - guess[i, r]).abs().mean() for r in range(3)) / max(sum(q), 1e-6)
         torch.testing.assert_close(error[i], torch.as_tensor(slow, dtype=torch.float32))
 
 
-def test_the_encoder_starts_from_the_axes_it_is_given():
-    encoder = nn.WindowEncoder({"rna": 5, "image": 3}, 2, {"rna": 0.75, "image": 0.25}, n_latent=4).eval()
-    axes = torch.linalg.qr(torch.randn(8, 3))[0]
-    encoder.set_axes(axes)
+def test_encoder_and_decoder_start_from_the_axes_they_are_given():
+    weights = {"rna": 0.75, "image": 0.25}
+    encoder = nn.WindowEncoder({"rna": 5, "image": 3}, (1.0, 0.25), weights, n_latent=9).eval()
+    decoder = nn.WindowDecoder({"rna": 5, "image": 3}, 2, weights, n_latent=9).eval()
+    axes = torch.linalg.qr(torch.randn(8, 8))[0]
+    for part in (encoder, decoder):
+        part.set_axes(axes, 0.5)
     means = {"rna": torch.randn(7, 2, 5), "image": torch.randn(7, 2, 3)}
-    counts = {"rna": torch.ones(7, 2), "image": torch.ones(7, 2)}
+    counts = {"rna": torch.tensor([1.0, 4.0]).expand(7, 2), "image": torch.tensor([1.0, 4.0]).expand(7, 2)}
+    # Four spots of a quarter weigh as much as the spot itself.
     parts = [0.75**0.5 * means["rna"].mean(1), 0.25**0.5 * means["image"].mean(1)]
     latent = encoder(means, counts)
-    torch.testing.assert_close(latent[:, :3], torch.cat(parts, 1) @ axes)
-    assert not latent[:, 3].any()
+    torch.testing.assert_close(latent[:, :8], 0.5 * torch.cat(parts, 1) @ axes)
+    assert not latent[:, 8].any()
+    # With as many axes as features nothing is lost, and every ring is taken for the average.
+    for name, found in decoder(latent).items():
+        torch.testing.assert_close(found, means[name].mean(1, keepdim=True).expand(-1, 2, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_axes_of_a_modality_without_weight_are_left_out():
+    decoder = nn.WindowDecoder({"rna": 2, "image": 1}, 2, {"rna": 1.0, "image": 0.0}, n_latent=2).eval()
+    decoder.set_axes(torch.eye(3)[:, :2], 1.0)
+    found = decoder(torch.randn(4, 2))
+    assert found["rna"].abs().min() > 0 and not found["image"].any()

@@ -39,7 +39,7 @@ from spotscape.data._size_rules import (
     default_scale_power,
 )
 from spotscape.data._window_loader import WindowDataLoader, WindowDataSplitter
-from spotscape.data._windows import Windows, build_windows, default_window, ring_means
+from spotscape.data._windows import Windows, build_windows, default_ring_weights, default_window, ring_means
 
 __all__ = [
     "CORRECTIONS",
@@ -82,6 +82,7 @@ __all__ = [
     "default_n_components",
     "default_n_neighbors",
     "default_n_steps",
+    "default_ring_weights",
     "default_scale_power",
     "default_window",
     "distances_between_pieces",

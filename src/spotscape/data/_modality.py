@@ -13,6 +13,7 @@ from spotscape.data._correction_kinds import KINDS
 #: Corrections by name. ``"precomputed"`` leaves a corrected representation as it is, also the scale of its columns.
 CORRECTIONS = (*KINDS, "precomputed")
 N_COMPONENTS_WIDE = 50
+_SPOTS_FOR_CORRECTION = 20_000
 
 
 class Modality:
@@ -26,7 +27,7 @@ class Modality:
     ----------
     correction
         How differences between slices are removed: ``"none"``, ``"centre"``, ``"combat"``, ``"harmony"``, or
-        ``"precomputed"`` for a representation in which they have been removed already.
+        ``"precomputed"`` for a representation in which they have been removed already. Learnt from up to 20,000 spots.
     scale
         Whether columns are scaled; ``"precomputed"`` leaves them as they are in any case.
     """
@@ -68,20 +69,26 @@ class Modality:
             axes = PCA(n_components, svd_solver=solver, random_state=seed).fit(scaled).components_.T
         self._fitted |= {"axes": axes, "offset": np.zeros(axes.shape[1]), "constant": 1.0}
         scaled = self._scaled(given)
-        corrected = self._correction.fit(scaled, slices, seed=seed).transform(scaled, slices)
+        # Spread evenly through the data, as many as tell the differences between slices.
+        some = np.unique(np.linspace(0, len(scaled) - 1, min(len(scaled), _SPOTS_FOR_CORRECTION)).astype(int))
+        corrected = self._correction.fit(scaled[some], slices[some], seed=seed).transform(scaled, slices)
         offset = corrected.mean(axis=0)
         constant = float(np.sqrt(((corrected - offset) ** 2).mean()))
         self._fitted |= {"offset": offset, "constant": constant if constant > 0 else 1.0}
         return self
 
-    def transform(self, values: NDArray[Any], slices: NDArray[Any]) -> NDArray[np.float32]:
-        """Features for the model, zero where a spot has none. ``(n_spots, n_features)``."""
+    def transform(self, values: NDArray[Any], slices: NDArray[Any], *, corrected: bool = True) -> NDArray[np.float32]:
+        """Features for the model, zero where a spot has none; without the correction of slices if told so.
+
+        ``(n_spots, n_features)``.
+        """
         present = modality_presence(values)
         result = np.zeros((len(values), self.n_features), dtype=np.float32)
         if present.any():
             scaled = self._scaled(np.asarray(values, dtype=np.float64)[present])
-            corrected = self._correction.transform(scaled, np.asarray(slices).astype(str)[present])
-            result[present] = (corrected - self._fitted["offset"]) / self._fitted["constant"]
+            if corrected:
+                scaled = self._correction.transform(scaled, np.asarray(slices).astype(str)[present])
+            result[present] = (scaled - self._fitted["offset"]) / self._fitted["constant"]
         return result
 
     def inverse_transform(self, features: NDArray[Any]) -> NDArray[np.float32]:
@@ -107,6 +114,11 @@ class Modality:
         result._fitted = dict(state["fitted"])
         result._correction = type(result._correction).from_state(state["fitted_correction"])
         return result
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether :meth:`transform` takes off any difference between slices."""
+        return not isinstance(self._correction, NoCorrection)
 
     @property
     def n_features(self) -> int:

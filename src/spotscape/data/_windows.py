@@ -16,6 +16,8 @@ _DIRECTIONS = {"hexagonal": 6, "square": 4}
 _REACH = 0.35
 #: How many times the cells that a window has on average may be listed of it.
 _CROWDING = 2
+#: Weight of a spot of the outermost ring, that of the spot itself being 1.
+_RIM = 0.25
 #: Share of the neighbours in line from which spots are taken to stand on a lattice.
 _IN_LINE = 0.8
 
@@ -61,7 +63,7 @@ def build_windows(
     slices
         Slice of each spot; codes or labels. ``None``: one slice.
     radius
-        Number of rings around the spot.
+        Number of rings around the spot; with 0 it is seen by itself.
     layout
         ``"hexagonal"``, ``"square"`` or ``"irregular"`` in all slices, or ``"auto"``, which recognises that of each: a
         lattice where most of the nearest neighbours lie in its directions and at one distance.
@@ -79,7 +81,7 @@ def build_windows(
     -----
     Of a window of irregular cells that is more than twice as crowded as on average, the nearest ones count.
     """
-    check_integer(radius, "radius", minimum=1)
+    check_integer(radius, "radius", minimum=0)
     check_choice(layout, LAYOUTS, "layout")
     positions = check_coordinates(coordinates, slices)
     if layout in ("hexagonal", "square") and positions.shape[1] != 2:
@@ -115,6 +117,27 @@ def default_window(n_spots: int) -> int:
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return 1 if n_spots < 1600 else 2
+
+
+def default_ring_weights(radius: int) -> NDArray[np.float64]:
+    r"""Weight of a spot of each ring in the average of a window.
+
+    .. math:: v_r = 4^{-(r / R)^2}
+
+    A Gaussian that falls to a quarter at the outermost of the :math:`R` rings. With equal weights the spot itself would
+    be one of seven or nine, and thin structures would be averaged away.
+
+    Parameters
+    ----------
+    radius
+        Number of rings around the spot.
+
+    Returns
+    -------
+    From 1 for the spot itself. ``(radius + 1,)``.
+    """
+    check_integer(radius, "radius", minimum=0)
+    return np.asarray(_RIM ** ((np.arange(radius + 1) / max(radius, 1)) ** 2))
 
 
 def ring_means(

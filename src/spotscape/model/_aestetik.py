@@ -38,15 +38,17 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         Number of clusters that each modality is cut into for the triplets, and that :meth:`get_clusters` gives: about
         the number of kinds of tissue that one expects.
     window
-        Number of rings of spots around a spot that it is seen with. ``None``: by the size of the slices, see
-        :func:`~spotscape.data.default_window`.
+        Number of rings of spots around a spot that it is seen with, 0 for none. ``None``: by the size of the slices,
+        see :func:`~spotscape.data.default_window`. Outer rings count less, see
+        :func:`~spotscape.data.default_ring_weights`.
     layout
         ``"hexagonal"``, ``"square"``, ``"irregular"``, or ``"auto"``, which recognises how the spots of each slice lie;
         see :func:`~spotscape.data.build_windows`.
     rna_correction, image_correction
         How differences between slices are removed from each modality: ``"none"``, ``"centre"``, ``"combat"``,
         ``"harmony"``, or ``"precomputed"`` for features from which they have been removed already, as in the latent
-        space of scVI; see :class:`~spotscape.data.Modality`. In one slice there is nothing to remove.
+        space of scVI; see :class:`~spotscape.data.Modality`. ``None``: by Harmony where several slices have the
+        modality, which, unlike the shifts of whole slices, does not suppose that all show the same parts.
     image_weight
         Share of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: a half, and
         less where expression predicts less than about 2 % of the variance of image features in parts of the tissue that
@@ -55,7 +57,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
     cross_sample_positives
         Whether triplets draw spots of one cluster from different slices, and spots of different clusters from one.
     n_hidden, n_latent
-        Widths of the hidden layers and of the latent representation.
+        Widths of the hidden layer of the decoder and of the latent representation.
     reconstruction_weight, triplet_weight
         Weights of the reconstruction of windows and of the triplets; 0 switches one off.
     margin
@@ -95,8 +97,8 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         n_clusters: int = 10,
         window: int | None = None,
         layout: Literal["auto", "hexagonal", "square", "irregular"] = "auto",
-        rna_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] = "combat",
-        image_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] = "combat",
+        rna_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] | None = None,
+        image_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] | None = None,
         image_weight: float | None = None,
         cross_sample_positives: bool = True,
         n_hidden: int = 64,
@@ -129,7 +131,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         self.n_clusters = n_clusters
         self.module = self._module_cls(
             self.path.n_features,
-            self.path.window + 1,
+            self.path.ring_weights,
             n_clusters=n_clusters,
             modality_weights=self.path.weights,
             cross_sample_positives=cross_sample_positives,
@@ -141,7 +143,8 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
             seed=self.seed,
         )
         if preprocessing is None:
-            self.module.encoder.set_axes(torch.from_numpy(self.path.start_axes(self.adata_manager, n_latent)))
+            axes = self.path.start_axes(self.adata_manager, n_latent)
+            self.module.set_axes(torch.from_numpy(axes), self.path.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.path.n_features.items())
         self._model_summary_string = (
             f"AESTETIK with features {widths}, n_latent {n_latent}, windows of {self.path.window} ring(s)"
@@ -153,7 +156,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         self,
         max_epochs: int | None = None,
         *,
-        lr: float = 1e-3,
+        lr: float = 3e-4,
         weight_decay: float = 1e-6,
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
         batch_size: int | None = None,
@@ -280,6 +283,12 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
     def _check_new_data(self, adata: AnnData | MuData) -> None:
         check_modality_data(adata, self.registry_["setup_args"], self.registry_)
 
+    def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
+        if not self.path.is_corrected:
+            return latent
+        features = self.path.features(manager, corrected=False)
+        return self._encode(manager, rows, None, self._loader_arguments(manager) | {"features": features})
+
     def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
         features = self.path.features(manager)
         return {"features": features, "windows": self.path.windows(manager), "seed": self.seed}
@@ -287,7 +296,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
     def _after_training(self, loader_arguments: dict[str, Any]) -> None:
         rows = self._some_training_spots()
         latent = self._encode(self.adata_manager, rows, None, loader_arguments)
-        self._fit_novelty(latent, rows)
+        self._fit_novelty(self._uncorrected_latent(self.adata_manager, rows, latent), rows)
         mixture = SharedMixture().fit(latent, self.n_clusters, n_init=_N_INIT, seed=self.seed)
         self.cluster_model_ = mixture.get_state()
 
@@ -296,9 +305,9 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
     check_integer(arguments["n_clusters"], "n_clusters", minimum=2)
     for name in ("n_hidden", "n_latent", "n_top_genes"):
         check_integer(arguments[name], name, minimum=1)
-    for name in ("window", "n_components"):
+    for name, minimum in (("window", 0), ("n_components", 1)):
         if arguments[name] is not None:
-            check_integer(arguments[name], name, minimum=1)
+            check_integer(arguments[name], name, minimum=minimum)
     for name in ("reconstruction_weight", "triplet_weight"):
         check_number(arguments[name], name, minimum=0)
     check_number(arguments["margin"], "margin", minimum=0)
@@ -306,7 +315,8 @@ def _check_model_arguments(arguments: dict[str, Any]) -> None:
         check_number(arguments["image_weight"], "image_weight", minimum=0, maximum=1)
     check_choice(arguments["layout"], LAYOUTS, "layout")
     for name in ("rna_correction", "image_correction"):
-        check_choice(arguments[name], CORRECTIONS, name)
+        if arguments[name] is not None:
+            check_choice(arguments[name], CORRECTIONS, name)
     check_choice(arguments["cross_sample_positives"], (True, False), "cross_sample_positives")
     if arguments["seed"] is not None:
         check_integer(arguments["seed"], "seed", minimum=0)

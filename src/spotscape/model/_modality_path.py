@@ -7,15 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 from spotscape._constants import FIELD_KEYS
 from spotscape.data import (
     ExpressionField,
     Modality,
     Preprocessor,
-    SharedMixture,
     Windows,
     build_windows,
+    default_ring_weights,
     default_window,
     explained_share,
     modality_presence,
@@ -32,6 +34,8 @@ _IMAGE_WEIGHT = 0.5
 _RELATED = 0.15
 _N_INIT = 10
 _AT_ONCE = 16_384
+#: Most windows that the clusters are learnt from.
+_CLUSTERED = 20_000
 
 Features = dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]
 
@@ -77,7 +81,7 @@ class ModalityPath:
         n_clusters: int,
         window: int | None,
         layout: str,
-        corrections: Mapping[str, str],
+        corrections: Mapping[str, str | None],
         image_weight: float | None,
         n_top_genes: int,
         n_components: int | None,
@@ -113,24 +117,38 @@ class ModalityPath:
         modalities: dict[str, Modality] = {}
         path = cls(modalities, preprocessor, {}, window, layout)
         for name in names:
-            scale = name == "image" or preprocessor is None
-            modality = Modality(corrections[name], scale=scale)
-            modalities[name] = modality.fit(path._given(manager, name), slices, seed=seed)
+            given = path._given(manager, name)
+            correction = corrections[name]
+            if correction is None:
+                n_slices = len(np.unique(slices[modality_presence(given)]))
+                correction = "harmony" if n_slices > 1 else "none"
+            modality = Modality(correction, scale=name == "image" or preprocessor is None)
+            modalities[name] = modality.fit(given, slices, seed=seed)
         path.weights = path._weigh(manager, image_weight)
         return path
+
+    @property
+    def ring_weights(self) -> list[float]:
+        """Weight of a spot of each ring in the average of a window."""
+        return default_ring_weights(self.window).tolist()
 
     @property
     def n_features(self) -> dict[str, int]:
         """Number of features of each modality."""
         return {name: modality.n_features for name, modality in self.modalities.items()}
 
-    def features(self, manager: AnnDataManager) -> Features:
-        """Features of all spots and whether each has them, for each modality."""
+    @property
+    def is_corrected(self) -> bool:
+        """Whether differences between slices are removed from any modality."""
+        return any(modality.is_corrected for modality in self.modalities.values())
+
+    def features(self, manager: AnnDataManager, *, corrected: bool = True) -> Features:
+        """Features of all spots and whether each has them, for each modality; as they are before correction if told."""
         slices = slice_names(manager)
         result = {}
         for name, modality in self.modalities.items():
             given = self._given(manager, name)
-            result[name] = (modality.transform(given, slices), modality_presence(given))
+            result[name] = (modality.transform(given, slices, corrected=corrected), modality_presence(given))
         return result
 
     def windows(self, manager: AnnDataManager) -> Windows:
@@ -161,7 +179,7 @@ class ModalityPath:
             if n_clusters >= len(np.unique(averages, axis=0)):
                 raise ValueError(f"`n_clusters` is {n_clusters}, too many for the {present.sum()} spots with {name}.")
             codes = np.full(len(values), -1)
-            codes[present] = SharedMixture().fit(averages, n_clusters, n_init=_N_INIT, seed=seed).predict(averages)
+            codes[present] = _clusters(averages, n_clusters, seed)
             sizes = np.bincount(codes[present], minlength=n_clusters)
             centres = np.stack([averages[codes[present] == k].sum(axis=0) for k in range(n_clusters)])
             centres /= np.maximum(sizes, 1)[:, None]
@@ -170,7 +188,7 @@ class ModalityPath:
         return result
 
     def start_axes(self, manager: AnnDataManager, n_latent: int) -> NDArray[np.float32]:
-        """Principal axes of the weighted averages of windows that have all modalities, times :attr:`scale`.
+        """Principal axes of the weighted averages of windows that have all modalities; sets :attr:`scale`.
 
         ``(n_features_of_all_modalities, at_most_n_latent)``.
         """
@@ -189,7 +207,7 @@ class ModalityPath:
         self.scale = float(1 / np.sqrt(max(strength[::-1][:n_latent].sum(), 1e-12)))
         # The sign of an axis is arbitrary, and differs between machines.
         axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-        return (self.scale * axes).astype(np.float32)
+        return axes.astype(np.float32)
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to rebuild the path: names, numbers and arrays."""
@@ -234,12 +252,24 @@ class ModalityPath:
         return {"rna": 1.0 - float(image_weight), "image": float(image_weight)}
 
 
+def _clusters(averages: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
+    """Cluster of each window by k-means, which weighs directions by their variance as the latent space does."""
+    # Starts draw by row number: in this order they do not depend on the order of the spots.
+    order = np.lexsort(averages.T[::-1])
+    drawn = order[:: -(-len(order) // _CLUSTERED)]
+    # One thread adds up in one order.
+    with threadpool_limits(1, user_api="openmp"):
+        means = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(averages[drawn].astype(np.float64))
+        return means.predict(averages.astype(np.float64)).astype(np.int64)
+
+
 def _averages(values: NDArray[np.float32], windows: Windows, present: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Average features of each window. ``(n_spots, n_features)``."""
     result = np.empty_like(values)
     for start in range(0, len(values), _AT_ONCE):
         rows = slice(start, start + _AT_ONCE)
         means, counts = ring_means(values, windows.sites[rows], windows.rings, present)
-        weights = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        weights = counts * default_ring_weights(int(windows.rings[-1]))
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
         result[rows] = np.einsum("ir,ird->id", weights, means)
     return result

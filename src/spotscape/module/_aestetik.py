@@ -1,6 +1,6 @@
 """The window auto-encoder of AESTETIK, with triplets over the clusters of each modality."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,8 +28,8 @@ class AestetikModule(BaseModuleClass):
     ----------
     n_features
         Number of features of each modality.
-    n_rings
-        Number of rings of a window, the spot itself included.
+    ring_weights
+        Weight of a spot of each ring of a window in its average, the spot itself first.
     n_clusters
         Number of clusters of each modality.
     modality_weights
@@ -49,7 +49,7 @@ class AestetikModule(BaseModuleClass):
     def __init__(
         self,
         n_features: Mapping[str, int],
-        n_rings: int,
+        ring_weights: Sequence[float],
         *,
         n_clusters: int,
         modality_weights: Mapping[str, float],
@@ -73,8 +73,15 @@ class AestetikModule(BaseModuleClass):
         self._n_steps = 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.encoder = nn.WindowEncoder(n_features, n_rings, modality_weights, n_hidden=n_hidden, n_latent=n_latent)
-            self.decoder = nn.WindowDecoder(n_features, n_rings, n_hidden=n_hidden, n_latent=n_latent)
+            self.encoder = nn.WindowEncoder(n_features, ring_weights, modality_weights, n_latent=n_latent)
+            self.decoder = nn.WindowDecoder(
+                n_features, len(ring_weights), modality_weights, n_hidden=n_hidden, n_latent=n_latent
+            )
+
+    def set_axes(self, axes: Tensor, scale: float) -> None:
+        """Start encoder and decoder from given axes, see :class:`~spotscape.nn.WindowEncoder`."""
+        self.encoder.set_axes(axes, scale)
+        self.decoder.set_axes(axes, scale)
 
     def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Any]:
         return {

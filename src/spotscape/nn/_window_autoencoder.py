@@ -1,6 +1,7 @@
 """From the windows of spots, in one or two modalities, to their latent representation and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +10,10 @@ from torch.nn.functional import pad
 from spotscape.nn._batch_norm import SeedBatchNorm
 
 
-def window_average(means: Tensor, counts: Tensor) -> Tensor:
-    r"""Average features of each window over all its spots, from those of its rings.
+def window_average(means: Tensor, counts: Tensor, ring_weights: Tensor) -> Tensor:
+    r"""Average features of each window over its spots, which count by their rings.
 
-    .. math:: a_i = \frac{\sum_r n_{ir} \mu_{ir}}{\sum_r n_{ir}}
+    .. math:: a_i = \frac{\sum_r v_r n_{ir} \mu_{ir}}{\sum_r v_r n_{ir}}
 
     Parameters
     ----------
@@ -20,12 +21,15 @@ def window_average(means: Tensor, counts: Tensor) -> Tensor:
         :math:`\mu`: mean features of each ring. ``(n_spots, n_rings, n_features)``.
     counts
         :math:`n`: number of spots of each ring. ``(n_spots, n_rings)``.
+    ring_weights
+        :math:`v`: weight of a spot of each ring. ``(n_rings,)``.
 
     Returns
     -------
     ``(n_spots, n_features)``, zero for windows without any spot.
     """
-    return torch.einsum("ir,ird->id", counts / counts.sum(1, keepdim=True).clamp(min=1), means)
+    shares = counts * ring_weights
+    return torch.einsum("ir,ird->id", shares / shares.sum(1, keepdim=True).clamp(min=1e-6), means)
 
 
 def ring_shares(counts: Tensor) -> Tensor:
@@ -35,58 +39,51 @@ def ring_shares(counts: Tensor) -> Tensor:
 
 
 class WindowEncoder(nn.Module):
-    r"""Encodes windows ring by ring, so that turning a section changes nothing.
+    r"""Encodes windows by the average features of each, so that turning a section changes nothing.
 
-    .. math:: z_i = \sum_m \sqrt{w_m}\, a_i^{(m)} P_m + f\left(\sqrt{w_m}\, \mu_i^{(m)}, q_i^{(m)}\right)
+    .. math:: z_i = s \sum_m \sqrt{w_m}\, a_i^{(m)} P_m
 
-    with the average features :math:`a` of the window in each modality :math:`m`, the mean features :math:`\mu` of its
-    rings and the shares :math:`q` of them that are there. :math:`P` are given axes, principal components for
-    example, that go on to be trained; :math:`f` is a network of one hidden layer that starts at zero. So the
-    representation starts as a good one, whatever the seed, and training improves on it.
+    with the average features :math:`a` of the window in each modality :math:`m`. :math:`P` are given axes, principal
+    components for example, that go on to be trained, and :math:`s` is their scale. So the representation starts as a
+    good one, whatever the seed, and training turns and weighs its axes.
 
     Parameters
     ----------
     n_features
         Number of features of each modality.
-    n_rings
-        Number of rings, the spot itself included.
+    ring_weights
+        Weight of a spot of each ring in the average, the spot itself first.
     weights
         :math:`w`: weight of each modality.
-    n_hidden, n_latent
-        Widths.
-    batch_norm_momentum
-        Weight of the newest batch in the running statistics, in PyTorch's sense.
+    n_latent
+        Width of the representation.
     """
+
+    scale: Tensor
+    ring_weights: Tensor
 
     def __init__(
         self,
         n_features: Mapping[str, int],
-        n_rings: int,
+        ring_weights: Sequence[float],
         weights: Mapping[str, float],
         *,
-        n_hidden: int = 64,
         n_latent: int = 16,
-        batch_norm_momentum: float = 0.1,
     ):
         super().__init__()
         self.names = tuple(n_features)
         self.n_latent = n_latent
         self.scales = {name: float(weights[name]) ** 0.5 for name in n_features}
+        self.register_buffer("ring_weights", torch.as_tensor(ring_weights, dtype=torch.float32))
+        self.register_buffer("scale", torch.ones(()))
         self.projection = nn.Linear(sum(n_features.values()), n_latent, bias=False)
-        self.hidden = nn.Linear(n_rings * sum(width + 1 for width in n_features.values()), n_hidden, bias=False)
-        self.norm = SeedBatchNorm(n_hidden, momentum=batch_norm_momentum)
-        self.output = nn.Linear(n_hidden, n_latent)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
 
-    def set_axes(self, axes: Tensor) -> None:
-        """Start from given axes, ``(n_features_of_all_modalities, at_most_n_latent)``."""
+    def set_axes(self, axes: Tensor, scale: float) -> None:
+        """Start from given axes of length 1, ``(n_features_of_all_modalities, at_most_n_latent)``, and their scale."""
+        # The scale stands beside the axes, so that a step of training is small against them.
         with torch.no_grad():
             self.projection.weight.copy_(pad(axes, (0, self.n_latent - axes.shape[1])).T)
-
-    def averages(self, means: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> Tensor:
-        """Weighted average features of all modalities side by side. ``(n_spots, n_features_of_all_modalities)``."""
-        return torch.cat([self.scales[name] * window_average(means[name], counts[name]) for name in self.names], dim=1)
+            self.scale.fill_(scale)
 
     def forward(self, means: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> Tensor:
         """Encode.
@@ -100,17 +97,19 @@ class WindowEncoder(nn.Module):
         -------
         Latent representation. ``(n_spots, n_latent)``.
         """
-        rings = [
-            part
-            for name in self.names
-            for part in (self.scales[name] * means[name].flatten(1), ring_shares(counts[name]))
+        averages = [
+            self.scales[name] * window_average(means[name], counts[name], self.ring_weights) for name in self.names
         ]
-        hidden = torch.relu(self.norm(self.hidden(torch.cat(rings, dim=1))))
-        return self.projection(self.averages(means, counts)) + self.output(hidden)
+        return self.scale * self.projection(torch.cat(averages, dim=1))
 
 
 class WindowDecoder(nn.Module):
-    """From the latent representation back to the mean features of each ring of the window, in each modality.
+    r"""From the latent representation back to the mean features of each ring of the window, in each modality.
+
+    .. math:: \hat\mu_{ir}^{(m)} = \frac{z_i}{s \sqrt{w_m}} A_{mr} + g_{mr}(z_i)
+
+    :math:`A` starts as given axes, the same in all rings, and :math:`g`, a network of one hidden layer, at zero: as
+    what the start of :class:`WindowEncoder` comes from, so that the two need not first find each other.
 
     Parameters
     ----------
@@ -118,16 +117,21 @@ class WindowDecoder(nn.Module):
         Number of features of each modality.
     n_rings
         Number of rings, the spot itself included.
+    weights
+        :math:`w`: weight of each modality. Axes of one without weight start at zero.
     n_hidden, n_latent
         Widths.
     batch_norm_momentum
         Weight of the newest batch in the running statistics, in PyTorch's sense.
     """
 
+    scale: Tensor
+
     def __init__(
         self,
         n_features: Mapping[str, int],
         n_rings: int,
+        weights: Mapping[str, float],
         *,
         n_hidden: int = 64,
         n_latent: int = 16,
@@ -135,15 +139,45 @@ class WindowDecoder(nn.Module):
     ):
         super().__init__()
         self.n_rings = n_rings
+        self.n_latent = n_latent
+        self.n_features = dict(n_features)
+        self.weights = {name: float(weights[name]) for name in n_features}
+        self.register_buffer("scale", torch.ones(()))
+        self.loadings = nn.ModuleDict(
+            {name: nn.Linear(n_latent, n_rings * width, bias=False) for name, width in n_features.items()}
+        )
         self.hidden = nn.Sequential(
             nn.Linear(n_latent, n_hidden, bias=False), SeedBatchNorm(n_hidden, momentum=batch_norm_momentum), nn.ReLU()
         )
-        self.output = nn.ModuleDict({name: nn.Linear(n_hidden, n_rings * width) for name, width in n_features.items()})
+        self.output = nn.ModuleDict(
+            {name: _zero_linear(n_hidden, n_rings * width) for name, width in n_features.items()}
+        )
+
+    def set_axes(self, axes: Tensor, scale: float) -> None:
+        """Start from the axes and the scale of :meth:`WindowEncoder.set_axes`."""
+        parts = axes.split(list(self.n_features.values()))
+        with torch.no_grad():
+            self.scale.fill_(scale)
+            for name, part in zip(self.n_features, parts, strict=True):
+                share = self.weights[name] ** 0.5
+                start = part / share if share > 0 else torch.zeros_like(part)
+                loadings = pad(start, (0, self.n_latent - axes.shape[1])).repeat(self.n_rings, 1)
+                cast(nn.Linear, self.loadings[name]).weight.copy_(loadings)
 
     def forward(self, latent: Tensor) -> dict[str, Tensor]:
         """Features of each ring, ``(n_spots, n_rings, n_features)``, of each modality."""
-        hidden = self.hidden(latent)
-        return {name: layer(hidden).unflatten(1, (self.n_rings, -1)) for name, layer in self.output.items()}
+        hidden, unscaled = self.hidden(latent), torch.div(latent, self.scale)
+        return {
+            name: (self.loadings[name](unscaled) + layer(hidden)).unflatten(1, (self.n_rings, -1))
+            for name, layer in self.output.items()
+        }
+
+
+def _zero_linear(n_in: int, n_out: int) -> nn.Linear:
+    layer = nn.Linear(n_in, n_out)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def window_reconstruction_loss(target: Tensor, reconstruction: Tensor, counts: Tensor) -> Tensor:

@@ -1,0 +1,190 @@
+"""Measured AESTETIK across samples: what each of its parts does, beside other methods, with an image and without.
+
+    python benchmarks/cross_sample.py --expression tumours=A.h5ad,B.h5ad --image C=C.h5ad --simulation --out DIR
+
+On the slices of ``--expression``, AESTETIK runs with each correction, without space, without triplets and without
+positives from other samples, beside common methods, SPOTSCAPE and SEDR. On sections with an image (``--image``: image
+features in ``obsm["image_features"]``, or an image in ``uns["spatial"]``) and on the simulation, it runs on
+expression, on the image and on both. Its ``n_clusters`` is the number of annotated kinds, as that of the domains
+that are scored; nothing else of the labels is seen.
+
+Two axes: how well labels are handed on (macro-F1 of a nearest-neighbour vote of the other slices) and found (ARI of
+pooled ``tl.domains``), and how well samples mix (``mixing``: slices among the 30 nearest neighbours, 1 as by chance;
+and, for the default and the common methods on expression, ``metrics.integration_scores``). Methods are compared by a
+bootstrap over spots, and over patients and spots, DIR/transfer.csv.
+
+A row of DIR/results.csv is one number; rows are appended as soon as a run is done, and what is there is not computed
+again: take a new DIR after the package has changed. Representations are kept in DIR/latents. DIR/summary.md and
+DIR/cross_sample.png are drawn from the tables; --tables-only draws them without computing anything.
+"""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from _cross_sample_cases import Case, find_cases, load_case
+from _cross_sample_methods import EXPRESSION, IMAGES, OURS, PEERS, WITHOUT_SEED, methods_of
+from _cross_sample_tables import write_figure, write_summary
+from _integration_transfer import bootstrap, leave_one_slice_out, macro_f1, shared_classes
+from _sections import Keys
+from anndata import AnnData
+from integration import COLUMNS, read_results, read_transfers, update_transfers
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import spotscape as sps
+
+N_NEIGHBORS = 30
+
+
+class Benchmark:
+    """Runs and their files in one folder."""
+
+    def __init__(self, cases: Sequence[Case], keys: Keys, folder: Path) -> None:
+        self.cases, self.keys, self.folder = cases, keys, folder
+        (folder / "latents").mkdir(parents=True, exist_ok=True)
+
+    def representation(self, case: Case, method: str, seed: int) -> np.ndarray:
+        """Read a representation, or make and keep it."""
+        path = self.folder / "latents" / f"{case.name}; {method}; {seed}.npy"
+        if not path.exists():
+            np.save(path, np.asarray(methods_of(case)[method](case, self.keys, seed), dtype=np.float32))
+        return np.load(path)
+
+    def run(self, case: Case, method: str, seed: int) -> pd.DataFrame:
+        """Score one representation."""
+        data, values = load_case(case, self.keys, seed), self.representation(case, method, seed)
+        adata, slices = AnnData(obsm={"X_found_in": values}), data.slices
+        # Domains are found in all spots; those without a label are not scored.
+        sps.tl.domains(adata, "X_found_in", data.n_kinds, key_added="found", seed=seed)
+        found, annotated = adata.obs["found"].to_numpy(str)[data.is_annotated], slices[data.is_annotated]
+        numbers = {"ARI": sps.metrics.adjusted_rand_index(data.labels, found)}
+        if len(np.unique(annotated)) > 1:
+            own = [
+                sps.metrics.adjusted_rand_index(data.labels[annotated == name], found[annotated == name])
+                for name in np.unique(annotated)
+            ]
+            numbers |= {"mean ARI within slices": float(np.mean(own)), "mixing": mixing(values, slices)}
+            kept = shared_classes(data.labels, annotated)
+            if kept.any():
+                classes, true = np.unique(data.labels[kept], return_inverse=True)
+                told = np.searchsorted(classes, self.transferred(case, method, seed))
+                numbers["macro-F1"] = macro_f1(true, told, len(classes))
+        if not case.has_image and method in {OURS, *PEERS}:
+            numbers |= self.mixing_scores(case, values, seed)
+        row = {"case": case.name, "method": method, "seed": seed}
+        return pd.DataFrame([row | {"metric": name, "value": value} for name, value in numbers.items()])
+
+    def mixing_scores(self, case: Case, values: np.ndarray, seed: int) -> dict[str, float]:
+        """Means of both groups of the integration scores."""
+        data = load_case(case, self.keys, seed)
+        labels = np.full(len(values), None, dtype=object)
+        labels[data.is_annotated] = data.labels
+        before = self.representation(case, "PCA", 0)
+        scores = sps.metrics.integration_scores(values, data.slices, labels, unintegrated=before)
+        return {"bio": scores.bio_mean, "batch": scores.batch_mean}
+
+    def transferred(self, case: Case, method: str, seed: int) -> np.ndarray:
+        """Labels of the spots of shared classes, each found without its own slice."""
+        data = load_case(case, self.keys, seed)
+        slices = data.slices[data.is_annotated]
+        kept = shared_classes(data.labels, slices)
+        values = self.representation(case, method, seed)[data.is_annotated][kept]
+        return leave_one_slice_out(values, data.labels[kept], slices[kept])
+
+    def compare_transfers(self, results: pd.DataFrame) -> pd.DataFrame:
+        """Bootstrap the transfer of labels in every case of expression."""
+        tables = []
+        for case in self.cases:
+            runs = results[results["case"] == case.name].drop_duplicates(["method", "seed"])
+            if case.has_image or OURS not in set(runs["method"]):
+                continue
+            data = load_case(case, self.keys, 0)
+            slices = data.slices[data.is_annotated]
+            kept = shared_classes(data.labels, slices)
+            if not kept.any():
+                continue
+            found: dict[str, list[np.ndarray]] = {}
+            for method, seed in zip(runs["method"], runs["seed"], strict=True):
+                found.setdefault(method, []).append(self.transferred(case, method, seed))
+            tables.append(bootstrap(data.labels[kept], slices[kept], found, ours=OURS).assign(case=case.name))
+        return pd.concat(tables) if tables else pd.DataFrame()
+
+
+def mixing(values: np.ndarray, slices: np.ndarray) -> float:
+    """Share of the 30 nearest neighbours that are of other slices, over what is expected by chance."""
+    n_neighbors = min(N_NEIGHBORS, len(values) - 1)
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(values).kneighbors(return_distance=False)
+    shares = np.unique(slices, return_counts=True)[1] / len(slices)
+    return float((slices[nearest] != slices[:, None]).mean() / (1 - (shares**2).sum()))
+
+
+def plan(cases: Sequence[Case], methods: Sequence[str], n_seeds: int, done: pd.DataFrame) -> list:
+    """List the runs that are not there yet, seed by seed, so that every seed is complete before the next."""
+    there = set(done[["case", "method", "seed"]].itertuples(index=False, name=None))
+    runs = [
+        (case, method, seed)
+        for seed in range(n_seeds)
+        for case in cases
+        for method in methods_of(case)
+        if method in methods and (seed == 0 or method not in WITHOUT_SEED)
+    ]
+    return [(case, method, seed) for case, method, seed in runs if (case.name, method, seed) not in there]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what is missing, then write the summary and the picture."""
+    options = _parse(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path, transfers = options.out / "results.csv", options.out / "transfer.csv"
+    if not options.tables_only:
+        for library in ("lightning.pytorch", "scvi"):
+            logging.getLogger(library).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore")
+        keys = Keys(size_factor=options.size_factor_key, dropped=tuple(options.drop_label))
+        cases = find_cases(options.expression, options.image, simulation=options.simulation)
+        benchmark = Benchmark(cases, keys, options.out)
+        torch.set_num_threads(1)
+        with threadpool_limits(1):
+            for case, method, seed in tqdm(plan(cases, options.methods, options.seeds, read_results(path))):
+                rows = benchmark.run(case, method, seed).round({"value": 5})
+                rows[COLUMNS].to_csv(path, mode="a", header=not path.exists(), index=False)
+            update_transfers(transfers, benchmark.compare_transfers(read_results(path)).round(5))
+    results = read_results(path)
+    if results.empty:
+        raise SystemExit(f"There are no results in {path}.")
+    write_summary(results, read_transfers(transfers), options.out / "summary.md")
+    write_figure(results, options.out / "cross_sample.png")
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    files = {"action": "append", "default": [], "metavar": "NAME=A.h5ad,B.h5ad"}
+    parser.add_argument("--expression", **files, help="annotated slices, of several patients; repeatable")
+    parser.add_argument("--image", **files, help="annotated sections with an image; repeatable")
+    parser.add_argument("--simulation", action="store_true", help="add the simulation of two modalities")
+    parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
+    names = [*EXPRESSION, *(name for name in IMAGES if name not in EXPRESSION)]
+    parser.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--drop-label", action="append", default=[], metavar="LABEL", help="no annotation; repeatable")
+    parser.add_argument("--size-factor-key", metavar="KEY", help="totals over all genes; used where a file has them")
+    parser.add_argument("--tables-only", action="store_true", help="compute nothing")
+    options = parser.parse_args(arguments)
+    if not (options.expression or options.image or options.simulation or options.tables_only):
+        parser.error("give at least one --expression, --image, --simulation, or --tables-only")
+    if options.seeds < 1:
+        parser.error(f"--seeds is {options.seeds}; it must be at least 1")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

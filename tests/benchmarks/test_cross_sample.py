@@ -1,0 +1,150 @@
+"""The cross-sample benchmark, on made-up samples."""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
+
+# The benchmarks are programs that lie beside each other, not a package.
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+import _cross_sample_cases
+import _cross_sample_methods
+import _cross_sample_tables
+import _integration_transfer
+import cross_sample
+from _sections import Keys
+
+import spotscape as sps
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def sections(n_slices, *, image=False):
+    adata = sps.datasets.synthetic_modalities(
+        n_slices=n_slices, n_spots=100, n_kinds=4, n_genes=40, n_image_features=10, seed=0
+    )
+    adata.obs["domain"] = adata.obs["kind"].astype(object)
+    adata.obs.loc[adata.obs_names[:5], "domain"] = "undetermined"
+    adata.obs["domain"] = pd.Categorical(adata.obs["domain"])
+    features = adata.obsm.pop("X_image")
+    if image:
+        adata.obsm["image_features"] = features
+    return adata
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sections")
+    sections(3).write_h5ad(folder / "tissue.h5ad")
+    sections(1, image=True).write_h5ad(folder / "seen.h5ad")
+    return str(folder / "tissue.h5ad"), str(folder / "seen.h5ad")
+
+
+@pytest.mark.slow
+def test_run_and_resume(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(_integration_transfer, "N_BOOTSTRAP", 10)
+    monkeypatch.setattr(_cross_sample_cases, "N_SPOTS", 60)
+    arguments = ["--expression", f"tissue={files[0]}", "--image", f"seen={files[1]}", "--simulation"]
+    arguments += ["--drop-label", "undetermined", "--out", str(tmp_path), "--seeds", "1", "--methods"]
+    methods = ["PCA", "AESTETIK", "AESTETIK, none", "AESTETIK, without space", "AESTETIK, both", "AESTETIK, image"]
+    assert cross_sample.main([*arguments, *methods, "side by side, Harmony"]) == 0
+    results = cross_sample.read_results(tmp_path / "results.csv")
+    assert set(results["case"]) == {"tissue", "seen", *_cross_sample_cases.SYNTHETIC}
+    assert not results.duplicated(["case", "method", "seed", "metric"]).any()
+    tissue = results[results["case"] == "tissue"].pivot(index="method", columns="metric", values="value")
+    assert set(tissue.index) == set(methods[:4])
+    assert tissue["macro-F1"].between(0, 1).all() and tissue["mixing"].gt(0).all()
+    # The integration scores take long, and are of the default and the common methods only.
+    assert tissue["bio"].notna().to_dict() == {name: name in ("PCA", "AESTETIK") for name in methods[:4]}
+    seen = results[results["case"] == "seen"]
+    assert set(seen["metric"]) == {"ARI"} and set(seen["method"]) == {*methods[4:], "side by side, Harmony"}
+    transfers = pd.read_csv(tmp_path / "transfer.csv")
+    assert set(transfers["method"]) == set(methods[:4]) - {"AESTETIK"} and set(transfers["case"]) == {"tissue"}
+    assert (transfers["low"] <= transfers["high"]).all()
+
+    text = (tmp_path / "results.csv").read_text()
+    (tmp_path / "summary.md").unlink()
+    assert cross_sample.main([*arguments, *methods, "side by side, Harmony"]) == 0
+    assert (tmp_path / "results.csv").read_text() == text
+    assert "On the Pareto front of PCA, AESTETIK" in (tmp_path / "summary.md").read_text()
+    assert (tmp_path / "cross_sample.png").stat().st_size > 0
+    (tmp_path / "cross_sample.png").unlink()
+    assert cross_sample.main(["--tables-only", "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "cross_sample.png").exists()
+
+
+def test_variants_reach_the_model(files, monkeypatch):
+    keys, asked = Keys(dropped=("undetermined",)), []
+    monkeypatch.setattr(_cross_sample_methods, "peer", lambda case, keys, seed, name: np.zeros((300, 2)))
+
+    def record(data, seed, **settings):
+        asked.append(settings)
+        return np.zeros((len(data.slices), 2))
+
+    monkeypatch.setattr(_cross_sample_methods, "aestetik", record)
+    case = _cross_sample_cases.Case("tissue", (files[0],))
+    names = [name for name in _cross_sample_methods.EXPRESSION if name.startswith("AESTETIK")]
+    assert len(names) == 16
+    for name in names:
+        _cross_sample_methods.EXPRESSION[name](case, keys, 0)
+    assert len({tuple(sorted(settings.items())) for settings in asked}) == 16
+    assert asked[names.index("AESTETIK")] == {"rna_correction": "harmony"}
+    assert asked[names.index("AESTETIK, scVI, without space")] == {
+        "rna_key": "X_given",
+        "rna_correction": "precomputed",
+        "window": 0,
+    }
+
+
+def test_image_features_follow_the_spots(files):
+    case = _cross_sample_cases.Case("seen", (files[1],), has_image=True)
+    data = _cross_sample_cases.load_case(case, Keys(dropped=("undetermined",)), 0)
+    expected = pd.DataFrame(sections(1, image=True).obsm["image_features"], index=sections(1).obs_names)
+    np.testing.assert_array_equal(data.adata.obsm["X_image"], expected.loc[data.adata.obs_names])
+    assert data.n_kinds == 4 and data.is_annotated.sum() == 95
+
+
+def test_mixing_by_its_slow_definition():
+    rng = np.random.default_rng(0)
+    values, slices = rng.normal(size=(80, 2)), np.repeat(["a", "b"], [30, 50])
+    values[:30] += 1
+    others = []
+    for i in range(80):
+        nearest = [j for j in np.argsort(np.linalg.norm(values - values[i], axis=1)) if j != i][:30]
+        others.append(np.mean([slices[j] != slices[i] for j in nearest]))
+    assert cross_sample.mixing(values, slices) == pytest.approx(np.mean(others) / (2 * 30 * 50 / 80**2))
+    apart = values + 100 * (slices == "a")[:, None]
+    assert cross_sample.mixing(apart, slices) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give at least one --expression"),
+        (["--simulation", "--seeds", "0"], "--seeds is 0"),
+        (["--simulation", "--methods", "nothing"], "invalid choice"),
+    ],
+)
+def test_wrong_arguments(arguments, message, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        cross_sample.main([*arguments, "--out", str(tmp_path)])
+    assert message in capsys.readouterr().err
+
+
+def test_wrong_cases():
+    find = partial(_cross_sample_cases.find_cases, simulation=True)
+    with pytest.raises(ValueError, match="write NAME="):
+        find(["a.h5ad"], [])
+    with pytest.raises(ValueError, match="Two cases have one name"):
+        find(["a=a.h5ad"], ["a=b.h5ad"])
+
+
+def test_nothing_is_on_the_front_without_scores():
+    results = pd.DataFrame({"case": ["a"], "method": ["AESTETIK"], "seed": [0], "metric": ["ARI"], "value": [0.5]})
+    assert _cross_sample_tables.on_front(results).empty
