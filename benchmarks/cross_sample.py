@@ -19,68 +19,53 @@ DIR/cross_sample.png are drawn from the tables; --tables-only draws them without
 """
 
 import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import torch
 from _cross_sample_cases import Case, find_cases, load_case
 from _cross_sample_methods import EXPRESSION, IMAGES, OURS, PEERS, WITHOUT_SEED, methods_of
 from _cross_sample_tables import write_figure, write_summary
-from _integration_transfer import bootstrap, leave_one_slice_out, macro_f1, shared_classes
 from _sections import Keys
+from _transfer_runs import Annotation, TransferBenchmark, read_results, read_transfers
 from anndata import AnnData
-from integration import COLUMNS, read_results, read_transfers, update_transfers
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import spotscape as sps
 
 N_NEIGHBORS = 30
 
 
-class Benchmark:
-    """Runs and their files in one folder."""
+class Benchmark(TransferBenchmark):
+    """AESTETIK, its parts and other methods on the samples of a case."""
 
-    def __init__(self, cases: Sequence[Case], keys: Keys, folder: Path) -> None:
-        self.cases, self.keys, self.folder = cases, keys, folder
-        (folder / "latents").mkdir(parents=True, exist_ok=True)
+    ours = OURS
 
-    def representation(self, case: Case, method: str, seed: int) -> np.ndarray:
-        """Read a representation, or make and keep it."""
-        path = self.folder / "latents" / f"{case.name}; {method}; {seed}.npy"
-        if not path.exists():
-            np.save(path, np.asarray(methods_of(case)[method](case, self.keys, seed), dtype=np.float32))
-        return np.load(path)
+    def make(self, case: Case, method: str, seed: int) -> np.ndarray:
+        return methods_of(case)[method](case, self.keys, seed)
 
-    def run(self, case: Case, method: str, seed: int) -> pd.DataFrame:
-        """Score one representation."""
-        data, values = load_case(case, self.keys, seed), self.representation(case, method, seed)
-        adata, slices = AnnData(obsm={"X_found_in": values}), data.slices
+    def annotation(self, case: Case, seed: int) -> Annotation:
+        data = load_case(case, self.keys, seed)
+        return Annotation(data.labels, data.slices[data.is_annotated], data.is_annotated)
+
+    def is_compared(self, case: Case) -> bool:
+        return not case.has_image
+
+    def score(self, case: Case, method: str, seed: int, values: np.ndarray) -> dict[str, float]:
+        data = load_case(case, self.keys, seed)
+        labels, slices, is_annotated = self.annotation(case, seed)
+        adata = AnnData(obsm={"X_found_in": values})
         # Domains are found in all spots; those without a label are not scored.
         sps.tl.domains(adata, "X_found_in", data.n_kinds, key_added="found", seed=seed)
-        found, annotated = adata.obs["found"].to_numpy(str)[data.is_annotated], slices[data.is_annotated]
-        numbers = {"ARI": sps.metrics.adjusted_rand_index(data.labels, found)}
-        if len(np.unique(annotated)) > 1:
-            own = [
-                sps.metrics.adjusted_rand_index(data.labels[annotated == name], found[annotated == name])
-                for name in np.unique(annotated)
-            ]
-            numbers |= {"mean ARI within slices": float(np.mean(own)), "mixing": mixing(values, slices)}
-            kept = shared_classes(data.labels, annotated)
-            if kept.any():
-                classes, true = np.unique(data.labels[kept], return_inverse=True)
-                told = np.searchsorted(classes, self.transferred(case, method, seed))
-                numbers["macro-F1"] = macro_f1(true, told, len(classes))
+        found = adata.obs["found"].to_numpy(str)[is_annotated]
+        numbers = {"ARI": sps.metrics.adjusted_rand_index(labels, found)}
+        if len(names := np.unique(slices)) > 1:
+            own = [sps.metrics.adjusted_rand_index(labels[slices == name], found[slices == name]) for name in names]
+            numbers |= {"mean ARI within slices": float(np.mean(own)), "mixing": mixing(values, data.slices)}
         if not case.has_image and method in {OURS, *PEERS}:
             numbers |= self.mixing_scores(case, values, seed)
-        row = {"case": case.name, "method": method, "seed": seed}
-        return pd.DataFrame([row | {"metric": name, "value": value} for name, value in numbers.items()])
+        return numbers
 
     def mixing_scores(self, case: Case, values: np.ndarray, seed: int) -> dict[str, float]:
         """Means of both groups of the integration scores."""
@@ -91,32 +76,6 @@ class Benchmark:
         scores = sps.metrics.integration_scores(values, data.slices, labels, unintegrated=before)
         return {"bio": scores.bio_mean, "batch": scores.batch_mean}
 
-    def transferred(self, case: Case, method: str, seed: int) -> np.ndarray:
-        """Labels of the spots of shared classes, each found without its own slice."""
-        data = load_case(case, self.keys, seed)
-        slices = data.slices[data.is_annotated]
-        kept = shared_classes(data.labels, slices)
-        values = self.representation(case, method, seed)[data.is_annotated][kept]
-        return leave_one_slice_out(values, data.labels[kept], slices[kept])
-
-    def compare_transfers(self, results: pd.DataFrame) -> pd.DataFrame:
-        """Bootstrap the transfer of labels in every case of expression."""
-        tables = []
-        for case in self.cases:
-            runs = results[results["case"] == case.name].drop_duplicates(["method", "seed"])
-            if case.has_image or OURS not in set(runs["method"]):
-                continue
-            data = load_case(case, self.keys, 0)
-            slices = data.slices[data.is_annotated]
-            kept = shared_classes(data.labels, slices)
-            if not kept.any():
-                continue
-            found: dict[str, list[np.ndarray]] = {}
-            for method, seed in zip(runs["method"], runs["seed"], strict=True):
-                found.setdefault(method, []).append(self.transferred(case, method, seed))
-            tables.append(bootstrap(data.labels[kept], slices[kept], found, ours=OURS).assign(case=case.name))
-        return pd.concat(tables) if tables else pd.DataFrame()
-
 
 def mixing(values: np.ndarray, slices: np.ndarray) -> float:
     """Share of the 30 nearest neighbours that are of other slices, over what is expected by chance."""
@@ -126,41 +85,26 @@ def mixing(values: np.ndarray, slices: np.ndarray) -> float:
     return float((slices[nearest] != slices[:, None]).mean() / (1 - (shares**2).sum()))
 
 
-def plan(cases: Sequence[Case], methods: Sequence[str], n_seeds: int, done: pd.DataFrame) -> list:
-    """List the runs that are not there yet, seed by seed, so that every seed is complete before the next."""
-    there = set(done[["case", "method", "seed"]].itertuples(index=False, name=None))
-    runs = [
-        (case, method, seed)
-        for seed in range(n_seeds)
-        for case in cases
-        for method in methods_of(case)
-        if method in methods and (seed == 0 or method not in WITHOUT_SEED)
-    ]
-    return [(case, method, seed) for case, method, seed in runs if (case.name, method, seed) not in there]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is missing, then write the summary and the picture."""
     options = _parse(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    path, transfers = options.out / "results.csv", options.out / "transfer.csv"
     if not options.tables_only:
-        for library in ("lightning.pytorch", "scvi"):
-            logging.getLogger(library).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore")
         keys = Keys(size_factor=options.size_factor_key, dropped=tuple(options.drop_label))
         cases = find_cases(options.expression, options.image, simulation=options.simulation)
-        benchmark = Benchmark(cases, keys, options.out)
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
-            for case, method, seed in tqdm(plan(cases, options.methods, options.seeds, read_results(path))):
-                rows = benchmark.run(case, method, seed).round({"value": 5})
-                rows[COLUMNS].to_csv(path, mode="a", header=not path.exists(), index=False)
-            update_transfers(transfers, benchmark.compare_transfers(read_results(path)).round(5))
-    results = read_results(path)
+        # Seed by seed, so that every seed is complete before the next.
+        runs = [
+            (case, method, seed)
+            for seed in range(options.seeds)
+            for case in cases
+            for method in methods_of(case)
+            if method in options.methods and (seed == 0 or method not in WITHOUT_SEED)
+        ]
+        Benchmark(cases, keys, options.out).measure(runs)
+    results = read_results(options.out)
     if results.empty:
-        raise SystemExit(f"There are no results in {path}.")
-    write_summary(results, read_transfers(transfers), options.out / "summary.md")
+        raise SystemExit(f"There are no results in {options.out}.")
+    write_summary(results, read_transfers(options.out), options.out / "summary.md")
     write_figure(results, options.out / "cross_sample.png")
     return 0
 

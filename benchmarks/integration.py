@@ -14,49 +14,41 @@ them without computing anything.
 """
 
 import argparse
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from _integration_cases import Case, find_cases, lacked_domains, load_case
 from _integration_methods import METHODS, OURS, VARIANTS, WITHOUT_SEED
 from _integration_tables import write_figure, write_summary
-from _integration_transfer import bootstrap, leave_one_slice_out, macro_f1, shared_classes
 from _sections import Keys, Section
+from _transfer_runs import Annotation, TransferBenchmark, read_results, read_transfers
 from anndata import AnnData
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 import spotscape as sps
 
-COLUMNS = ["case", "method", "seed", "metric", "value"]
 
+class Benchmark(TransferBenchmark):
+    """Integration of the slices of a case."""
 
-class Benchmark:
-    """Runs and their files in one folder."""
+    ours = OURS
 
-    def __init__(self, cases: Sequence[Case], keys: Keys, folder: Path) -> None:
-        self.cases, self.keys, self.folder = cases, keys, folder
-        (folder / "latents").mkdir(parents=True, exist_ok=True)
+    def make(self, case: Case, method: str, seed: int) -> np.ndarray:
+        return (METHODS | VARIANTS)[method](case, self.keys, seed)
 
-    def representation(self, case: Case, method: str, seed: int) -> np.ndarray:
-        """Read a representation, or make and keep it."""
-        path = self.folder / "latents" / f"{case.name}; {method}; {seed}.npy"
-        if not path.exists():
-            values = (METHODS | VARIANTS)[method](case, self.keys, seed)
-            np.save(path, np.asarray(values, dtype=np.float32))
-        return np.load(path)
+    def annotation(self, case: Case, seed: int) -> Annotation:
+        section = load_case(case, self.keys)
+        return Annotation(section.labels, annotated_slices(section), section.is_annotated)
 
-    def run(self, case: Case, method: str, seed: int) -> pd.DataFrame:
-        """Score one representation."""
-        section, values = load_case(case, self.keys), self.representation(case, method, seed)
+    def is_compared(self, case: Case) -> bool:
+        return case.source is not None and len(np.unique(self.annotation(case, 0).slices)) >= 3
+
+    def score(self, case: Case, method: str, seed: int, values: np.ndarray) -> dict[str, float]:
+        section = load_case(case, self.keys)
         # What no label is needed for is scored on all spots.
         labels = np.full(len(values), None, dtype=object)
         labels[section.is_annotated] = section.labels
@@ -65,37 +57,7 @@ class Benchmark:
         )
         numbers = {f"bio: {name}": value for name, value in scores.bio.items()} | {"bio": scores.bio_mean}
         numbers |= {f"batch: {name}": value for name, value in scores.batch.items()} | {"batch": scores.batch_mean}
-        numbers |= score_domains(case, section, values[section.is_annotated], seed)
-        if np.any(kept := shared_classes(section.labels, annotated_slices(section))):
-            found = self.transferred(case, method, seed)
-            classes, true = np.unique(section.labels[kept], return_inverse=True)
-            numbers["macro-F1"] = macro_f1(true, np.searchsorted(classes, found), len(classes))
-        row = {"case": case.name, "method": method, "seed": seed}
-        return pd.DataFrame([row | {"metric": name, "value": value} for name, value in numbers.items()])
-
-    def transferred(self, case: Case, method: str, seed: int) -> np.ndarray:
-        """Labels of the spots of shared classes, each found without its own slice."""
-        section = load_case(case, self.keys)
-        slices = annotated_slices(section)
-        kept = shared_classes(section.labels, slices)
-        values = self.representation(case, method, seed)[section.is_annotated][kept]
-        return leave_one_slice_out(values, section.labels[kept], slices[kept])
-
-    def compare_transfers(self, results: pd.DataFrame) -> pd.DataFrame:
-        """Bootstrap the transfer of labels in every case of at least three slices from files."""
-        tables = []
-        for case in self.cases:
-            runs = results[results["case"] == case.name].drop_duplicates(["method", "seed"])
-            section = load_case(case, self.keys)
-            slices = annotated_slices(section)
-            kept = shared_classes(section.labels, slices)
-            if case.source is None or len(np.unique(slices)) < 3 or OURS not in set(runs["method"]) or not kept.any():
-                continue
-            found: dict[str, list[np.ndarray]] = {}
-            for method, seed in zip(runs["method"], runs["seed"], strict=True):
-                found.setdefault(method, []).append(self.transferred(case, method, seed))
-            tables.append(bootstrap(section.labels[kept], slices[kept], found, ours=OURS).assign(case=case.name))
-        return pd.concat(tables) if tables else pd.DataFrame()
+        return numbers | score_domains(case, section, values[section.is_annotated], seed)
 
 
 def annotated_slices(section: Section) -> np.ndarray:
@@ -131,64 +93,26 @@ def share_of(labels: np.ndarray, found: np.ndarray, here: np.ndarray, wanted: Se
     return float(np.isin(found[here], matched).mean())
 
 
-def read_results(path: Path) -> pd.DataFrame:
-    """Read the rows, without a run that was cut off."""
-    if not path.exists():
-        return pd.DataFrame(columns=COLUMNS)
-    text = path.read_text()
-    if not text.endswith("\n"):
-        path.write_text(text[: text.rfind("\n") + 1])
-    return pd.read_csv(path)
-
-
-def read_transfers(path: Path) -> pd.DataFrame:
-    """Read the bootstrap, empty where there is none."""
-    return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["case"])
-
-
-def update_transfers(path: Path, new: pd.DataFrame) -> None:
-    """Write the bootstrap of some cases in place of what was there of them."""
-    if not new.empty:
-        before = read_transfers(path)
-        others = before[~before["case"].isin(new["case"])]
-        pd.concat([others, new] if len(others) else [new]).to_csv(path, index=False)
-
-
-def plan(cases: Sequence[Case], methods: Sequence[str], n_seeds: int, done: pd.DataFrame) -> list:
-    """List the runs that are not there yet, seed by seed, so that every seed is complete before the next."""
-    there = set(done[["case", "method", "seed"]].itertuples(index=False, name=None))
-    runs = [
-        (case, method, seed)
-        for seed in range(n_seeds)
-        for case in cases
-        for method in methods
-        if seed == 0 or method not in WITHOUT_SEED
-    ]
-    return [(case, method, seed) for case, method, seed in runs if (case.name, method, seed) not in there]
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what is missing, then write the summary and the picture."""
     options = _parse(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    path, transfers = options.out / "results.csv", options.out / "transfer.csv"
     if not options.tables_only:
-        for library in ("lightning.pytorch", "scvi"):
-            logging.getLogger(library).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore")
         keys = Keys(size_factor=options.size_factor_key, dropped=tuple(options.drop_label))
         cases = find_cases(options.case, keys, synthetic=options.synthetic)
-        benchmark = Benchmark(cases, keys, options.out)
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
-            for case, method, seed in tqdm(plan(cases, options.methods, options.seeds, read_results(path))):
-                rows = benchmark.run(case, method, seed).round({"value": 5})
-                rows[COLUMNS].to_csv(path, mode="a", header=not path.exists(), index=False)
-            update_transfers(transfers, benchmark.compare_transfers(read_results(path)).round(5))
-    results = read_results(path)
+        # Seed by seed, so that every seed is complete before the next.
+        runs = [
+            (case, method, seed)
+            for seed in range(options.seeds)
+            for case in cases
+            for method in options.methods
+            if seed == 0 or method not in WITHOUT_SEED
+        ]
+        Benchmark(cases, keys, options.out).measure(runs)
+    results = read_results(options.out)
     if results.empty:
-        raise SystemExit(f"There are no results in {path}.")
-    write_summary(results, read_transfers(transfers), options.out / "summary.md")
+        raise SystemExit(f"There are no results in {options.out}.")
+    write_summary(results, read_transfers(options.out), options.out / "summary.md")
     write_figure(results, options.out / "integration.png")
     return 0
 

@@ -35,8 +35,12 @@ def find_slice_key(adata: AnnData, slice_key: str | None) -> str | None:
 
 
 def need_slice_key(adata: AnnData, slice_key: str | None) -> str:
-    """Do as :func:`find_slice_key`, where slices are needed: a missing ``"slice"`` raises ``KeyError`` as well."""
-    return find_slice_key(adata, slice_key) or str(find_slice_key(adata, "slice"))
+    """Do as :func:`find_slice_key`, where slices are needed: that there is no column raises ``KeyError`` as well."""
+    found = find_slice_key(adata, slice_key)
+    if found is None:
+        there = list(adata.obs.columns)
+        raise KeyError(f"`slice_key` is None, and there is no column 'slice' in `adata.obs`; name one of {there}.")
+    return found
 
 
 def read_slices(adata: AnnData, slice_key: str) -> pd.Series:
@@ -51,5 +55,6 @@ def read_slices(adata: AnnData, slice_key: str) -> pd.Series:
     n_missing = int(column.isna().sum())
     if n_missing:
         raise ValueError(f"`adata.obs[{slice_key!r}]` is missing for {n_missing} spots; give each spot its slice.")
-    names = column.astype("category").cat.remove_unused_categories()
-    return names.cat.rename_categories([str(name) for name in names.cat.categories])
+    # The order of the categories is the user's; names that are the same as text are one slice.
+    names = column.astype("category").cat.remove_unused_categories().cat.categories
+    return column.astype(str).astype(pd.CategoricalDtype(list(dict.fromkeys(map(str, names)))))

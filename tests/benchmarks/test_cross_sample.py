@@ -54,7 +54,7 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
     arguments += ["--drop-label", "undetermined", "--out", str(tmp_path), "--seeds", "1", "--methods"]
     methods = ["PCA", "AESTETIK", "AESTETIK, none", "AESTETIK, without space", "AESTETIK, both", "AESTETIK, image"]
     assert cross_sample.main([*arguments, *methods, "side by side, Harmony"]) == 0
-    results = cross_sample.read_results(tmp_path / "results.csv")
+    results = cross_sample.read_results(tmp_path)
     assert set(results["case"]) == {"tissue", "seen", *_cross_sample_cases.SYNTHETIC}
     assert not results.duplicated(["case", "method", "seed", "metric"]).any()
     tissue = results[results["case"] == "tissue"].pivot(index="method", columns="metric", values="value")

@@ -52,7 +52,7 @@ def test_run_and_resume(file, tmp_path, monkeypatch):
     arguments = ["--case", f"tissue={file}", "--synthetic", "--drop-label", "undetermined", "--out", str(tmp_path)]
     arguments += ["--methods", *methods]
     assert integration.main([*arguments, "--seeds", "1"]) == 0
-    results = integration.read_results(tmp_path / "results.csv")
+    results = integration.read_results(tmp_path)
     assert set(results["case"]) == {"tissue", *_integration_cases.SYNTHETIC}
     assert set(results["method"]) == set(methods)
     assert not results.duplicated(["case", "method", "seed", "metric"]).any()
@@ -71,7 +71,7 @@ def test_run_and_resume(file, tmp_path, monkeypatch):
     assert integration.main([*arguments, "--seeds", "2"]) == 0
     after = (tmp_path / "results.csv").read_text()
     assert after.startswith(before)
-    added = integration.read_results(tmp_path / "results.csv").query("seed == 1")
+    added = integration.read_results(tmp_path).query("seed == 1")
     assert set(added["method"]) == {"Harmony", "SPOTSCAPE"}
     summary = (tmp_path / "summary.md").read_text()
     assert "On the Pareto front of PCA, Harmony, ComBat, SPOTSCAPE" in summary and "## Transfer" in summary

@@ -148,3 +148,13 @@ def test_the_share_that_is_explained_is_none_of_noise_and_most_of_what_follows()
     assert explained_share(first, related, xy, slices) > 0.8
     assert explained_share(first, rng.normal(size=(400, 3)).astype(np.float32), xy, slices) < 0.01
     assert explained_share(first[:2], related[:2], xy[:2], slices[:2]) == 0
+
+
+def test_a_slice_of_three_among_many_is_centred_by_all_of_its_spots():
+    rng = np.random.default_rng(0)
+    slices = np.repeat(["large", "small"], [25_000, 3])
+    values = rng.normal(size=(len(slices), 2)) + 5.0 * (slices == "small")[:, None]
+    corrected = Modality("centre", scale=False).fit(values, slices).transform(values, slices)
+    means = [corrected[slices == name].mean(axis=0) for name in ("large", "small")]
+    # A sample of 20,000 spots would have two of the three, and their mean is .5 away.
+    np.testing.assert_allclose(*means, atol=1e-4)

@@ -81,4 +81,7 @@ def test_two_processes_train_as_one_does(tmp_path, batch_size, patch_size):
 def test_a_process_that_dies_ends_the_training_with_a_clear_error(tmp_path):
     result = run(tmp_path, 2, 450, 20, tmp_path, "fails")
     assert result.returncode != 0
-    assert "Another process of this training ended before its time" in result.stderr
+    # Lightning looks after the other processes every five seconds. Where it looks between the death and our error,
+    # it says so itself and ends this one.
+    says = ("Another process of this training ended before its time", "terminated with code 3. Forcefully terminating")
+    assert any(words in result.stderr for words in says), result.stderr

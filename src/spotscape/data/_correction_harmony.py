@@ -9,12 +9,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from spotscape.data._correction import Correction, Names, Values
+from spotscape.data._even_rows import even_rows
 
 _THETA, _SIGMA, _RIDGE, _MAX_ITER = 2.0, 0.1, 1.0, 10
 _SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
 _ROUNDS = 5
 _CORRECTED_AT_ONCE = 8192
-_SPOTS_OF_A_NEW_SLICE = 20_000
+_SPOTS_LEARNT_FROM = 20_000
 
 
 class Harmony(Correction):
@@ -37,10 +38,12 @@ class Harmony(Correction):
     name = "harmony"
 
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
-        """Run Harmony."""
-        names, codes = np.unique(slices, return_inverse=True)
-        if len(names) < 2:
+        """Run Harmony, on up to 20,000 of the spots."""
+        if len(np.unique(slices)) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
+        some = even_rows(len(values), _SPOTS_LEARNT_FROM)
+        values, slices = values[some], slices[some]
+        names, codes = np.unique(slices, return_inverse=True)
         n_clusters = default_n_clusters(len(values))
         _, memberships = run_harmony(values, slices, theta=_THETA, n_clusters=n_clusters, max_iter=_MAX_ITER, seed=seed)
         shifts = _shifts(values, memberships, codes, len(names))
@@ -66,7 +69,9 @@ class Harmony(Correction):
             rows = np.flatnonzero(slices == name)
             shifts = known.get(str(name))
             if shifts is None:
-                shifts = self._shifts_of_new_slice(values[_evenly(rows, _SPOTS_OF_A_NEW_SLICE)].astype(np.float64))
+                shifts = self._shifts_of_new_slice(
+                    values[rows[even_rows(len(rows), _SPOTS_LEARNT_FROM)]].astype(np.float64)
+                )
             # In blocks, since there are many clusters for every spot; in the precision of the values.
             shifts = shifts.astype(values.dtype)
             for block in np.array_split(rows, -(-len(rows) // _CORRECTED_AT_ONCE)):
@@ -168,10 +173,6 @@ def _shifts(values: Values, memberships: Values, codes: np.ndarray, n_slices: in
         centre = (sums.sum(axis=0) - share @ sums) / max(own.sum() - share @ own, 1e-12)
         shifts[:, k] = (sums - own[:, None] * centre) / (own + _RIDGE)[:, None]
     return shifts
-
-
-def _evenly(rows: np.ndarray, n_most: int) -> np.ndarray:
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), n_most)).astype(int))]
 
 
 def _unit(values: Values) -> Values:

@@ -13,7 +13,6 @@ from spotscape.data._correction_kinds import KINDS
 #: Corrections by name. ``"precomputed"`` leaves a corrected representation as it is, also the scale of its columns.
 CORRECTIONS = (*KINDS, "precomputed")
 N_COMPONENTS_WIDE = 50
-_SPOTS_FOR_CORRECTION = 20_000
 
 
 class Modality:
@@ -27,7 +26,7 @@ class Modality:
     ----------
     correction
         How differences between slices are removed: ``"none"``, ``"centre"``, ``"combat"``, ``"harmony"``, or
-        ``"precomputed"`` for a representation in which they have been removed already. Learnt from up to 20,000 spots.
+        ``"precomputed"`` for a representation in which they have been removed already.
     scale
         Whether columns are scaled; ``"precomputed"`` leaves them as they are in any case.
     """
@@ -69,9 +68,7 @@ class Modality:
             axes = PCA(n_components, svd_solver=solver, random_state=seed).fit(scaled).components_.T
         self._fitted |= {"axes": axes, "offset": np.zeros(axes.shape[1]), "constant": 1.0}
         scaled = self._scaled(given)
-        # Spread evenly through the data, as many as tell the differences between slices.
-        some = np.unique(np.linspace(0, len(scaled) - 1, min(len(scaled), _SPOTS_FOR_CORRECTION)).astype(int))
-        corrected = self._correction.fit(scaled[some], slices[some], seed=seed).transform(scaled, slices)
+        corrected = self._correction.fit(scaled, slices, seed=seed).transform(scaled, slices)
         offset = corrected.mean(axis=0)
         constant = float(np.sqrt(((corrected - offset) ** 2).mean()))
         self._fitted |= {"offset": offset, "constant": constant if constant > 0 else 1.0}

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
+from spotscape.data._even_rows import even_rows
 from spotscape.data._row_blocks import RowBlocks
 
 # Up to this many genes (or spots) the exact decomposition of a small matrix is faster than an iterative one.
@@ -95,7 +96,7 @@ def _gram(rows: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
 def _sample(rows: RowBlocks) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Rows spread evenly through the matrix, and the means of the columns over all of its rows."""
     n_spots, n_genes = rows.shape
-    chosen = np.unique(np.linspace(0, n_spots - 1, min(n_spots, _SPOTS_FOR_AXES)).astype(np.int64))
+    chosen = even_rows(n_spots, _SPOTS_FOR_AXES)
     kept, total = [], np.zeros(n_genes)
     for where, block in rows:
         first, last = np.searchsorted(chosen, [where.start, where.stop])

@@ -27,6 +27,7 @@ from spotscape.data import (
     read_rows,
     slice_names,
 )
+from spotscape.data._even_rows import even_rows
 from spotscape.model._latent import LatentModel, checked_indices, registered_size_factors
 from spotscape.model._query import QueryMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data
@@ -121,8 +122,8 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         """Learn the differences between slices, from spots spread evenly through the data."""
         if isinstance(self.correction, NoCorrection):
             return
-        manager, n_spots = self.adata_manager, self.adata.n_obs
-        rows = np.unique(np.linspace(0, n_spots - 1, min(n_spots, _SPOTS_FOR_CORRECTION)).astype(int))
+        manager = self.adata_manager
+        rows = even_rows(self.adata.n_obs, _SPOTS_FOR_CORRECTION)
         size_factors = registered_size_factors(manager)
         components = self.preprocessor.transform(
             read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),

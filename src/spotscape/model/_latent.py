@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer
+from spotscape.data._even_rows import even_rows
 from spotscape.model._novelty import NoveltyMixin
 from spotscape.model._saving import PlainSavingMixin
 from spotscape.model._setup import check_kind
@@ -145,7 +146,7 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
     def _some_training_spots(self) -> np.ndarray:
         """Row numbers of training spots, spread evenly through the data, for what need not see all."""
         trained = np.sort(np.asarray(self.train_indices_))
-        return trained[np.unique(np.linspace(0, len(trained) - 1, min(len(trained), _SPOTS_TO_KEEP)).astype(int))]
+        return trained[even_rows(len(trained), _SPOTS_TO_KEEP)]
 
     def _count_slices(self) -> int:
         """Count the slices that have spots in the data of the model; 1 without data."""

@@ -25,6 +25,7 @@ from spotscape.data import (
     ring_means,
     slice_names,
 )
+from spotscape.data._even_rows import even_rows
 from spotscape.model._latent import registered_size_factors
 
 _REGISTRY_KEYS = {"rna": REGISTRY_KEYS.X_KEY, "image": FIELD_KEYS.IMAGE}
@@ -256,7 +257,7 @@ def _clusters(averages: NDArray[np.float32], n_clusters: int, seed: int) -> NDAr
     """Cluster of each window by k-means, which weighs directions by their variance as the latent space does."""
     # Starts draw by row number: in this order they do not depend on the order of the spots.
     order = np.lexsort(averages.T[::-1])
-    drawn = order[:: -(-len(order) // _CLUSTERED)]
+    drawn = order[even_rows(len(order), _CLUSTERED)]
     # One thread adds up in one order.
     with threadpool_limits(1, user_api="openmp"):
         means = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(averages[drawn].astype(np.float64))

@@ -13,6 +13,7 @@ from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
 from spotscape.data import distances_between_pieces, novelty, slice_names
+from spotscape.data._even_rows import even_rows
 
 #: A spot is novel where it lies further out than this share of the training spots.
 _NOVEL = 0.99
@@ -103,7 +104,7 @@ class NoveltyMixin(BaseModelClass):
         """Warn of slices that are out of distribution, after a look at some of the spots."""
         if not hasattr(self, "reference_latent_"):
             return
-        some = np.unique(np.linspace(0, len(indices) - 1, min(len(indices), _SPOTS_TO_CHECK)).astype(int))
+        some = even_rows(len(indices), _SPOTS_TO_CHECK)
         latent = self._uncorrected_latent(manager, indices[some], latent[some])
         found = novelty(latent, self.reference_latent_, self.reference_distances_)
         table = _by_slice(found, slice_names(manager)[indices[some]])

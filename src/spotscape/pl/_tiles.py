@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spotscape._validate import check_integer, check_number
+from spotscape.data._even_rows import even_rows
 from spotscape.pl._colors import Palette, as_categorical, category_colors
 from spotscape.pl._figure import finish, panel_grid
 from spotscape.pl._values import color_values
@@ -153,7 +154,7 @@ def _along(values: pd.Series, on_image: NDArray[np.bool_], n_tiles: int) -> NDAr
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     spots = np.flatnonzero(np.isfinite(numbers) & on_image)
     order = spots[np.lexsort((values.index.to_numpy().astype(str)[spots], numbers[spots]))]
-    return order[np.linspace(0, len(order) - 1, min(n_tiles, len(order))).astype(np.intp)]
+    return order[even_rows(len(order), n_tiles)]
 
 
 def _of_categories(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spotscape.data._even_rows import even_rows
 from spotscape.pp._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
 
 
@@ -84,7 +85,7 @@ class Slide:
 def spread_over(names: NDArray[Any], n_most: int) -> NDArray[np.intp]:
     """Choose at most so many spots evenly among their sorted names, so that their order in the data plays no part."""
     order = np.argsort(names, kind="stable")
-    return order[np.linspace(0, len(order) - 1, min(n_most, len(order))).astype(np.intp)]
+    return order[even_rows(len(order), n_most)]
 
 
 def batches(n_spots: int, size: int) -> Iterator[slice]:

@@ -1,10 +1,9 @@
 """Removal of differences between slices from any representation, by Harmony."""
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 
-from spotscape._slices import find_slice_key, read_slices
+from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_integer, check_number
 from spotscape.data import default_n_clusters, run_harmony
 from spotscape.tl._representation import read_representation
@@ -108,8 +107,7 @@ def harmony(
 
 def _read_slices(adata: AnnData, slice_key: str) -> np.ndarray:
     """Codes of the slices. ``(n_spots,)``."""
-    find_slice_key(adata, slice_key)
-    codes, names = pd.factorize(read_slices(adata, slice_key).astype(str), sort=True)
+    names, codes = np.unique(read_slices(adata, need_slice_key(adata, slice_key)).to_numpy(str), return_inverse=True)
     if len(names) < 2:
         raise ValueError(
             f"`adata.obs[{slice_key!r}]` has {len(names)} slice(s); there is nothing to integrate, pass at least two."
