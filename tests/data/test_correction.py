@@ -150,6 +150,18 @@ def test_the_share_that_is_explained_is_none_of_noise_and_most_of_what_follows()
     assert explained_share(first[:2], related[:2], xy[:2], slices[:2]) == 0
 
 
+def test_weak_columns_that_neighbours_share_do_not_hide_what_is_explained():
+    rng = np.random.default_rng(0)
+    # Ten spots in one place are alike in everything, as the averages of windows are.
+    places = np.repeat(np.arange(40), 10)
+    xy, slices = rng.uniform(size=(40, 2))[places], np.repeat("a", 400)
+    strong, noise = 3 * rng.normal(size=(40, 2)), rng.normal(size=(40, 60))
+    related = (strong + 3 * rng.normal(size=(40, 2)))[places] + rng.normal(size=(400, 2))
+    noisy = np.hstack([strong, noise])[places] + 0.1 * rng.normal(size=(400, 62))
+    share = explained_share(noisy.astype(np.float32), related.astype(np.float32), xy, slices)
+    assert share > 0.2
+
+
 def test_a_slice_of_three_among_many_is_centred_by_all_of_its_spots():
     rng = np.random.default_rng(0)
     slices = np.repeat(["large", "small"], [25_000, 3])

@@ -16,6 +16,22 @@ def test_default_number_of_components(n_spots, n_genes, expected):
     assert default_n_components(n_spots, n_genes) == expected
 
 
+@pytest.mark.parametrize(
+    ("n_spots", "n_genes", "expected"),
+    [
+        (300, 3000, 100),
+        (324, 210, 70),
+        (576, 3000, 50),
+        (300, 60, 30),
+        (900, 3000, 30),
+        (3639, 3000, 48),
+        (20, 3000, 59),
+    ],
+)
+def test_small_slices_together_have_more_components(n_spots, n_genes, expected):
+    assert default_n_components(n_spots, n_genes, n_slices=3) == expected
+
+
 def test_default_scale_power_and_steps_follow_the_size():
     powers = [default_scale_power(n) for n in (1, 324, 576, 900, 10**6)]
     assert powers == [0, 0, 0.5, 1, 1]

@@ -187,7 +187,7 @@ def test_features_in_obsm_and_expression_alone(adata):
 
 def test_reconstruction_is_in_the_units_that_were_given(adata):
     adata.obsm["X_image"] = 1000 * adata.obsm["X_image"] + 500
-    model = small(adata, epochs=60, image_correction="none", train={"lr": 1e-2})
+    model = small(adata, epochs=60, image_correction="none", image_weight=0.5, train={"lr": 1e-2})
     found = model.get_reconstruction("image")
     np.testing.assert_allclose(found.mean(axis=0), adata.obsm["X_image"].mean(axis=0), atol=400)
     some = model.get_reconstruction("rna", gene_list=["gene_03", "gene_01"])
@@ -200,6 +200,16 @@ def test_an_image_of_noise_has_no_weight(adata):
     assert small(adata, epochs=1, image_weight=0.3).get_modality_weights()["image"] == 0.3
     adata.obsm["X_image"] = np.random.default_rng(0).normal(size=(adata.n_obs, 12))
     assert small(adata, epochs=1).get_modality_weights()["image"] < 0.1
+
+
+def test_the_say_of_an_image_does_not_hang_on_its_number_of_columns(adata):
+    weights = {"image_weight": 0.5, "image_correction": "none", "rna_correction": "none"}
+    once = small(adata, epochs=1, **weights, train={"lr": 1e-9}).get_latent_representation()
+    # The same again, under other units: three times as many columns that say nothing new.
+    adata.obsm["X_image"] = np.hstack([adata.obsm["X_image"], adata.obsm["X_image"] * 10, adata.obsm["X_image"] - 7])
+    thrice = small(adata, epochs=1, **weights, train={"lr": 1e-9}).get_latent_representation()
+    signs = np.sign((once * thrice).sum(axis=0))
+    np.testing.assert_allclose(thrice * signs, once, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

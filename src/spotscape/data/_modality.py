@@ -21,6 +21,7 @@ class Modality:
     Columns are centred and scaled to unit variance, since image features come in all units; of more than 50 columns
     the 50 leading principal components are kept. Components that a :class:`~spotscape.data.Preprocessor` has made are
     scaled already, and so is a representation that was corrected elsewhere. All is learnt once and kept.
+    :class:`~spotscape.AESTETIK` then brings the windows of two modalities to one variance by :meth:`shrink`.
 
     Parameters
     ----------
@@ -94,6 +95,10 @@ class Modality:
         scaled = (features * fitted["constant"] + fitted["offset"]) @ fitted["axes"].T
         deviation = np.where(np.isfinite(fitted["deviation"]), fitted["deviation"], 0.0)
         return (scaled * deviation + fitted["mean"]).astype(np.float32)
+
+    def shrink(self, factor: float) -> None:
+        """Divide the features from now on by a factor, and multiply on the way back."""
+        self._fitted["constant"] *= factor
 
     def get_state(self) -> dict[str, Any]:
         """Everything needed to rebuild the modality: names, numbers and arrays."""

@@ -43,7 +43,7 @@ class Preprocessor:
     n_top_genes
         Genes to select, by :func:`select_genes`. 3000 as in the published methods; smaller panels are used whole.
     n_components
-        Principal components. ``None`` follows the size of the section, see :func:`default_n_components`.
+        Principal components. ``None`` follows the size and number of the slices, see :func:`default_n_components`.
     features
         What :meth:`transform` returns: ``"components"``, or the log expression of the selected ``"genes"``.
     scale_power

@@ -147,7 +147,8 @@ def _count_components(asked: int | None, codes: np.ndarray, n_selected: int) -> 
     if limit < 1:
         raise ValueError("The expression has a single spot; pass at least two.")
     if asked is None:
-        return min(limit, default_n_components(int(np.median(np.bincount(codes))), n_selected))
+        sizes = np.bincount(codes)
+        return min(limit, default_n_components(int(np.median(sizes)), n_selected, len(sizes)))
     if asked > limit:
         raise ValueError(
             f"`n_components` is {asked}; {len(codes)} spots and {n_selected} selected genes allow at most {limit}."

@@ -2,9 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
 
 _PENALTIES = np.logspace(0, 4, 9)
+_N_PREDICTORS = 8
 
 
 def explained_share(
@@ -18,8 +21,9 @@ def explained_share(
     .. math:: R^2 = 1 - \frac{\sum_i |y_i - \hat y_i|^2}{\sum_i |y_i - \bar y_i|^2}
 
     Each slice is cut into quarters at the medians of its coordinates. The targets :math:`y` of a quarter of all slices
-    are predicted by ridge regression on the other three, whose mean is :math:`\bar y`. Quarters, since the neighbours
-    of a spot would give it away.
+    are predicted by ridge regression on the other three, whose mean is :math:`\bar y`, from at most 8 leading
+    principal components of the predictors: so it does not hang on how many weak ones come along. Quarters, since the
+    neighbours of a spot would give it away.
 
     Parameters
     ----------
@@ -44,7 +48,9 @@ def explained_share(
         there = quarter == held_out
         if there.all() or (~there).sum() < 3 or not there.any():
             return 0.0
-        predicted = RidgeCV(_PENALTIES).fit(predictors[~there], targets[~there]).predict(predictors[there])
+        n_components = min(_N_PREDICTORS, predictors.shape[1], int((~there).sum()) - 1)
+        regression = make_pipeline(PCA(n_components, svd_solver="full"), RidgeCV(_PENALTIES))
+        predicted = regression.fit(predictors[~there], targets[~there]).predict(predictors[there])
         error += float(((targets[there] - predicted) ** 2).sum())
         total += float(((targets[there] - targets[~there].mean(axis=0)) ** 2).sum())
     return 1 - error / total if total > 0 else 0.0

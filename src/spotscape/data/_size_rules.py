@@ -31,26 +31,35 @@ def default_n_neighbors(n_spots: int) -> int:
     return min(max(6, min(18, round(0.3 * math.sqrt(n_spots)))), int(n_spots) - 1)
 
 
-def default_n_components(n_spots: int, n_genes: int) -> int:
-    r"""Give the number of principal components for a section of ``n_spots`` spots and ``n_genes`` selected genes.
+def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
+    r"""Give the number of principal components for slices of ``n_spots`` spots and ``n_genes`` selected genes.
 
-    :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 30 and 50 and below both sizes: the directions that rise
-    above sampling noise grow with the section.
+    For one slice :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 30 and 50: the directions that rise above
+    sampling noise grow with the section. For several slices, :math:`(1 - p) \min(100, n_\mathrm{genes} / 3)` if that is
+    more, with the scale power :math:`p` of :func:`default_scale_power`: small slices are brought together better in
+    many components, in which slices lie less far apart beside the spread of their spots; where components are scaled,
+    the weak ones would bring noise only. Never more than either size allows.
 
     Parameters
     ----------
     n_spots
-        Number of spots of the section; with several slices, their median size.
+        Number of spots of a slice; of several, the median.
     n_genes
         Number of selected genes.
+    n_slices
+        Number of slices.
 
     Returns
     -------
-    Number of components, below ``n_spots`` and ``n_genes`` but at least 1.
+    Number of components, below the number of all spots and of ``n_genes`` but at least 1.
     """
     check_integer(n_spots, "n_spots", minimum=1)
     check_integer(n_genes, "n_genes", minimum=1)
-    return max(1, min(int(np.clip(round(0.8 * np.sqrt(n_spots)), 30, 50)), min(n_spots, n_genes) - 1))
+    check_integer(n_slices, "n_slices", minimum=1)
+    n_components = int(np.clip(round(0.8 * np.sqrt(n_spots)), 30, 50))
+    if n_slices > 1:
+        n_components = max(n_components, round(min(100, n_genes / 3) * (1 - default_scale_power(n_spots))))
+    return max(1, min(n_components, min(n_spots * n_slices, n_genes) - 1))
 
 
 def default_scale_power(n_spots: int) -> float:

@@ -35,6 +35,8 @@ _IMAGE_WEIGHT = 0.5
 _RELATED = 0.15
 _N_INIT = 10
 _AT_ONCE = 16_384
+#: Directions in which two modalities are given the same say.
+_LEADING = 16
 #: Most windows that the clusters are learnt from.
 _CLUSTERED = 20_000
 
@@ -125,6 +127,7 @@ class ModalityPath:
                 correction = "harmony" if n_slices > 1 else "none"
             modality = Modality(correction, scale=name == "image" or preprocessor is None)
             modalities[name] = modality.fit(given, slices, seed=seed)
+        path._balance(manager)
         path.weights = path._weigh(manager, image_weight)
         return path
 
@@ -239,6 +242,21 @@ class ModalityPath:
             counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
             return self.preprocessor.transform(counts, size_factors=registered_size_factors(manager))
         return read_modality(manager, _REGISTRY_KEYS[name])
+
+    def _balance(self, manager: AnnDataManager) -> None:
+        """Give the windows of each modality the same variance in their leading directions, however many columns."""
+        windows, deviations = self.windows(manager), {}
+        for name, (values, present) in self.features(manager).items():
+            averages = _averages(values, windows, present)[present].astype(np.float64)
+            centred = averages - averages.mean(axis=0)
+            variance = np.linalg.eigvalsh(centred.T @ centred / len(centred))[-_LEADING:].sum()
+            # A modality that is the same everywhere stays as it is.
+            if variance > 1e-12:
+                deviations[name] = np.sqrt(variance)
+        # Their mean stays, so that a modality by itself is as it was.
+        middle = np.exp(np.mean(np.log(list(deviations.values()) or [1.0])))
+        for name, deviation in deviations.items():
+            self.modalities[name].shrink(float(deviation / middle))
 
     def _weigh(self, manager: AnnDataManager, image_weight: float | None) -> dict[str, float]:
         if "image" not in self.modalities:
