@@ -1,14 +1,19 @@
 """Representations of spots of several samples: AESTETIK with parts changed or left out, and what it is held against."""
 
+import subprocess
+import tempfile
 from collections.abc import Callable
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import _integration_methods as integration
 import numpy as np
 from _cross_sample_cases import IMAGE, Case, Data, as_integration, load_case
+from _floors import floor_representation, scaled_expression
 from _sections import Keys
 from anndata import AnnData
+from sklearn.neighbors import NearestNeighbors
 
 import spotscape as sps
 
@@ -22,6 +27,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "without cross-sample positives": {"cross_sample_positives": False},
 }
 GIVEN = "X_given"
+#: The authors' own package, which runs in an environment of its own.
+AUTHORS = "aestetik (package)"
+#: Columns of each modality that it takes by its own preprocessing.
+N_AUTHORS = 15
 
 
 def aestetik(
@@ -99,6 +108,49 @@ def _on(data: Data, values: np.ndarray, seed: int, **settings: Any) -> np.ndarra
     adata.obsm[GIVEN] = np.asarray(values)
     given = Data(adata, data.slice_key, data.size_factor_key, data.labels, data.is_annotated)
     return aestetik(given, seed, rna_key=GIVEN, rna_correction="precomputed", **settings)
+
+
+def authors(case: Case, keys: Keys, seed: int, *, python: str) -> np.ndarray:
+    """Embedding of the authors' package, of features that Harmony has corrected where there are several samples."""
+    data = load_case(case, keys, seed)
+    scaled = scaled_expression(data.adata, data.size_factor_key, slice_key=data.slice_key)
+    components = floor_representation(scaled, data.adata.obsm["spatial"], slices=data.slices, n_hops=0)
+    adata = AnnData(obs=data.adata.obs[[data.slice_key]].copy(), obsm={GIVEN: components})
+    if len(np.unique(data.slices)) > 1:
+        sps.tl.harmony(adata, GIVEN, data.slice_key, key_added=GIVEN, seed=seed)
+    adata.obsm["X_pca_transcriptomics"] = adata.obsm[GIVEN][:, :N_AUTHORS]
+    image = data.adata.obsm[IMAGE] if case.has_image else np.zeros((adata.n_obs, 2))
+    adata.obsm["X_pca_morphology"] = image - image.mean(axis=0)
+    adata.obs["sample"] = data.slices
+    adata.obs[["x_array", "y_array"]] = lattice_sites(data.adata.obsm["spatial"], data.slices)
+    program = Path(__file__).with_name("_cross_sample_peer_aestetik.py")
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "given.h5ad", Path(folder) / "out.npy"
+        adata.write_h5ad(given)
+        command = [python, program, given, out, data.n_kinds, seed]
+        subprocess.run([str(part) for part in command], check=True, cwd=folder)
+        return np.load(out)
+
+
+def lattice_sites(positions: np.ndarray, slices: np.ndarray) -> np.ndarray:
+    """Whole numbers of the sites of square lattices that lie along the axes, up to jitter. ``(n_spots, 2)``."""
+    sites = np.zeros((len(positions), 2), dtype=int)
+    for name in np.unique(slices):
+        rows = np.flatnonzero(slices == name)
+        places = positions[rows]
+        neighbors = NearestNeighbors(n_neighbors=4).fit(places).kneighbors(return_distance=False)
+        steps = np.abs(places[neighbors] - places[:, None]).reshape(-1, 2)
+        for axis in range(2):
+            # Neighbours in a row lie one step apart in it, all others none or more.
+            size = np.median(steps[:, axis][steps[:, axis] > steps[:, 1 - axis]])
+            along = places[:, axis] - places[:, axis].min()
+            for _ in range(5):
+                # A step that is a little wrong adds up over the section.
+                numbers = np.round(along / size)
+                size, offset = np.polyfit(numbers, along, 1)
+                along = along - offset
+            sites[rows, axis] = np.round(along / size)
+    return sites
 
 
 Method = Callable[[Case, Keys, int], np.ndarray]

@@ -3,14 +3,15 @@
     python benchmarks/cross_sample.py --expression tumours=A.h5ad,B.h5ad --image C=C.h5ad --simulation --out DIR
 
 On the slices of ``--expression``, AESTETIK runs with each correction, without space, without triplets and without
-positives from other samples, beside common methods, SPOTSCAPE and SEDR. On sections with an image (``--image``: image
+positives from other samples, beside common methods, SPOTSCAPE and SEDR, and the authors' own package if ``--aestetik``
+names a Python that has it (sections of square lattices). On sections with an image (``--image``: image
 features in ``obsm["image_features"]``, or an image in ``uns["spatial"]``) and on the simulation, it runs on
 expression, on the image and on both. Its ``n_clusters`` is the number of annotated kinds, as that of the domains
 that are scored; nothing else of the labels is seen.
 
 Two axes: how well labels are handed on (macro-F1 of a nearest-neighbour vote of the other slices) and found (ARI of
 pooled ``tl.domains``), and how well samples mix (``mixing``: slices among the 30 nearest neighbours, 1 as by chance;
-and, for the default and the common methods on expression, ``metrics.integration_scores``). Methods are compared by a
+and, for whole methods on expression, ``metrics.integration_scores``). Methods are compared by a
 bootstrap over spots, and over patients and spots, DIR/transfer.csv.
 
 A row of DIR/results.csv is one number; rows are appended as soon as a run is done, and what is there is not computed
@@ -25,7 +26,17 @@ from pathlib import Path
 
 import numpy as np
 from _cross_sample_cases import Case, find_cases, load_case
-from _cross_sample_methods import EXPRESSION, IMAGES, OURS, PEERS, WITHOUT_SEED, methods_of
+from _cross_sample_methods import (
+    AUTHORS,
+    EXPRESSION,
+    GRAPH_MODELS,
+    IMAGES,
+    OURS,
+    PEERS,
+    WITHOUT_SEED,
+    authors,
+    methods_of,
+)
 from _cross_sample_tables import write_figure, write_summary
 from _sections import Keys
 from _transfer_runs import Annotation, TransferBenchmark, read_results, read_transfers
@@ -42,7 +53,13 @@ class Benchmark(TransferBenchmark):
 
     ours = OURS
 
+    def __init__(self, cases: Sequence[Case], keys: Keys, folder: Path, *, aestetik: str | None = None) -> None:
+        super().__init__(cases, keys, folder)
+        self.aestetik = aestetik
+
     def make(self, case: Case, method: str, seed: int) -> np.ndarray:
+        if method == AUTHORS:
+            return authors(case, self.keys, seed, python=str(self.aestetik))
         return methods_of(case)[method](case, self.keys, seed)
 
     def annotation(self, case: Case, seed: int) -> Annotation:
@@ -63,7 +80,7 @@ class Benchmark(TransferBenchmark):
         if len(names := np.unique(slices)) > 1:
             own = [sps.metrics.adjusted_rand_index(labels[slices == name], found[slices == name]) for name in names]
             numbers |= {"mean ARI within slices": float(np.mean(own)), "mixing": mixing(values, data.slices)}
-        if not case.has_image and method in {OURS, *PEERS}:
+        if not case.has_image and method in {OURS, *PEERS, *GRAPH_MODELS, AUTHORS}:
             numbers |= self.mixing_scores(case, values, seed)
         return numbers
 
@@ -97,10 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             (case, method, seed)
             for seed in range(options.seeds)
             for case in cases
-            for method in methods_of(case)
+            # The package knows square lattices, not the simulated one.
+            for method in [*methods_of(case), *([AUTHORS] if options.aestetik and case.files else [])]
             if method in options.methods and (seed == 0 or method not in WITHOUT_SEED)
         ]
-        Benchmark(cases, keys, options.out).measure(runs)
+        Benchmark(cases, keys, options.out, aestetik=options.aestetik).measure(runs)
     results = read_results(options.out)
     if results.empty:
         raise SystemExit(f"There are no results in {options.out}.")
@@ -116,10 +134,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--image", **files, help="annotated sections with an image; repeatable")
     parser.add_argument("--simulation", action="store_true", help="add the simulation of two modalities")
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds (default: 10)")
-    names = [*EXPRESSION, *(name for name in IMAGES if name not in EXPRESSION)]
+    names = [*dict.fromkeys([*EXPRESSION, *IMAGES]), AUTHORS]
     parser.add_argument("--methods", nargs="+", choices=names, default=names, metavar="NAME")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--drop-label", action="append", default=[], metavar="LABEL", help="no annotation; repeatable")
+    parser.add_argument("--aestetik", metavar="PYTHON", help="Python that has the authors' package aestetik")
     parser.add_argument("--size-factor-key", metavar="KEY", help="totals over all genes; used where a file has them")
     parser.add_argument("--tables-only", action="store_true", help="compute nothing")
     options = parser.parse_args(arguments)

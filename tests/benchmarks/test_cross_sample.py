@@ -148,3 +148,34 @@ def test_wrong_cases():
 def test_nothing_is_on_the_front_without_scores():
     results = pd.DataFrame({"case": ["a"], "method": ["AESTETIK"], "seed": [0], "metric": ["ARI"], "value": [0.5]})
     assert _cross_sample_tables.on_front(results).empty
+
+
+def test_lattice_sites_survive_jitter_gaps_and_scale():
+    rng = np.random.default_rng(0)
+    sites = np.stack(np.meshgrid(np.arange(25), np.arange(18)), axis=-1).reshape(-1, 2)
+    sites = np.concatenate([sites[:1], sites[1:][rng.uniform(size=len(sites) - 1) < 0.8]])
+    slices = np.repeat(["a", "b"], len(sites))
+    places = np.concatenate([277.0 * sites + 1900, 101.3 * sites - 40])
+    places += np.repeat([277.0, 101.3], len(sites))[:, None] * rng.normal(scale=0.04, size=places.shape)
+    found = _cross_sample_methods.lattice_sites(places, slices)
+    for name in ("a", "b"):
+        there = found[slices == name]
+        np.testing.assert_array_equal(there - there[0], sites - sites[0])
+
+
+def test_the_package_of_the_authors_gets_features_sites_and_seed(files, tmp_path):
+    # In place of its Python: a program that shows what it was given.
+    program = tmp_path / "python"
+    program.write_text(
+        f"#!{sys.executable}\n"
+        "import sys, anndata, numpy as np\n"
+        "_, script, given, out, n_clusters, seed = sys.argv\n"
+        "a = anndata.read_h5ad(given)\n"
+        "assert script.endswith('_cross_sample_peer_aestetik.py') and (n_clusters, seed) == ('4', '3')\n"
+        "np.save(out, np.hstack([a.obsm['X_pca_transcriptomics'], a.obsm['X_pca_morphology'], a.obs[['x_array']]]))\n"
+    )
+    program.chmod(0o755)
+    (case,) = _cross_sample_cases.find_cases([], [f"seen={files[1]}"], simulation=False)
+    found = _cross_sample_methods.authors(case, Keys(dropped=("undetermined",)), 3, python=str(program))
+    assert found.shape == (100, _cross_sample_methods.N_AUTHORS + 10 + 1)
+    assert np.abs(found[:, :-1]).max(axis=0).min() > 0 and len(np.unique(found[:, -1])) > 5
