@@ -41,11 +41,8 @@ from _cross_sample_tables import write_figure, write_summary
 from _sections import Keys
 from _transfer_runs import Annotation, TransferBenchmark, read_results, read_transfers
 from anndata import AnnData
-from sklearn.neighbors import NearestNeighbors
 
 import spotscape as sps
-
-N_NEIGHBORS = 30
 
 
 class Benchmark(TransferBenchmark):
@@ -79,7 +76,10 @@ class Benchmark(TransferBenchmark):
         numbers = {"ARI": sps.metrics.adjusted_rand_index(labels, found)}
         if len(names := np.unique(slices)) > 1:
             own = [sps.metrics.adjusted_rand_index(labels[slices == name], found[slices == name]) for name in names]
-            numbers |= {"mean ARI within slices": float(np.mean(own)), "mixing": mixing(values, data.slices)}
+            numbers |= {
+                "mean ARI within slices": float(np.mean(own)),
+                "mixing": sps.data.slice_mixing(values, data.slices),
+            }
         if not case.has_image and method in {OURS, *PEERS, *GRAPH_MODELS, AUTHORS}:
             numbers |= self.mixing_scores(case, values, seed)
         return numbers
@@ -92,14 +92,6 @@ class Benchmark(TransferBenchmark):
         before = self.representation(case, "PCA", 0)
         scores = sps.metrics.integration_scores(values, data.slices, labels, unintegrated=before)
         return {"bio": scores.bio_mean, "batch": scores.batch_mean}
-
-
-def mixing(values: np.ndarray, slices: np.ndarray) -> float:
-    """Share of the 30 nearest neighbours that are of other slices, over what is expected by chance."""
-    n_neighbors = min(N_NEIGHBORS, len(values) - 1)
-    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(values).kneighbors(return_distance=False)
-    shares = np.unique(slices, return_counts=True)[1] / len(slices)
-    return float((slices[nearest] != slices[:, None]).mean() / (1 - (shares**2).sum()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

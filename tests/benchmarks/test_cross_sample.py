@@ -110,19 +110,6 @@ def test_image_features_follow_the_spots(files):
     assert data.n_kinds == 4 and data.is_annotated.sum() == 95
 
 
-def test_mixing_by_its_slow_definition():
-    rng = np.random.default_rng(0)
-    values, slices = rng.normal(size=(80, 2)), np.repeat(["a", "b"], [30, 50])
-    values[:30] += 1
-    others = []
-    for i in range(80):
-        nearest = [j for j in np.argsort(np.linalg.norm(values - values[i], axis=1)) if j != i][:30]
-        others.append(np.mean([slices[j] != slices[i] for j in nearest]))
-    assert cross_sample.mixing(values, slices) == pytest.approx(np.mean(others) / (2 * 30 * 50 / 80**2))
-    apart = values + 100 * (slices == "a")[:, None]
-    assert cross_sample.mixing(apart, slices) < 0.2
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

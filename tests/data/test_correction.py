@@ -6,7 +6,16 @@ import pandas as pd
 import pytest
 import scanpy as sc
 
-from spotscape.data import Centring, ComBat, Harmony, Modality, NoCorrection, SharedMixture, explained_share
+from spotscape.data import (
+    Centring,
+    ComBat,
+    Harmony,
+    Modality,
+    NoCorrection,
+    SharedMixture,
+    explained_share,
+    slice_mixing,
+)
 
 KINDS = [NoCorrection, Centring, ComBat, Harmony]
 
@@ -170,3 +179,17 @@ def test_a_slice_of_three_among_many_is_centred_by_all_of_its_spots():
     means = [corrected[slices == name].mean(axis=0) for name in ("large", "small")]
     # A sample of 20,000 spots would have two of the three, and their mean is .5 away.
     np.testing.assert_allclose(*means, atol=1e-4)
+
+
+def test_slice_mixing_by_its_slow_definition():
+    rng = np.random.default_rng(0)
+    values, slices = rng.normal(size=(80, 2)), np.repeat(["a", "b"], [30, 50])
+    values[:30] += 1
+    others = []
+    for i in range(80):
+        nearest = [j for j in np.argsort(np.linalg.norm(values - values[i], axis=1)) if j != i][:30]
+        others.append(np.mean([slices[j] != slices[i] for j in nearest]))
+    assert slice_mixing(values, slices) == pytest.approx(np.mean(others) / (2 * 30 * 50 / 80**2))
+    assert slice_mixing(values, np.repeat("a", 80)) == 1
+    apart = values + 100 * (slices == "a")[:, None]
+    assert slice_mixing(apart, slices) < 0.2

@@ -202,6 +202,19 @@ def test_an_image_of_noise_has_no_weight(adata):
     assert small(adata, epochs=1).get_modality_weights()["image"] < 0.1
 
 
+def test_an_image_that_tells_samples_apart_has_no_weight():
+    adata = synthetic_modalities(n_slices=2, n_spots=400, batch_effect="none", seed=0)
+    keys = {"rna_key": "counts", "image_key": "X_image", "slice_key": "slice"}
+
+    def weight():
+        AESTETIK.setup_anndata(adata, **keys)
+        return AESTETIK(adata, image_correction="none", n_clusters=8).get_modality_weights()["image"]
+
+    assert weight() > 0.3
+    adata.obsm["X_image"] += 10 * (adata.obs["slice"] == "slice_1").to_numpy()[:, None]
+    assert weight() < 0.05
+
+
 def test_the_say_of_an_image_does_not_hang_on_its_number_of_columns(adata):
     weights = {"image_weight": 0.5, "image_correction": "none", "rna_correction": "none"}
     once = small(adata, epochs=1, **weights, train={"lr": 1e-9}).get_latent_representation()

@@ -27,7 +27,7 @@ from spotscape.data._neighbourhood import Neighbourhood, NeighbourhoodSampler
 from spotscape.data._novelty import distances_between_pieces, novelty
 from spotscape.data._patches import cut_into_patches
 from spotscape.data._preprocessing import Preprocessor
-from spotscape.data._relatedness import explained_share
+from spotscape.data._relatedness import explained_share, slice_mixing
 from spotscape.data._row_blocks import read_rows
 from spotscape.data._setup_checks import check_setup
 from spotscape.data._shared_mixture import SharedMixture
@@ -100,6 +100,7 @@ __all__ = [
     "ring_means",
     "run_harmony",
     "select_genes",
+    "slice_mixing",
     "slice_names",
     "spatial_fields",
     "validate_graph",

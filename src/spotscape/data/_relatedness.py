@@ -1,9 +1,10 @@
-"""Whether two modalities speak of the same tissue, told without labels."""
+"""Whether two modalities speak of the same tissue, and one of the same tissue in all slices, told without labels."""
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 
 _PENALTIES = np.logspace(0, 4, 9)
@@ -54,3 +55,33 @@ def explained_share(
         error += float(((targets[there] - predicted) ** 2).sum())
         total += float(((targets[there] - targets[~there].mean(axis=0)) ** 2).sum())
     return 1 - error / total if total > 0 else 0.0
+
+
+def slice_mixing(values: NDArray[np.floating], slices: NDArray[np.str_], *, n_neighbors: int = 30) -> float:
+    r"""How far slices lie among each other: share of neighbours from other slices, over what chance gives.
+
+    .. math:: \frac{\frac{1}{n k} \sum_i |\{j \in N_k(i) : s_j \ne s_i\}|}{1 - \sum_s p_s^2}
+
+    with the :math:`k` nearest neighbours :math:`N_k(i)` of a spot, its slice :math:`s_i` and the shares :math:`p` of
+    the slices.
+
+    Parameters
+    ----------
+    values
+        Representation or features. ``(n_spots, n_dimensions)``.
+    slices
+        Slice of each spot. ``(n_spots,)``.
+    n_neighbors
+        :math:`k`, at most one less than there are spots.
+
+    Returns
+    -------
+    0 where slices lie apart, about 1 where they cannot be told apart, and where there is one only.
+    """
+    names, codes = np.unique(slices, return_inverse=True)
+    if len(names) < 2:
+        return 1.0
+    n_neighbors = min(n_neighbors, len(codes) - 1)
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(values).kneighbors(return_distance=False)
+    shares = np.bincount(codes) / len(codes)
+    return float((codes[nearest] != codes[:, None]).mean() / (1 - (shares**2).sum()))

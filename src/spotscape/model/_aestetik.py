@@ -50,10 +50,11 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         space of scVI; see :class:`~spotscape.data.Modality`. ``None``: by Harmony where several slices have the
         modality, which, unlike the shifts of whole slices, does not suppose that all show the same parts.
     image_weight
-        Share of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: a half, and
+        Share of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: a half;
         less where expression predicts less than about 2 % of the variance of image features in parts of the tissue that
-        were held out, down to nothing for an image that has nothing to do with expression; see
-        :func:`~spotscape.data.explained_share`.
+        were held out, down to nothing for an image that has nothing to do with expression
+        (:func:`~spotscape.data.explained_share`); and less the more the images of slices differ after their correction,
+        down to nothing where no spot has a neighbour in another slice (:func:`~spotscape.data.slice_mixing`).
     cross_sample_positives
         Whether triplets draw spots of one cluster from different slices, and spots of different clusters from one.
     n_hidden, n_latent

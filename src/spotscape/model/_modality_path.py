@@ -23,6 +23,7 @@ from spotscape.data import (
     modality_presence,
     read_modality,
     ring_means,
+    slice_mixing,
     slice_names,
 )
 from spotscape.data._even_rows import even_rows
@@ -35,6 +36,8 @@ _IMAGE_WEIGHT = 0.5
 _RELATED = 0.15
 _N_INIT = 10
 _AT_ONCE = 16_384
+#: Most spots whose neighbours tell how far the images of slices differ.
+_MIXED = 4096
 #: Directions in which two modalities are given the same say.
 _LEADING = 16
 #: Most windows that the clusters are learnt from.
@@ -266,8 +269,13 @@ class ModalityPath:
             both = features["image"][1]
             rna, image = (_averages(values, windows, present)[both] for values, present in features.values())
             coordinates = np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES), dtype=float)[both]
-            share = explained_share(rna, image, coordinates, slice_names(manager)[both])
-            image_weight = _IMAGE_WEIGHT * min(1.0, np.sqrt(max(share, 0.0)) / _RELATED)
+            slices = slice_names(manager)[both]
+            share = explained_share(rna, image, coordinates, slices)
+            some = even_rows(len(image), _MIXED)
+            # Distances add up in one order on one thread.
+            with threadpool_limits(1):
+                mixing = slice_mixing(image[some], slices[some])
+            image_weight = _IMAGE_WEIGHT * min(1.0, np.sqrt(max(share, 0.0)) / _RELATED) * min(1.0, mixing)
         return {"rna": 1.0 - float(image_weight), "image": float(image_weight)}
 
 
