@@ -40,7 +40,7 @@ def write_figure(results: pd.DataFrame, path: Path) -> None:
             left.plot(100 * mean.index, mean, style, marker="o", ms=4, c=_COLORS[case])
         left.plot([], [], c=_COLORS[case], label=_NAMES[case])
     left.set(xlabel="genes measured (%)", ylabel="labels that are right", ylim=(0, 1), title="Panels that overlap")
-    left.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(0, 0.62))
+    left.legend(frameon=False, fontsize=8, loc="upper left")
 
     novel = results[results["metric"] == "share_novel"].copy()
     novel.loc[novel["case"].str.startswith("donor held out"), "case"] = "donors held out"
@@ -59,7 +59,7 @@ def write_figure(results: pd.DataFrame, path: Path) -> None:
         right.scatter(line["mean_confidence"], line["right"], s=8 + line["n_spots"] / 15, label=name, zorder=2)
     right.plot([0, 1], [0, 1], c="0.6", lw=1, ls=":")
     right.set(xlabel="confidence", ylabel="labels that are right", xlim=(0, 1), ylim=(0, 1), title="Confidence")
-    right.legend(frameon=False, fontsize=7, loc="upper left", markerscale=0.6)
+    right.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), markerscale=0.6)
     for panel in (left, middle, right):
         panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
