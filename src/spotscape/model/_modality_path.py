@@ -247,7 +247,9 @@ class ModalityPath:
         return read_modality(manager, _REGISTRY_KEYS[name])
 
     def _balance(self, manager: AnnDataManager) -> None:
-        """Give the windows of each modality the same variance in their leading directions, however many columns."""
+        """Give the windows of two modalities the same variance in their leading directions, however many columns."""
+        if len(self.modalities) == 1:
+            return
         windows, deviations = self.windows(manager), {}
         for name, (values, present) in self.features(manager).items():
             averages = _averages(values, windows, present)[present].astype(np.float64)
@@ -256,7 +258,7 @@ class ModalityPath:
             # A modality that is the same everywhere stays as it is.
             if variance > 1e-12:
                 deviations[name] = np.sqrt(variance)
-        # Their mean stays, so that a modality by itself is as it was.
+        # Their mean stays, so that the losses keep their size.
         middle = np.exp(np.mean(np.log(list(deviations.values()) or [1.0])))
         for name, deviation in deviations.items():
             self.modalities[name].shrink(float(deviation / middle))
