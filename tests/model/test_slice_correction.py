@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from anndata import AnnData
+from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from spotscape import SPOTSCAPE
+from spotscape.data import _correction_harmony
 from spotscape.datasets import synthetic_tissue
-from spotscape.model import _base
 
 from .conftest import small_model
 
@@ -81,9 +83,25 @@ def test_correction_is_saved(batches, name, tmp_path):
 
 def test_learnt_from_some_spots_of_many(batches, monkeypatch):
     whole = small_model(batches.copy(), epochs=1)
-    monkeypatch.setattr(_base, "_SPOTS_FOR_CORRECTION", 400)
+    monkeypatch.setattr(_correction_harmony, "_SPOTS_LEARNT_FROM", 400)
     part = small_model(batches.copy(), epochs=1)
     first, second = (model._features(model.adata_manager) for model in (whole, part))
     assert not np.array_equal(first, second)
     correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(first.T[:5], second.T[:5], strict=True)]
     assert min(correlations) > 0.95
+
+
+def test_a_tiny_slice_among_many_spots_is_centred_by_all_of_its_spots():
+    rng = np.random.default_rng(0)
+    slices = np.repeat(["large", "tiny"], [20_500, 30])
+    adata = AnnData(
+        sparse.csr_matrix(rng.poisson(2.0, (len(slices), 40)).astype(np.float32)),
+        obs={"slice": slices},
+        obsm={"spatial": rng.uniform(size=(len(slices), 2))},
+    )
+    SPOTSCAPE.setup_anndata(adata, slice_key="slice")
+    model = SPOTSCAPE(adata, slice_correction="centre", n_components=5)
+    features = model._features(model.adata_manager)
+    for name in ("large", "tiny"):
+        # A sample of 20,000 spots would have 29 of the 30.
+        np.testing.assert_allclose(features[slices == name].mean(axis=0), 0, atol=1e-4)

@@ -100,6 +100,7 @@ class ComBat(Correction):
 
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
         """Learn the pooled mean and deviation, and the shift and scale of each slice."""
+        values = np.asarray(values, dtype=np.float64)
         names, codes = np.unique(slices, return_inverse=True)
         means = _means(values, codes, len(names))
         shares = np.bincount(codes) / len(codes)
@@ -159,4 +160,4 @@ class ComBat(Correction):
 
 
 def _means(values: Values, codes: NDArray[np.int64], n_slices: int) -> Values:
-    return np.stack([values[codes == code].mean(axis=0) for code in range(n_slices)])
+    return np.stack([values[codes == code].mean(axis=0, dtype=np.float64) for code in range(n_slices)])

@@ -42,7 +42,7 @@ class Harmony(Correction):
         if len(np.unique(slices)) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
         some = even_rows(len(values), _SPOTS_LEARNT_FROM)
-        values, slices = values[some], slices[some]
+        values, slices = values[some].astype(np.float64), slices[some]
         names, codes = np.unique(slices, return_inverse=True)
         n_clusters = default_n_clusters(len(values))
         _, memberships = run_harmony(values, slices, theta=_THETA, n_clusters=n_clusters, max_iter=_MAX_ITER, seed=seed)

@@ -27,13 +27,11 @@ from spotscape.data import (
     read_rows,
     slice_names,
 )
-from spotscape.data._even_rows import even_rows
 from spotscape.model._latent import LatentModel, checked_indices, registered_size_factors
 from spotscape.model._query import QueryMixin
 from spotscape.model._setup import SpatialSetupMixin, check_data
 
 _CORRECTION = "slice_correction"
-_SPOTS_FOR_CORRECTION = 20_000
 _DECODED_AT_ONCE = 256
 
 
@@ -119,17 +117,10 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         )
 
     def _fit_correction(self) -> None:
-        """Learn the differences between slices, from spots spread evenly through the data."""
-        if isinstance(self.correction, NoCorrection):
-            return
-        manager = self.adata_manager
-        rows = even_rows(self.adata.n_obs, _SPOTS_FOR_CORRECTION)
-        size_factors = registered_size_factors(manager)
-        components = self.preprocessor.transform(
-            read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows),
-            size_factors=None if size_factors is None else size_factors[rows],
-        )
-        self.correction.fit(components.astype(np.float64), slice_names(manager)[rows], seed=self.seed)
+        """Learn the differences between slices."""
+        if not isinstance(self.correction, NoCorrection):
+            manager = self.adata_manager
+            self.correction.fit(self._uncorrected_features(manager), slice_names(manager), seed=self.seed)
 
     def _features(self, manager: AnnDataManager) -> Any:
         features = self._uncorrected_features(manager)
