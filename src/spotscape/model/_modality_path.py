@@ -1,5 +1,6 @@
 """The way of the data of one or two modalities to what a window model reads: fitted once, saved with the model."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,8 @@ from spotscape.model._latent import registered_size_factors
 _REGISTRY_KEYS = {"rna": REGISTRY_KEYS.X_KEY, "image": FIELD_KEYS.IMAGE}
 #: Largest share of the image.
 _IMAGE_WEIGHT = 0.5
+#: Below this share of the image, the user is told.
+_HARDLY = 0.05
 #: Correlation with what expression predicts from which on the image has it.
 _RELATED = 0.15
 _N_INIT = 10
@@ -278,6 +281,13 @@ class ModalityPath:
             with threadpool_limits(1):
                 mixing = slice_mixing(image[some], slices[some])
             image_weight = _IMAGE_WEIGHT * min(1.0, np.sqrt(max(share, 0.0)) / _RELATED) * min(1.0, mixing)
+            if image_weight < _HARDLY:
+                warnings.warn(
+                    f"The image gets a weight of {image_weight:.2f}: expression explains {max(share, 0.0):.1%} of it, "
+                    f"and slices mix in it to {mixing:.0%} of what chance gives. Pass `image_weight` to give it more.",
+                    UserWarning,
+                    stacklevel=4,
+                )
         return {"rna": 1.0 - float(image_weight), "image": float(image_weight)}
 
 
