@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from spotscape.data import select_genes
+from spotscape.preprocessing import select_genes
 
 #: Number of times that expression is averaged over the neighbours.
 FLOORS = {"PCA": 0, "PCA, 1 hop": 1, "PCA, 2 hops": 2}

@@ -13,7 +13,7 @@ from _variants import MODELS
 from anndata import AnnData
 
 import spotscape as sps
-from spotscape.data import select_genes
+from spotscape.preprocessing import select_genes
 
 OURS = "SPOTSCAPE"
 

@@ -19,7 +19,8 @@ from torch import nn
 from torch.nn.functional import mse_loss, normalize
 
 import spotscape as sps
-from spotscape.data import GraphDataLoader, normalize_adjacency
+from spotscape.data import GraphDataLoader
+from spotscape.graph import normalize_adjacency
 
 
 class LiteralStep:

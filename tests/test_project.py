@@ -18,36 +18,50 @@ SOURCE = ROOT / "src" / "spotscape"
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES = 400
 
-# A folder may import itself, the private modules at the top, and these folders; what is not listed may import any.
+FOLDERS = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+
+# What each folder may import besides itself and the private modules at the top. Every folder is listed.
+FOUNDATIONS = {"cluster", "data", "graph", "metrics", "module", "nn", "novelty", "preprocessing", "train"}
 MAY_IMPORT = {
     "nn": set(),
     "metrics": set(),
-    "data": set(),
-    "module": {"nn"},
+    "graph": set(),
+    "cluster": set(),
     "train": set(),
-    "model": {"module", "train", "data"},
     "datasets": set(),
-    "pp": {"data"},
-    "tl": {"model", "module", "train", "data", "nn", "metrics", "pp"},
-    "pl": {"model", "module", "train", "data", "nn", "metrics", "pp", "tl"},
+    "novelty": {"graph"},
+    "preprocessing": {"graph"},
+    "data": {"preprocessing", "graph"},
+    "module": {"nn"},
+    "model": FOUNDATIONS - {"metrics", "nn"},
+    "io": FOUNDATIONS | {"model"},
+    "pp": {"graph", "preprocessing"},
+    "tl": FOUNDATIONS | {"model", "pp"},
+    "pl": FOUNDATIONS | {"model", "pp", "tl"},
 }
-FOLDERS = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+# The private modules at the top: those that every folder may import know no folder, the others may know all.
+SHARED = {"_constants.py", "_defaults.py", "_distributed.py", "_slices.py", "_validate.py"}
+ON_TOP = {"_cli.py", "_workflow.py"}
 
-# Files (glob below src/spotscape) that must do without a library, wherever in the file it is imported.
-MUST_NOT_IMPORT = [
-    ("nn/*.py", {"anndata", "lightning", "mudata", "pandas", "scanpy", "scvi", "sklearn", "squidpy"}),
-    ("metrics/*.py", {"anndata", "lightning", "mudata", "scanpy", "scvi", "squidpy", "torch", "torch_geometric"}),
-    ("module/*.py", {"anndata", "mudata", "pandas", "scanpy", "sklearn", "squidpy"}),
-    ("train/*.py", {"anndata", "mudata", "scanpy", "squidpy"}),
-    ("datasets/*.py", {"lightning", "scvi", "torch", "torch_geometric"}),
-    *(
-        (f"data/{name}*.py", {"lightning", "scanpy", "scvi", "squidpy", "torch", "torch_geometric"})
-        for name in (
-            *("_graph", "_preprocessing", "_gene_selection", "_counts", "_windows"),
-            *("_row_blocks", "_patches", "_principal_components", "_size_rules"),
-        )
-    ),
-]
+# Folders and files (below src/spotscape) that must do without a library, wherever in the file it is imported.
+MODELS = {"lightning", "scvi", "torch", "torch_geometric"}
+ANALYSIS = {"scanpy", "squidpy"}
+CONTAINERS = {"anndata", "mudata"}
+MUST_NOT_IMPORT = {
+    "nn": CONTAINERS | ANALYSIS | {"lightning", "pandas", "scvi", "sklearn"},
+    "metrics": CONTAINERS | ANALYSIS | MODELS,
+    "module": CONTAINERS | ANALYSIS | {"pandas", "sklearn"},
+    "train": CONTAINERS | ANALYSIS,
+    "datasets": MODELS,
+    "graph": ANALYSIS | MODELS | {"mudata", "sklearn"},
+    "graph/_build.py": {"anndata"},
+    "preprocessing": CONTAINERS | ANALYSIS | {"lightning", "scvi", "torch_geometric"},
+    "preprocessing/_preprocessor.py": MODELS,
+    "cluster": CONTAINERS | ANALYSIS | MODELS,
+    "novelty": CONTAINERS | ANALYSIS | MODELS | {"pandas"},
+    "_defaults.py": CONTAINERS | ANALYSIS | MODELS | {"pandas", "sklearn"},
+    "_validate.py": CONTAINERS | ANALYSIS | MODELS | {"pandas", "sklearn"},
+}
 
 
 # ------------------------------------------------------------------------------------------------ imports
@@ -77,37 +91,47 @@ def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
     assert {"a.b", "spotscape.nn", "spotscape.nn.c", "spotscape.tl.d", "spotscape.model"} <= found
 
 
-@pytest.mark.parametrize("folder", sorted(FOLDERS & MAY_IMPORT.keys()))
+def below(place: str) -> list[Path]:
+    """Files of a folder or file below src/spotscape, which must be there."""
+    path = SOURCE / place
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    assert files, f"src/spotscape/{place} is named in this test but does not exist"
+    return files
+
+
+def imports_of_folders(path: Path, wrong: set[str]) -> list[str]:
+    return [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for name in sorted(imported_modules(path))
+        if name.startswith("spotscape.") and name.split(".")[1] in wrong
+    ]
+
+
+def test_every_folder_and_top_level_module_has_its_rule():
+    assert FOLDERS == MAY_IMPORT.keys()
+    assert {path.name for path in SOURCE.glob("*.py")} == SHARED | ON_TOP | {"__init__.py"}
+
+
+@pytest.mark.parametrize("folder", sorted(MAY_IMPORT))
 def test_nothing_imports_upwards(folder):
-    allowed = MAY_IMPORT[folder] | {folder}
+    forbidden = FOLDERS - MAY_IMPORT[folder] - {folder}
+    assert not [line for path in below(folder) for line in imports_of_folders(path, forbidden)]
+    on_top = {name.removesuffix(".py") for name in ON_TOP}
+    assert not [line for path in below(folder) for line in imports_of_folders(path, on_top)]
+
+
+@pytest.mark.parametrize("file", sorted(SHARED))
+def test_shared_modules_at_the_top_import_no_folder(file):
+    assert not [line for path in below(file) for line in imports_of_folders(path, FOLDERS)]
+
+
+@pytest.mark.parametrize("place", sorted(MUST_NOT_IMPORT))
+def test_libraries_stay_where_they_belong(place):
     wrong = [
         f"{path.relative_to(SOURCE)} imports {name}"
-        for path in (SOURCE / folder).rglob("*.py")
+        for path in below(place)
         for name in imported_modules(path)
-        if name.startswith("spotscape.") and name.split(".")[1] in FOLDERS - allowed
-    ]
-    assert not wrong
-
-
-def test_private_modules_at_the_top_import_no_folder():
-    wrong = [
-        f"{file} imports {name}"
-        for file in ("_constants.py", "_processes.py", "_validate.py")
-        for name in imported_modules(SOURCE / file)
-        if name.startswith("spotscape.") and name.split(".")[1] in FOLDERS
-    ]
-    assert not wrong
-
-
-@pytest.mark.parametrize(
-    ("pattern", "libraries"), MUST_NOT_IMPORT, ids=lambda value: value if type(value) is str else ""
-)
-def test_libraries_stay_where_they_belong(pattern, libraries):
-    wrong = [
-        f"{path.relative_to(SOURCE)} imports {name}"
-        for path in SOURCE.glob(pattern)
-        for name in imported_modules(path)
-        if name.split(".")[0] in libraries
+        if name.split(".")[0] in MUST_NOT_IMPORT[place]
     ]
     assert not wrong
 

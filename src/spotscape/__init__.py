@@ -2,21 +2,25 @@
 
 from importlib.metadata import version
 
-from spotscape import data, datasets, io, metrics, module, nn, pl, pp, tl, train
+from spotscape import cluster, data, datasets, graph, io, metrics, module, nn, novelty, pl, pp, preprocessing, tl, train
 from spotscape.model import AESTETIK, SEDR, SPOTSCAPE
 
 __all__ = [
     "AESTETIK",
     "SEDR",
     "SPOTSCAPE",
+    "cluster",
     "data",
     "datasets",
+    "graph",
     "io",
     "metrics",
     "module",
     "nn",
+    "novelty",
     "pl",
     "pp",
+    "preprocessing",
     "tl",
     "train",
 ]

@@ -41,14 +41,14 @@ def _quieten() -> None:
 
 
 def _run(files: list[Path], out: Path, slice_key: str, **options: Any) -> None:
-    from spotscape._run import analyse
+    from spotscape._workflow import analyse
     from spotscape.io import read_sections
 
     _report(analyse(read_sections(files, slice_key=slice_key), out, slice_key=slice_key, **options), out)
 
 
 def _demo(out: Path, seed: int) -> None:
-    from spotscape._run import analyse
+    from spotscape._workflow import analyse
     from spotscape.datasets import synthetic_tissue
 
     adata = synthetic_tissue(seed=seed)

@@ -86,7 +86,7 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
 
     monkeypatch.setattr(alignment, "train", train)
     monkeypatch.setattr(_alignment_floors, "N_STEPS", 3)
-    monkeypatch.setattr("spotscape.tl._registration.N_PROPOSALS", 20)
+    monkeypatch.setattr("spotscape.tl.alignment._registration.N_PROPOSALS", 20)
     arguments = [*map(str, files), "--cases", "plain", "missing third", "--out", str(tmp_path), "--seeds"]
     with pytest.warns(UserWarning, match="should not be trusted"):
         assert alignment.main([*arguments, "1"]) == 0

@@ -6,8 +6,9 @@ from scipy import sparse
 
 from spotscape import SPOTSCAPE
 from spotscape._constants import BATCH_KEYS
-from spotscape.data import GraphDataLoader, GraphDataSplitter, NeighbourhoodSampler, normalize_adjacency, read_graph
+from spotscape.data import GraphDataLoader, GraphDataSplitter
 from spotscape.datasets import synthetic_tissue
+from spotscape.graph import NeighbourhoodSampler, normalize_adjacency, read_graph
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from spotscape import SPOTSCAPE
-from spotscape.data import _row_blocks as row_blocks
 from spotscape.datasets import synthetic_tissue
 from spotscape.io import read_sections
+from spotscape.preprocessing import _row_blocks as row_blocks
 
 pytestmark = pytest.mark.filterwarnings("ignore:Writing zarr v2")
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from spotscape import SPOTSCAPE
-from spotscape.data import distances_between_pieces, novelty
 from spotscape.datasets import synthetic_tissue
+from spotscape.novelty import distances_between_pieces, novelty
 
 from .conftest import small_model
 

@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from spotscape import SPOTSCAPE
-from spotscape.data import _correction_harmony
 from spotscape.datasets import synthetic_tissue
+from spotscape.preprocessing.correction import _harmony as _correction_harmony
 
 from .conftest import small_model
 

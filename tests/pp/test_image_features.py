@@ -11,9 +11,9 @@ from PIL import Image
 from scipy import sparse
 
 import spotscape.pp as pp
-from spotscape.pp._image_color import COLOR_NAMES
-from spotscape.pp._image_handcrafted import HANDCRAFTED_NAMES, handcrafted_features
-from spotscape.pp._tiles import cut_tiles, resize_tiles
+from spotscape.pp.image._color import COLOR_NAMES
+from spotscape.pp.image._handcrafted import HANDCRAFTED_NAMES, handcrafted_features
+from spotscape.pp.image._tiles import cut_tiles, resize_tiles
 
 DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 SETTINGS = {"n_pixels": 16, "scales": [1]}
@@ -149,7 +149,7 @@ def test_second_call_comes_from_the_cache(adata, tmp_path, monkeypatch):
         seen.append(len(tiles))
         return handcrafted_features(tiles)
 
-    monkeypatch.setattr("spotscape.pp._image_features.handcrafted_features", count)
+    monkeypatch.setattr("spotscape.pp.image._features.handcrafted_features", count)
     again = features(adata, cache_dir=tmp_path / "kept", key_added="X_again", n_jobs=1)
     np.testing.assert_array_equal(again.obsm["X_again"], expected)
     assert not seen

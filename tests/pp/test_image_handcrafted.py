@@ -6,12 +6,12 @@ from scipy import ndimage
 from skimage import color, feature, filters, measure
 from skimage.filters import gabor_kernel
 
-from spotscape.pp import _image_color as colors
-from spotscape.pp import _image_gabor as gabor
-from spotscape.pp import _image_nuclei as nuclei
-from spotscape.pp import _image_texture as texture
-from spotscape.pp._image_handcrafted import HANDCRAFTED_NAMES, handcrafted_features
-from spotscape.pp._image_stain import unmix
+from spotscape.pp.image import _color as colors
+from spotscape.pp.image import _gabor as gabor
+from spotscape.pp.image import _nuclei as nuclei
+from spotscape.pp.image import _texture as texture
+from spotscape.pp.image._handcrafted import HANDCRAFTED_NAMES, handcrafted_features
+from spotscape.pp.image._stain import unmix
 
 
 @pytest.fixture

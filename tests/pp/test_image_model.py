@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import spotscape.pp as pp
-from spotscape.pp._image_model import input_size, load_local_model
+from spotscape.pp.image._model import input_size, load_local_model
 
 
 class MeanColor(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spotscape.pp import _image_network as network
+from spotscape.pp.image import _network as network
 
 
 @pytest.fixture

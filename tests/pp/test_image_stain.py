@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage import color
 
-from spotscape.pp._image_stain import _MACENKO_STAINS, STAINS, fit_stain, macenko_stains, optical_density, unmix
+from spotscape.pp.image._stain import _MACENKO_STAINS, STAINS, fit_stain, macenko_stains, optical_density, unmix
 
 TRUE = np.array([[0.70, 0.65, 0.30], [0.30, 0.85, 0.43]])
 TRUE = TRUE / np.linalg.norm(TRUE, axis=1, keepdims=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spotscape.pp._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
+from spotscape.pp.image._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
 
 
 @pytest.fixture

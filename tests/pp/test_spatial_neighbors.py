@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import spotscape.pp as pp
-from spotscape.data._graph import build_spatial_graph
+from spotscape.graph._build import build_spatial_graph
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from scipy import sparse
 
 from spotscape import tl
 from spotscape._slices import need_slice_key
-from spotscape.tl._coupling import best_of_rows, overall_evidence, transport, window_evidence
-from spotscape.tl._registration import Judge, Spots, Tissue, improve, register
-from spotscape.tl._transformation import Transformation, changed, from_two_pairs
+from spotscape.tl.alignment._coupling import best_of_rows, overall_evidence, transport, window_evidence
+from spotscape.tl.alignment._registration import Judge, Spots, Tissue, improve, register
+from spotscape.tl.alignment._transformation import Transformation, changed, from_two_pairs
 
 
 def rotation(degrees, *, mirrored=False, scale=1.0):
@@ -50,13 +50,13 @@ def error_of(data):
 @pytest.fixture(autouse=True)
 def fewer_proposals(monkeypatch):
     """The tissue of the tests looks alike nowhere, so that most proposals are good."""
-    monkeypatch.setattr("spotscape.tl._registration.N_PROPOSALS", 50)
+    monkeypatch.setattr("spotscape.tl.alignment._registration.N_PROPOSALS", 50)
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """Improve less, where it does not matter how well a slice is placed."""
-    monkeypatch.setattr("spotscape.tl._registration.N_ROUNDS", 1)
+    monkeypatch.setattr("spotscape.tl.alignment._registration.N_ROUNDS", 1)
 
 
 def snapshot(adata):
@@ -272,7 +272,7 @@ def test_changes_of_a_transformation(mirrored):
 
 
 def test_registration_of_many_spots_draws_some(monkeypatch):
-    monkeypatch.setattr("spotscape.tl._registration.N_SPOTS", 250)
+    monkeypatch.setattr("spotscape.tl.alignment._registration.N_SPOTS", 250)
     data = two_slices(rotation(140))
     tl.align(data, "a")
     assert error_of(data) < 0.5

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from spotscape import tl
-from spotscape._partitions import RIDGE, mixture_partition
+from spotscape.cluster._partitions import RIDGE, mixture_partition
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _choose_n_domains
 from spotscape.tl._choose_n_domains import finest_peak

@@ -10,7 +10,8 @@ from scipy import sparse
 from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
-from spotscape import _partitions, pp, tl
+from spotscape import pp, tl
+from spotscape.cluster import _partitions
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _representation
 from spotscape.tl._domains import _order_by_values

@@ -8,7 +8,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from spotscape._processes import n_processes
+from spotscape._distributed import n_processes
 
 
 class SeedBatch(NamedTuple):

@@ -17,7 +17,7 @@ from scvi.data.fields import (
 )
 
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
-from spotscape.data._graph_storage import ensure_graph
+from spotscape.graph._storage import ensure_graph
 
 
 class ExpressionField(LayerField):
@@ -70,7 +70,7 @@ class SpatialGraphField(BaseAnnDataField):
     graph_key
         Stem of the keys in ``obsp`` and ``uns``, as squidpy's ``key_added``.
     method, n_neighbors, radius
-        As in :func:`~spotscape.data.build_spatial_graph`, or ``"precomputed"``.
+        As in :func:`~spotscape.graph.build_spatial_graph`, or ``"precomputed"``.
     """
 
     def __init__(

@@ -13,12 +13,12 @@ from scvi.dataloaders import DataSplitter
 from torch.utils.data import DataLoader, Dataset
 
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS
-from spotscape._processes import n_processes
+from spotscape._distributed import n_processes
 from spotscape.data._batches import PatchBatches, SeedBatch, SpotBatches
-from spotscape.data._graph import normalize_adjacency
-from spotscape.data._graph_checks import validate_graph
-from spotscape.data._neighbourhood import NeighbourhoodSampler
-from spotscape.data._patches import cut_into_patches
+from spotscape.graph._build import normalize_adjacency
+from spotscape.graph._checks import validate_graph
+from spotscape.graph._neighbourhoods import NeighbourhoodSampler
+from spotscape.graph._patches import cut_into_patches
 
 #: Patches that a shuffled batch has at least. With fewer, the slices of a batch show different domains, and similarity
 #: scaling brings together what does not belong together.
@@ -105,8 +105,8 @@ class GraphDataLoader(SpotDataLoader):
         Largest number of seeds in a batch; batches are of one size but for one spot, or one patch. ``None``, or a
         number not below that of the seeds, gives one batch.
     patch_size
-        Number of spots of the patches that a batch is made of, see :func:`~spotscape.data.cut_into_patches`. Spots of a
-        patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
+        Number of spots of the patches that a batch is made of, see :func:`~spotscape.graph.cut_into_patches`. Spots of
+        a patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
         With ``shuffle``, smaller where a batch would have fewer than 64 patches; without, a batch is of patches that
         lie together.
     shuffle

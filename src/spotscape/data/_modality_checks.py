@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.data._graph_checks import check_coordinates
 from spotscape.data._modality_fields import aligned, as_matrix
 from spotscape.data._setup_checks import check_setup
+from spotscape.graph._checks import check_coordinates
 
 
 def check_modalities(

@@ -5,8 +5,8 @@ from collections.abc import Collection
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.data._counts import Values, check_size_factors, check_values, find
-from spotscape.data._row_blocks import RowBlocks, row_blocks
+from spotscape.preprocessing._row_blocks import RowBlocks, row_blocks
+from spotscape.preprocessing._values import Values, check_size_factors, check_values, find
 
 
 def check_setup(

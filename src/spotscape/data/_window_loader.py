@@ -12,7 +12,7 @@ from scvi.data import AnnDataManager
 from spotscape._constants import BATCH_KEYS, FIELD_KEYS, modality_key
 from spotscape.data._batches import SeedBatch
 from spotscape.data._loader import GraphDataSplitter, SpotDataLoader, SpotDataset
-from spotscape.data._windows import Windows, ring_means
+from spotscape.graph._windows import Windows, ring_means
 
 
 class WindowDataLoader(SpotDataLoader):

@@ -10,12 +10,14 @@ from mudata import MuData
 from scvi.data import AnnDataManager
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.data import CORRECTIONS, SharedMixture, WindowDataLoader, WindowDataSplitter
-from spotscape.data._windows import LAYOUTS
-from spotscape.model._latent import LatentModel
+from spotscape.cluster import SharedMixture
+from spotscape.data import WindowDataLoader, WindowDataSplitter
+from spotscape.graph._windows import LAYOUTS
+from spotscape.model._base import LatentModel
 from spotscape.model._modality_path import ModalityPath
 from spotscape.model._modality_setup import ModalitySetupMixin, check_modality_data
 from spotscape.module import AestetikModule
+from spotscape.preprocessing import CORRECTIONS
 
 _DECODED_AT_ONCE = 4096
 _N_INIT = 10
@@ -39,22 +41,23 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         the number of kinds of tissue that one expects.
     window
         Number of rings of spots around a spot that it is seen with, 0 for none. ``None``: by the size of the slices,
-        see :func:`~spotscape.data.default_window`. Outer rings count less, see
-        :func:`~spotscape.data.default_ring_weights`.
+        see :func:`~spotscape.graph.default_window`. Outer rings count less, see
+        :func:`~spotscape.graph.default_ring_weights`.
     layout
         ``"hexagonal"``, ``"square"``, ``"irregular"``, or ``"auto"``, which recognises how the spots of each slice lie;
-        see :func:`~spotscape.data.build_windows`.
+        see :func:`~spotscape.graph.build_windows`.
     rna_correction, image_correction
         How differences between slices are removed from each modality: ``"none"``, ``"centre"``, ``"combat"``,
         ``"harmony"``, or ``"precomputed"`` for features from which they have been removed already, as in the latent
-        space of scVI; see :class:`~spotscape.data.Modality`. ``None``: by Harmony where several slices have the
-        modality, which, unlike the shifts of whole slices, does not suppose that all show the same parts.
+        space of scVI; see :class:`~spotscape.preprocessing.Modality`. ``None``: by Harmony where several slices have
+        the modality, which, unlike the shifts of whole slices, does not suppose that all show the same parts.
     image_weight
         Share of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: a half;
         less where expression predicts less than about 2 % of the variance of image features in parts of the tissue that
         were held out, down to nothing for an image that has nothing to do with expression
-        (:func:`~spotscape.data.explained_share`); and less the more the images of slices differ after their correction,
-        down to nothing where no spot has a neighbour in another slice (:func:`~spotscape.data.slice_mixing`).
+        (:func:`~spotscape.preprocessing.explained_share`); and less the more the images of slices differ after their
+        correction, down to nothing where no spot has a neighbour in another slice
+        (:func:`~spotscape.preprocessing.slice_mixing`).
     cross_sample_positives
         Whether triplets draw spots of one cluster from different slices, and spots of different clusters from one.
     n_hidden, n_latent
@@ -67,7 +70,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         modality counts as much as its weight.
     n_top_genes, n_components
         Numbers of highly variable genes and of principal components of counts, see
-        :class:`~spotscape.data.Preprocessor`.
+        :class:`~spotscape.preprocessing.Preprocessor`.
     seed
         Seed of weights, triplets, clusters and corrections. ``None``: that of ``scvi.settings``, or 0.
     preprocessing
@@ -178,7 +181,7 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         ----------
         max_epochs
             Number of passes through the spots. ``None``: by the number of spots, see
-            :func:`~spotscape.data.default_n_steps`, and at least 20, which see a part of the spots each where there
+            :func:`~spotscape.train.default_n_steps`, and at least 20, which see a part of the spots each where there
             are very many.
         lr
             Largest learning rate.

@@ -1,45 +1,35 @@
-"""What the models on expression and a spatial graph share: preprocessing and denoised expression."""
+"""What all models share: a seed, a latent representation of each spot, training and saving."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
-from scvi import REGISTRY_KEYS
+from scvi import REGISTRY_KEYS, settings
 from scvi.data import AnnDataManager
+from tqdm.auto import tqdm
 
-from spotscape._constants import FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_number
-from spotscape.data import (
-    ExpressionField,
-    GraphDataLoader,
-    GraphDataSplitter,
-    NoCorrection,
-    Preprocessor,
-    apply_count_calibration,
-    correction_from_state,
-    correction_named,
-    correction_state,
-    fit_count_calibration,
-    read_rows,
-    slice_names,
-)
-from spotscape.model._latent import LatentModel, checked_indices, registered_size_factors
-from spotscape.model._query import QueryMixin
-from spotscape.model._setup import SpatialSetupMixin, check_data
+from spotscape._constants import BATCH_KEYS, MODULE_KEYS
+from spotscape._validate import check_integer
+from spotscape.model._novelty import NoveltyMixin
+from spotscape.model._save_load import PlainSavingMixin
+from spotscape.model._setup import check_kind
+from spotscape.model._storage import FORMAT_VERSION
+from spotscape.model._training import ScheduledTrainingMixin
+from spotscape.preprocessing._subsample import even_rows
 
-_CORRECTION = "slice_correction"
-_DECODED_AT_ONCE = 256
+_ENCODED_AT_ONCE = 65_536
+_BATCHES_WITHOUT_PROGRESS = 8
+_SPOTS_TO_KEEP = 4096
 
 
-class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
-    """Base of the models on expression and a spatial graph.
+class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
+    """Base of all models, whatever data they are set up with.
 
-    A subclass builds ``self.module`` in its ``__init__`` from ``self.preprocessor`` and ends with
-    ``self._remember(locals())``.
+    A subclass says what it loads by ``_data_loader_cls``, ``_data_splitter_cls`` and ``_loader_arguments``, checks data
+    that is new to it in ``_check_new_data``, and finishes its training in ``_after_training``.
 
     Parameters
     ----------
@@ -48,256 +38,147 @@ class SpatialModel(SpatialSetupMixin, QueryMixin, LatentModel):
         data.
     registry
         Saved registry of a model loaded without data.
-    preprocessing
-        State of a fitted preprocessor, as it is saved; fitted to the data if ``None``.
     seed
         Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
-    slice_correction
-        How differences between slices are removed from the components. ``None``: by Harmony where there are several
-        slices, and not at all from genes.
-    **preprocessing_parameters
-        As :class:`~spotscape.data.Preprocessor`.
     """
 
-    _data_loader_cls = GraphDataLoader
-    _data_splitter_cls = GraphDataSplitter
+    _data_loader_cls: Any
 
-    def __init__(
-        self,
-        adata: AnnData | MuData | None,
-        registry: dict | None,
-        *,
-        preprocessing: dict[str, Any] | None,
-        seed: int | None,
-        slice_correction: str | None,
-        **preprocessing_parameters: Any,
-    ):
-        super().__init__(adata, registry, seed=seed)
-        if preprocessing is not None:
-            state = dict(preprocessing)
-            self.correction = correction_from_state(state.pop(_CORRECTION))
-            self.preprocessor = Preprocessor.from_state(state)
-        else:
-            self._check_has_data(adata)
-            reads_genes = preprocessing_parameters.get("features") == "genes"
-            if reads_genes and slice_correction not in (None, NoCorrection.name):
-                raise ValueError(
-                    f"`slice_correction` is {slice_correction!r}, but `features` are 'genes', which stay sparse; pass "
-                    "'none', or leave it out."
-                )
-            if slice_correction is None:
-                slice_correction = NoCorrection.name if reads_genes or self._count_slices() == 1 else "harmony"
-            self.preprocessor = Preprocessor(**preprocessing_parameters)
-            self._fit_preprocessor()
-            self.correction = correction_named(slice_correction)
-            self._fit_correction()
+    def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
+        super().__init__(adata, registry)
+        self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
+        self.format_version_ = FORMAT_VERSION
 
-    def _check_new_data(self, adata: AnnData | MuData) -> None:
-        check_data(adata, self.registry_["setup_args"], self.registry_)
+    def _check_has_data(self, adata: AnnData | MuData | None) -> None:
+        if adata is None:
+            raise ValueError(
+                f"A new {type(self).__name__} needs data; pass an AnnData that `{type(self).__name__}.setup_anndata` "
+                "was called on."
+            )
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
-        # The graph lies open in the AnnData, where other tools may have written over it since.
-        for field in self.get_anndata_manager(adata, required=True).fields:
-            if field.registry_key == FIELD_KEYS.GRAPH:
-                field.validate_field(adata)
-        return adata
+        if adata is not None:
+            check_kind(adata, self.registry_["setup_args"])
+            if self.get_anndata_manager(adata) is None:
+                self._check_new_data(adata)
+        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
-    # ------------------------------------------------------------------------------------------------ data path
-
-    def _fit_preprocessor(self) -> None:
-        manager = self.adata_manager
-        state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
-        self.preprocessor.fit(
-            manager.get_from_registry(REGISTRY_KEYS.X_KEY),
-            [str(name) for name in state[ExpressionField.COLUMN_NAMES_KEY]],
-            slices=np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel(),
-            size_factors=registered_size_factors(manager),
-            values=state[ExpressionField.VALUES_KEY],
-        )
-
-    def _fit_correction(self) -> None:
-        """Learn the differences between slices."""
-        if not isinstance(self.correction, NoCorrection):
-            manager = self.adata_manager
-            self.correction.fit(self._uncorrected_features(manager), slice_names(manager), seed=self.seed)
-
-    def _features(self, manager: AnnDataManager) -> Any:
-        features = self._uncorrected_features(manager)
-        if isinstance(self.correction, NoCorrection):
-            return features
-        return self.correction.transform(features, slice_names(manager))
-
-    def _uncorrected_features(self, manager: AnnDataManager) -> Any:
-        counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self._preprocessor_for(manager).transform(counts, size_factors=registered_size_factors(manager))
-
-    def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
-        if isinstance(self.correction, NoCorrection):
-            return latent
-        arguments = self._loader_arguments(manager) | {"features": self._uncorrected_features(manager)}
-        return self._encode(manager, rows, None, arguments)
-
-    def _taken_off(self, manager: AnnDataManager, features: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
-        """What the correction has taken off the features of some spots; ``None`` if there is none."""
-        if isinstance(self.correction, NoCorrection):
-            return None
-        return self._uncorrected_features(manager)[rows] - features[rows]
-
-    def _preprocessor_for(self, manager: AnnDataManager) -> Preprocessor:
-        """Preprocessor for data in which all genes were measured, or some were not."""
-        measured = manager.get_state_registry(REGISTRY_KEYS.X_KEY).get(ExpressionField.MEASURED_KEY)
-        return self.preprocessor if measured is None else self.preprocessor.restrict(measured)
+    def _check_new_data(self, adata: AnnData | MuData) -> None:
+        """Raise if data that the model has not seen cannot be set up as its own was."""
+        raise NotImplementedError
 
     def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
-        return {"features": self._features(manager), "n_hops": self.module.n_layers, "seed": self.seed}
-
-    # ------------------------------------------------------------------------------------------------ inference
+        """Arguments of the loader besides those of every loader."""
+        raise NotImplementedError
 
     @torch.inference_mode()
-    def get_normalized_expression(
+    def get_latent_representation(
         self,
         adata: AnnData | MuData | None = None,
         indices: Sequence[int] | np.ndarray | None = None,
-        gene_list: Sequence[str] | None = None,
-        library_size: float | Literal["latent"] = 1.0,
         batch_size: int | None = None,
-        return_numpy: bool | None = None,
-        *,
-        log_normalized: bool = False,
-    ) -> np.ndarray | pd.DataFrame:
-        r"""Denoised expression: what the decoder expects of a spot, given its neighbourhood.
-
-        The decoder answers in log-normalised expression :math:`y`. Its exponential is not the expected expression,
-        since the logarithm of a mean exceeds the mean of logarithms, the more so the fewer molecules are counted; so
-        expected counts are learnt from it after training, by a Poisson regression with an intercept and a slope for
-        each gene, see :func:`~spotscape.data.fit_count_calibration`. It makes the total of each gene over the training
-        spots right. What is returned is a share of the library, times ``library_size``:
-
-        .. math::
-
-            \rho_{ig} = \frac{e^{a_g + b_g y_{ig}}}{t}
-
-        with :math:`t` the total that spots were normalised to (``model.preprocessor.target_sum``). Genes that were not
-        selected for training are predicted from the principal components. What was taken off as a difference between
-        slices is put back: the answer is expression as it would be seen in the slice of the spot.
+    ) -> np.ndarray:
+        """Latent representation of each spot.
 
         Parameters
         ----------
-        adata, indices, batch_size
-            As in :meth:`get_latent_representation`.
-        gene_list
-            Genes to return, in this order. ``None``: all.
-        library_size
-            Total that the expression of a spot refers to; 1 gives shares of the library. Their sum over all genes is
-            close to 1, or to the share of the measured genes if ``size_factor_key`` was given. ``"latent"`` gives
-            expected counts: each spot's own total.
-        return_numpy
-            Whether to return an array in place of a data frame.
-        log_normalized
-            Whether to return :math:`y` itself, the log-normalised expression that the model is trained on, for which
-            ``library_size`` has no meaning.
+        adata
+            Data set up in the same way as that of the model; a new section is set up by the saved rules. ``None``: the
+            data of the model.
+        indices
+            Spots to return. Their neighbours are seen whether they are among them or not. ``None``: all.
+        batch_size
+            Number of spots at a time, to bound the memory; the result does not depend on it. ``None``: all at once up
+            to 65,536, and as many at a time where there are more.
 
         Returns
         -------
-        ``(n_spots, n_genes)``, as a data frame with the names of spots and genes unless ``return_numpy``.
+        ``(n_spots, n_latent)``.
 
         Raises
         ------
         RuntimeError
             If the model has not been trained.
-        KeyError
-            If a gene is not one of the model.
         """
+        manager, rows, latent = self._latent(adata, indices, batch_size)
+        self._warn_of_novelty(manager, rows, latent)
+        return latent
+
+    def _latent(
+        self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
+    ) -> tuple[AnnDataManager, np.ndarray, np.ndarray]:
+        """Manager of the data, row numbers of the spots that are asked for, and their latent representation."""
         self._check_if_trained(warn=False)
-        genes = _checked_genes(gene_list, self.preprocessor.gene_names)
-        if log_normalized and library_size != 1:
-            raise ValueError(f"`library_size` is {library_size!r}, which log-normalised expression does not have.")
-        if isinstance(library_size, str) and library_size != "latent":
-            raise ValueError(f"`library_size` is {library_size!r}; pass a number or 'latent'.")
-        if library_size != "latent":
-            check_number(library_size, "library_size", minimum=0)
         adata = self._validate_anndata(adata)
-        indices = checked_indices(indices, adata.n_obs)
-        expression = self._decode(adata, indices, genes, batch_size)
-        if not log_normalized:
-            position = {gene: i for i, gene in enumerate(self.preprocessor.gene_names)}
-            apply_count_calibration(expression, self.count_calibration_[:, [position[gene] for gene in genes]])
-            totals = self._library_size(adata)[indices, None] if library_size == "latent" else library_size
-            expression *= np.asarray(totals / self.preprocessor.target_sum, dtype=np.float32)
-        if return_numpy:
-            return expression
-        return pd.DataFrame(expression, index=adata.obs_names[indices], columns=genes)
-
-    def _decode(self, adata: AnnData, indices: np.ndarray, genes: list[str], batch_size: int | None) -> np.ndarray:
-        """Log-normalised expression that the decoder expects. ``(len(indices), len(genes))``."""
+        if batch_size is not None:
+            check_integer(batch_size, "batch_size", minimum=1)
         manager = self.get_anndata_manager(adata, required=True)
-        arguments = self._loader_arguments(manager)
-        latent = self._encode(manager, indices, batch_size, arguments)
-        self._warn_of_novelty(manager, indices, latent)
-        if self.module.decoder_reads != MODULE_KEYS.LATENT:
-            latent = self._encode(manager, indices, batch_size, arguments, output=self.module.decoder_reads)
-        taken_off = self._taken_off(manager, arguments["features"], indices)
-        expression = np.empty((len(indices), len(genes)), dtype=np.float32)
-        # In blocks, since inverting the preprocessing takes copies of what it inverts.
-        for start in range(0, len(indices), _DECODED_AT_ONCE):
-            block = slice(start, start + _DECODED_AT_ONCE)
-            features = self._decoded_features(latent[block], None if taken_off is None else taken_off[block])
-            expression[block] = self.preprocessor.inverse_transform(features, genes=genes)
-        return expression
-
-    def _decoded_features(self, latent: np.ndarray, taken_off: np.ndarray | None) -> np.ndarray:
-        """Features that the decoder expects, with what the correction has taken off put back."""
-        features = self.module.reconstruct(torch.from_numpy(latent)).cpu().numpy()
-        return features if taken_off is None else features + taken_off
+        rows = checked_indices(indices, adata.n_obs)
+        return manager, rows, self._encode(manager, rows, batch_size, self._loader_arguments(manager))
 
     @torch.inference_mode()
-    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
-        """Learn what is novel, and what counts to expect, from spots spread evenly through the data."""
-        manager, rows = self.adata_manager, self._some_training_spots()
-        encoded = self._encode(manager, rows, None, loader_arguments)
-        self._fit_novelty(self._uncorrected_latent(manager, rows, encoded), rows)
-        if self.module.decoder_reads != MODULE_KEYS.LATENT:
-            encoded = self._encode(manager, rows, None, loader_arguments, output=self.module.decoder_reads)
-        taken_off = self._taken_off(manager, loader_arguments["features"], rows)
-        self._fit_count_calibration(self._decoded_features(encoded, taken_off), rows)
+    def _encode(
+        self,
+        manager: AnnDataManager,
+        indices: np.ndarray,
+        batch_size: int | None,
+        loader_arguments: dict[str, Any],
+        output: str = MODULE_KEYS.LATENT,
+    ) -> np.ndarray:
+        """Latent representation of some spots, or another output of the module. ``(len(indices), n_latent)``."""
+        self.module.eval()
+        if batch_size is None:
+            batch_size = min(len(indices), _ENCODED_AT_ONCE)
+        # In patches, since spots that lie together have fewer neighbours to be encoded besides.
+        loader = self._data_loader_cls(
+            manager, indices=indices, batch_size=batch_size, patch_size=max(1, batch_size // 8), **loader_arguments
+        )
+        row_of = np.empty(manager.adata.n_obs, dtype=np.int64)
+        row_of[indices] = np.arange(len(indices))
+        latent: np.ndarray | None = None
+        for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
+            encoded = self.module.inference(**self.module._get_inference_input(batch))[output].cpu()
+            if latent is None:
+                latent = np.empty((len(indices), encoded.shape[1]), dtype=np.float32)
+            latent[row_of[batch[BATCH_KEYS.NODE_INDEX][: len(encoded)].numpy()]] = encoded.numpy()
+        return cast(np.ndarray, latent)
 
-    def _fit_count_calibration(self, features: np.ndarray, rows: np.ndarray) -> None:
-        """Learn expected counts from the features that the decoder expects of some training spots."""
-        manager, genes = self.adata_manager, self.preprocessor.gene_names
-        size_factors = registered_size_factors(manager)
-        given = {"size_factors": None if size_factors is None else size_factors[rows]}
-        preprocessor = self._preprocessor_for(manager)
-        counts = read_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY), rows)
-        exposure = preprocessor.library_size(counts, **given) / preprocessor.target_sum
-        observed = preprocessor.log_expression(counts, **given).tocsc()
-        self.count_calibration_ = np.empty((3, len(genes)), dtype=np.float32)
-        for start in range(0, len(genes), _DECODED_AT_ONCE):
-            block = slice(start, start + _DECODED_AT_ONCE)
-            self.count_calibration_[:, block] = fit_count_calibration(
-                self.preprocessor.inverse_transform(features, genes=genes[block]),
-                np.expm1(observed[:, block].toarray()) * exposure[:, None],
-                exposure,
+    def _some_training_spots(self) -> np.ndarray:
+        """Row numbers of training spots, spread evenly through the data, for what need not see all."""
+        trained = np.sort(np.asarray(self.train_indices_))
+        return trained[even_rows(len(trained), _SPOTS_TO_KEEP)]
+
+    def _count_slices(self) -> int:
+        """Count the slices that have spots in the data of the model; 1 without data."""
+        if self.adata is None:
+            return 1
+        return len(np.unique(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)))
+
+
+def registered_size_factors(manager: AnnDataManager) -> np.ndarray | None:
+    """Size factor of each spot, if the data were set up with any. ``(n_spots,)``."""
+    if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
+        return None
+    return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
+
+
+def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
+    """Row numbers of the spots that are asked for, all if ``None``, once they are known to be right."""
+    if indices is None:
+        return np.arange(n_spots)
+    indices = np.asarray(indices)
+    if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
+        raise ValueError(
+            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers, at least one, or a mask."
+        )
+    if indices.dtype == bool:
+        if len(indices) != n_spots:
+            raise ValueError(
+                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
             )
-
-    def _library_size(self, adata: AnnData | MuData) -> np.ndarray:
-        manager = self.get_anndata_manager(adata, required=True)
-        counts = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        return self._preprocessor_for(manager).library_size(counts, size_factors=registered_size_factors(manager))
-
-    def _remember(self, arguments: dict[str, Any]) -> None:
-        """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
-        self.init_params_ = self._get_init_params(arguments)
-        state = self.preprocessor.get_state() | {_CORRECTION: correction_state(self.correction)}
-        self.init_params_["non_kwargs"] |= {"preprocessing": state, "seed": self.seed}
-
-
-def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    if gene_list is None:
-        return list(known)
-    if isinstance(gene_list, str):
-        raise TypeError(f"`gene_list` is {gene_list!r}; pass a list of names, such as [{gene_list!r}].")
-    unknown = set(gene_list) - set(known)
-    if unknown:
-        raise KeyError(f"{len(unknown)} gene(s) are not of the model, for example {sorted(unknown)[0]!r}.")
-    return list(gene_list)
+        return np.flatnonzero(indices)
+    if indices.min() < 0 or indices.max() >= n_spots:
+        raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")
+    if len(np.unique(indices)) < len(indices):
+        raise ValueError("`indices` names a spot more than once; give each once.")
+    return indices

@@ -12,23 +12,11 @@ from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
 from spotscape._constants import FIELD_KEYS
-from spotscape.data import (
-    ExpressionField,
-    Modality,
-    Preprocessor,
-    Windows,
-    build_windows,
-    default_ring_weights,
-    default_window,
-    explained_share,
-    modality_presence,
-    read_modality,
-    ring_means,
-    slice_mixing,
-    slice_names,
-)
-from spotscape.data._even_rows import even_rows
-from spotscape.model._latent import registered_size_factors
+from spotscape.data import ExpressionField, read_modality, slice_names
+from spotscape.graph import Windows, build_windows, default_ring_weights, default_window, ring_means
+from spotscape.model._base import registered_size_factors
+from spotscape.preprocessing import Modality, Preprocessor, explained_share, modality_presence, slice_mixing
+from spotscape.preprocessing._subsample import even_rows
 
 _REGISTRY_KEYS = {"rna": REGISTRY_KEYS.X_KEY, "image": FIELD_KEYS.IMAGE}
 #: Largest share of the image.
@@ -55,7 +43,7 @@ class ModalityPath:
     Attributes
     ----------
     modalities
-        Fitted :class:`~spotscape.data.Modality` of each modality.
+        Fitted :class:`~spotscape.preprocessing.Modality` of each modality.
     preprocessor
         From counts to components, ``None`` where expression is features.
     weights

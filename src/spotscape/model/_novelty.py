@@ -12,8 +12,9 @@ from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
-from spotscape.data import distances_between_pieces, novelty, slice_names
-from spotscape.data._even_rows import even_rows
+from spotscape.data import slice_names
+from spotscape.novelty import distances_between_pieces, novelty
+from spotscape.preprocessing._subsample import even_rows
 
 #: A spot is novel where it lies further out than this share of the training spots.
 _NOVEL = 0.99

@@ -12,9 +12,9 @@ from scipy import sparse
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
-from spotscape.data import Preprocessor, check_overlap
 from spotscape.model._setup import check_kind
 from spotscape.model._storage import read_model_file
+from spotscape.preprocessing import Preprocessor, check_overlap
 
 
 class QueryMixin(BaseModelClass):

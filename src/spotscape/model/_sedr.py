@@ -12,9 +12,9 @@ from mudata import MuData
 
 from spotscape._constants import MODULE_KEYS
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.model._base import SpatialModel
-from spotscape.model._latent import checked_indices
+from spotscape.model._base import checked_indices
 from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
+from spotscape.model._spatial import SpatialModel
 from spotscape.module import SEDRModule
 from spotscape.train import ClusterPhase
 
@@ -56,11 +56,11 @@ class SEDR(SpatialModel):
     n_top_genes
         Number of highly variable genes that are selected; 3,000, and 2,000 in the presets.
     n_components
-        Number of principal components. By the size of the slices, see :func:`~spotscape.data.default_n_components`;
-        200 in the presets, or as many as there are.
+        Number of principal components. By the size of the slices, see
+        :func:`~spotscape.preprocessing.default_n_components`; 200 in the presets, or as many as there are.
     scale_power
         Power of its standard deviation that each component is divided by. By the size of the slices, see
-        :func:`~spotscape.data.default_scale_power`; 0 in the presets.
+        :func:`~spotscape.preprocessing.default_scale_power`; 0 in the presets.
     slice_correction
         How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
         by Harmony where there are several slices and features are components, and not at all in the presets.

@@ -58,7 +58,7 @@ class SpatialSetupMixin(BaseModelClass):
             the graph that is stored, squidpy's for example.
         n_neighbors
             Number of nearest neighbours for ``graph="knn"``. ``None``: by the size of each slice, see
-            :func:`~spotscape.data.default_n_neighbors`.
+            :func:`~spotscape.graph.default_n_neighbors`.
         radius
             Radius for ``graph="radius"`` (or longest edge for ``"delaunay"``) as a multiple of the slice's median
             distance to the nearest neighbour.

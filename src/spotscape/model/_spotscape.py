@@ -8,7 +8,7 @@ from anndata import AnnData
 from mudata import MuData
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.model._base import SpatialModel
+from spotscape.model._spatial import SpatialModel
 from spotscape.module import SpotscapeModule
 from spotscape.train import PrototypeWarmup
 
@@ -41,10 +41,10 @@ class SPOTSCAPE(SpatialModel):
         Number of highly variable genes that are selected.
     n_components
         Number of principal components. ``None``: by the size of the slices, see
-        :func:`~spotscape.data.default_n_components`.
+        :func:`~spotscape.preprocessing.default_n_components`.
     scale_power
         Power of its standard deviation that each component is divided by. ``None``: by the size of the slices, see
-        :func:`~spotscape.data.default_scale_power`.
+        :func:`~spotscape.preprocessing.default_scale_power`.
     slice_correction
         How differences between slices are removed from the components before the encoder: ``"none"`` as published,
         ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. The encoder averages what is left over
@@ -195,7 +195,7 @@ class SPOTSCAPE(SpatialModel):
         ----------
         max_epochs
             Number of passes through the spots. ``None``: by the number of spots, see
-            :func:`~spotscape.data.default_n_steps`, and at least 20, which see a part of the spots each where there
+            :func:`~spotscape.train.default_n_steps`, and at least 20, which see a part of the spots each where there
             are very many.
         lr
             Largest learning rate.
@@ -207,7 +207,7 @@ class SPOTSCAPE(SpatialModel):
             Number of epochs before the prototypical contrastive loss is switched on. ``None``: half of them.
         batch_size
             Number of spots whose losses one step computes. ``None``: all of them up to 10,000, 8,192 of more,
-            see :func:`~spotscape.data.default_batch_size`.
+            see :func:`~spotscape.train.default_batch_size`.
         patch_size
             Number of spots of the compact patches, from all over all slices, that a smaller batch is made of. Spots of
             a patch share their neighbours; pairs inside it are weighted so that the losses are those of the whole

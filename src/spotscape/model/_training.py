@@ -8,8 +8,8 @@ from typing import Any
 from lightning.pytorch import Callback
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 
+from spotscape._defaults import default_batch_size, default_n_steps
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.data import default_batch_size, default_n_steps
 from spotscape.train import ScheduledTrainingPlan, StopAtPlateau
 
 _FEWEST_EPOCHS = 20
@@ -38,11 +38,11 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
             these would be too many steps, an epoch sees a part of the spots, drawn anew each time, unless
             ``batch_size`` is given.
         batch_size
-            Number of spots a step; ``None``: see :func:`~spotscape.data.default_batch_size`.
+            Number of spots a step; ``None``: see :func:`~spotscape.train.default_batch_size`.
         trainer_kwargs
             Further arguments of the trainer, to which the length of such epochs is added.
         n_steps
-            Number of steps. ``None``: by the number of spots, see :func:`~spotscape.data.default_n_steps`.
+            Number of steps. ``None``: by the number of spots, see :func:`~spotscape.train.default_n_steps`.
 
         Returns
         -------

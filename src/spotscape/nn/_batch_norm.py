@@ -5,7 +5,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from spotscape._processes import n_processes
+from spotscape._distributed import n_processes
 from spotscape.nn._processes import sum_over_processes
 
 

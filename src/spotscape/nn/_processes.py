@@ -7,7 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.nn.functional import pad
 
-from spotscape._processes import n_processes
+from spotscape._distributed import n_processes
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from spotscape._validate import check_integer, check_number
-from spotscape.data._even_rows import even_rows
 from spotscape.pl._colors import Palette, as_categorical, category_colors
 from spotscape.pl._figure import finish, panel_grid
 from spotscape.pl._values import color_values
-from spotscape.pp._image_sources import Images, PerSlice, read_slides
+from spotscape.pp.image._sources import Images, PerSlice, read_slides
+from spotscape.preprocessing._subsample import even_rows
 
 _N_PIXELS = 128
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from anndata import AnnData
 
-from spotscape.data._graph import build_spatial_graph
-from spotscape.data._graph_storage import write_graph
+from spotscape.graph._build import build_spatial_graph
+from spotscape.graph._storage import write_graph
 
 
 def spatial_neighbors(
@@ -32,7 +32,7 @@ def spatial_neighbors(
     spatial_key
         Entry of ``adata.obsm`` with the positions, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit.
     method
-        ``"knn"`` (the default), ``"radius"`` or ``"delaunay"``, see :func:`spotscape.data.build_spatial_graph`.
+        ``"knn"`` (the default), ``"radius"`` or ``"delaunay"``, see :func:`spotscape.graph.build_spatial_graph`.
     n_neighbors
         For ``"knn"``: number of nearest spots. ``None`` (the default) follows the size of each slice.
     radius
@@ -53,7 +53,7 @@ def spatial_neighbors(
     KeyError
         If ``slice_key`` or ``spatial_key`` is not in ``adata``.
     ValueError
-        If the graph cannot be built, see :func:`spotscape.data.build_spatial_graph`; ``adata`` is left as it was.
+        If the graph cannot be built, see :func:`spotscape.graph.build_spatial_graph`; ``adata`` is left as it was.
 
     Examples
     --------

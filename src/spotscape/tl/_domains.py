@@ -9,8 +9,8 @@ from anndata import AnnData
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from spotscape._partitions import kmeans_partition, mixture_partition
 from spotscape._validate import check_choice, check_integer, check_number
+from spotscape.cluster._partitions import kmeans_partition, mixture_partition
 from spotscape.tl._leiden import leiden_codes
 from spotscape.tl._representation import read_representation
 from spotscape.tl._spread import read_spatial_graph, spread

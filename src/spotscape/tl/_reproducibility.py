@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import linalg
 
-from spotscape._partitions import RIDGE, mixture_partition
+from spotscape.cluster._partitions import RIDGE, mixture_partition
 from spotscape.metrics import adjusted_rand_index
 
 #: Blocks along a side of a slice, used in turn. Between large blocks lies more unseen tissue; small ones leave some of

@@ -6,7 +6,7 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape.data import read_graph
+from spotscape.graph import read_graph
 
 _TOLERANCE = 1e-6
 

@@ -1,0 +1,203 @@
+"""The spatial graph inside an AnnData, in the schema that squidpy and scanpy share."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from anndata import AnnData
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from spotscape._validate import check_choice
+from spotscape.graph._build import BUILDER, METHODS, SpatialGraph, build_spatial_graph, graph_parameters
+from spotscape.graph._checks import as_positions, encode_slices, validate_graph
+
+
+def write_graph(adata: AnnData, graph: SpatialGraph, *, key: str = "spatial") -> None:
+    """Store a graph where squidpy keeps it.
+
+    Parameters
+    ----------
+    adata
+        Spots in the order of the graph. Gains ``obsp[f"{key}_connectivities"]``, ``obsp[f"{key}_distances"]`` and
+        ``uns[f"{key}_neighbors"]`` (where the two are, and the parameters); what was there is replaced.
+    graph
+        The graph.
+    key
+        Prefix of the three keys; the default is squidpy's.
+
+    Raises
+    ------
+    ValueError
+        If the graph has another number of spots.
+    """
+    for name, matrix in (("connectivities", graph.connectivities), ("distances", graph.distances)):
+        if matrix.shape != (adata.n_obs, adata.n_obs):
+            raise ValueError(
+                f"The {name} have shape {matrix.shape}, but `adata` has {adata.n_obs} spots; build the graph from "
+                "this `adata`."
+            )
+    adata.obsp[f"{key}_connectivities"] = graph.connectivities
+    adata.obsp[f"{key}_distances"] = graph.distances
+    adata.uns[f"{key}_neighbors"] = {
+        "connectivities_key": f"{key}_connectivities",
+        "distances_key": f"{key}_distances",
+        "params": dict(graph.params),
+    }
+
+
+def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None:
+    """Return the connectivities stored by this package, squidpy or scanpy, as they are.
+
+    Parameters
+    ----------
+    adata
+        Spots with or without a stored graph.
+    key
+        Prefix of the keys, as in :func:`write_graph`.
+
+    Returns
+    -------
+    Matrix of shape ``(n_spots, n_spots)``, or ``None`` where no graph is stored. It is not checked: see
+    :func:`validate_graph`.
+
+    Raises
+    ------
+    ValueError
+        If a dense matrix is stored.
+    """
+    entry = adata.uns.get(f"{key}_neighbors")
+    name = f"{key}_connectivities"
+    if isinstance(entry, Mapping):
+        name = str(entry.get("connectivities_key", name))
+    if name not in adata.obsp:
+        return None
+    stored = adata.obsp[name]
+    if not sparse.issparse(stored):
+        raise ValueError(
+            f"`adata.obsp[{name!r}]` is a {type(stored).__name__}; store a sparse matrix, for example "
+            "`scipy.sparse.csr_matrix(graph)`."
+        )
+    return sparse.csr_matrix(stored)
+
+
+def graph_is_current(adata: AnnData, params: Mapping[str, Any], key: str = "spatial") -> bool:
+    """Tell whether the stored graph was built by this package with these parameters on these spots.
+
+    Parameters
+    ----------
+    adata
+        Spots with or without a stored graph.
+    params
+        The parameters wanted, with the fingerprint of the coordinates and slices.
+    key
+        Prefix of the keys, as in :func:`write_graph`.
+
+    Returns
+    -------
+    True where a graph is stored and all its parameters are those of ``params``.
+    """
+    stored = _stored_params(adata, key)
+    if stored.get("builder") != BUILDER or read_graph(adata, key) is None:
+        return False
+    # `get`, because None may be missing from files written by older versions of anndata.
+    return all(stored.get(name) == params.get(name) for name in {*stored, *params})
+
+
+def ensure_graph(
+    adata: AnnData,
+    *,
+    slices: ArrayLike | None,
+    coordinates: ArrayLike | pd.DataFrame | None,
+    method: str = "knn",
+    n_neighbors: int | None = None,
+    radius: float | None = None,
+    slice_key: str | None = None,
+    spatial_key: str | None = "spatial",
+    key: str = "spatial",
+) -> sparse.csr_matrix:
+    """Return the graph that these settings ask for, built and stored unless it is there already.
+
+    A stored graph of this package is reused where its settings, coordinates and slices are the same, and replaced
+    where they are not. A graph made elsewhere is never replaced and never used unasked.
+
+    Parameters
+    ----------
+    adata
+        Spots; gains or keeps the keys of :func:`write_graph`.
+    slices
+        Slice of each spot, shape ``(n_spots,)``, or ``None`` for one slice.
+    coordinates
+        Positions, shape ``(n_spots, 2)`` or ``(n_spots, 3)``; not needed for ``method="precomputed"``.
+    method
+        A method of :func:`build_spatial_graph`, or ``"precomputed"`` to take the stored graph, whoever made it.
+    n_neighbors, radius
+        See :func:`build_spatial_graph`; not for ``"precomputed"``.
+    slice_key, spatial_key
+        Where ``slices`` and ``coordinates`` come from: noted with the graph, and part of its settings.
+    key
+        Prefix of the keys, as in :func:`write_graph`.
+
+    Returns
+    -------
+    The connectivities, float32, shape ``(n_spots, n_spots)``.
+
+    Raises
+    ------
+    ValueError
+        If a graph made elsewhere stands under ``key``, if there is none to take for ``"precomputed"`` or it is not
+        usable (see :func:`validate_graph`), or if the graph cannot be built (see :func:`build_spatial_graph`).
+    """
+    check_choice(method, (*METHODS, "precomputed"), "method")
+    if method == "precomputed":
+        return _precomputed(adata, slices, n_neighbors, radius, key)
+    if coordinates is None:
+        raise ValueError(f'`coordinates` is None; pass positions for "{method}".')
+    positions = as_positions(coordinates)
+    if positions.shape[0] != adata.n_obs:
+        raise ValueError(f"The coordinates have {positions.shape[0]} rows, but `adata` has {adata.n_obs} spots.")
+    codes, _ = encode_slices(slices, adata.n_obs)
+    keys = {"slice_key": slice_key, "spatial_key": spatial_key}
+    params = graph_parameters(positions, codes, method=method, n_neighbors=n_neighbors, radius=radius) | keys
+    stored = read_graph(adata, key)
+    if stored is not None:
+        if graph_is_current(adata, params, key):
+            return stored
+        if _stored_params(adata, key).get("builder") != BUILDER:
+            raise ValueError(
+                f'`adata` already holds a graph under {key!r} that was made elsewhere; use "precomputed" to '
+                "take it as it is, or another `graph_key` to keep both."
+            )
+    graph = build_spatial_graph(positions, slices, method=method, n_neighbors=n_neighbors, radius=radius)
+    write_graph(adata, replace(graph, params=graph.params | keys), key=key)
+    return graph.connectivities
+
+
+def _precomputed(
+    adata: AnnData, slices: ArrayLike | None, n_neighbors: int | None, radius: float | None, key: str
+) -> sparse.csr_matrix:
+    for name, value in (("n_neighbors", n_neighbors), ("radius", radius)):
+        if value is not None:
+            raise ValueError(f'`{name}` is {value}, but "precomputed" does not use it; leave it out.')
+    stored = read_graph(adata, key)
+    if stored is None:
+        raise ValueError(
+            f'"precomputed" needs a graph in `adata.obsp["{key}_connectivities"]`, and there is none; run '
+            "`spotscape.pp.spatial_neighbors` or `squidpy.gr.spatial_neighbors` first, or pass the `graph_key` under "
+            "which it is stored."
+        )
+    entry = adata.uns.get(f"{key}_neighbors")
+    named = entry.get("connectivities_key") if isinstance(entry, Mapping) else None
+    if named not in (None, f"{key}_connectivities"):
+        raise ValueError(
+            f"`adata.uns['{key}_neighbors']` names the graph {named!r}, not '{key}_connectivities'; store it under the "
+            f"usual name, or pass the `graph_key` {str(named).removesuffix('_connectivities')!r}."
+        )
+    return validate_graph(stored, slices)
+
+
+def _stored_params(adata: AnnData, key: str) -> Mapping[str, Any]:
+    entry = adata.uns.get(f"{key}_neighbors")
+    params = entry.get("params") if isinstance(entry, Mapping) else None
+    return params if isinstance(params, Mapping) else {}

@@ -1,0 +1,36 @@
+"""The corrections by name, and how a fitted one is kept in a saved model."""
+
+from typing import Any
+
+from spotscape._validate import check_choice
+from spotscape.preprocessing.correction._base import Centring, ComBat, Correction, NoCorrection
+from spotscape.preprocessing.correction._harmony import Harmony
+
+#: Corrections by name.
+KINDS: dict[str, type[Correction]] = {kind.name: kind for kind in (NoCorrection, Centring, ComBat, Harmony)}
+
+
+def correction_named(name: str) -> Correction:
+    """Make a correction that has not learnt anything.
+
+    Parameters
+    ----------
+    name
+        ``"none"``, ``"centre"``, ``"combat"`` or ``"harmony"``.
+
+    Returns
+    -------
+    The correction.
+    """
+    check_choice(name, KINDS, "slice_correction")
+    return KINDS[name]()
+
+
+def correction_state(correction: Correction) -> dict[str, Any]:
+    """Everything needed to rebuild a fitted correction: its name, numbers and names of slices."""
+    return {"name": correction.name, "fitted": correction.get_state()}
+
+
+def correction_from_state(state: dict[str, Any]) -> Correction:
+    """Rebuild a correction from :func:`correction_state`."""
+    return KINDS[state["name"]].from_state(state["fitted"])
