@@ -23,7 +23,7 @@ def test_key_is_the_named_one_then_that_of_the_graph_then_slice(adata):
 
 
 def test_missing_key_says_what_there_is(adata):
-    with pytest.raises(KeyError, match=r"`slice_key` is None, and there is no column 'slice'.*'donor'"):
+    with pytest.raises(KeyError, match=r"`slice_key` is None, and `adata.obs` has no column 'slice'.*'donor'"):
         need_slice_key(adata, None)
     with pytest.raises(KeyError, match=r"`slice_key` is 'section', which is not in.*'donor'"):
         find_slice_key(adata, "section")
@@ -43,5 +43,5 @@ def test_names_that_are_the_same_as_text_are_one_slice(adata):
 
 def test_spots_without_a_slice_are_counted(adata):
     adata.obs["donor"] = ["x", None, "y", None]
-    with pytest.raises(ValueError, match=r"missing for 2 spots; give each spot its slice"):
+    with pytest.raises(ValueError, match=r"missing for 2 spots; assign each spot to a slice"):
         read_slices(adata, "donor")

@@ -33,7 +33,7 @@ def content(adata):
         ({"query": ["b", "b"]}, ValueError, "each once"),
         ({"query": None}, ValueError, "Slice 'tiny' has 5 spots; aligning takes at least 10"),
         ({"slice_key": "section"}, KeyError, "`slice_key` is 'section', which is not in `adata.obs`"),
-        ({"slice_key": "gaps"}, ValueError, "is missing for 30 spots; give each spot its slice"),
+        ({"slice_key": "gaps"}, ValueError, "is missing for 30 spots; assign each spot to a slice"),
         ({"slice_key": "donor", "reference": "one", "query": None}, ValueError, "at least one slice beside"),
         ({"use_rep": "X_pca"}, KeyError, "`use_rep` is 'X_pca'"),
         ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy'"),
