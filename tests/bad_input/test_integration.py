@@ -26,7 +26,7 @@ def adata():
     [
         ({"use_rep": "X_no"}, KeyError, "`use_rep` is 'X_no'"),
         ({"use_rep": "broken"}, ValueError, "1 missing or infinite values"),
-        ({"use_rep": "zeros"}, ValueError, "zero in all dimensions at 1 spots"),
+        ({"use_rep": "zeros"}, ValueError, "zero in all dimensions of 1 spots"),
         ({"use_rep": "wide"}, ValueError, "40 dimensions for 40 spots"),
         ({"slice_key": "donor"}, KeyError, "`slice_key` is 'donor'"),
         ({"slice_key": "one"}, ValueError, "nothing to integrate"),

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_choice, check_integer
 from spotscape.graph import check_coordinates
-from spotscape.tl._domains import _order_by_values
+from spotscape.tl._domains import _lexicographic_order
 from spotscape.tl._representation import read_representation
 from spotscape.tl.alignment._coupling import N_WINDOW, best_of_rows, overall_evidence, transport, window_evidence
 from spotscape.tl.alignment._registration import N_SPOTS, Registration, Spots, directions, register
@@ -218,7 +218,7 @@ def _read_positions(adata: AnnData, spatial_key: str, slices: np.ndarray) -> np.
 
 def _in_order(spots: np.ndarray, vectors: np.ndarray, positions: np.ndarray | None) -> np.ndarray:
     """Order in which draws by number and ties no longer depend on the order of the file."""
-    return spots[_order_by_values(vectors[spots] if positions is None else positions[spots])]
+    return spots[_lexicographic_order(vectors[spots] if positions is None else positions[spots])]
 
 
 def _spots(spots: np.ndarray, vectors: np.ndarray, positions: np.ndarray | None) -> Spots:
