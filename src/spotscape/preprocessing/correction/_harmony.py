@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.preprocessing.correction._base import Correction, Names, Values
 
 _THETA, _SIGMA, _RIDGE, _MAX_ITER = 2.0, 0.1, 1.0, 10
@@ -41,7 +41,7 @@ class Harmony(Correction):
         """Run Harmony, on up to 20,000 of the spots."""
         if len(np.unique(slices)) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
-        some = even_rows(len(values), _SPOTS_LEARNT_FROM)
+        some = evenly_spaced_rows(len(values), _SPOTS_LEARNT_FROM)
         values, slices = values[some].astype(np.float64), slices[some]
         names, codes = np.unique(slices, return_inverse=True)
         n_clusters = default_n_clusters(len(values))
@@ -70,7 +70,7 @@ class Harmony(Correction):
             shifts = known.get(str(name))
             if shifts is None:
                 shifts = self._shifts_of_new_slice(
-                    values[rows[even_rows(len(rows), _SPOTS_LEARNT_FROM)]].astype(np.float64)
+                    values[rows[evenly_spaced_rows(len(rows), _SPOTS_LEARNT_FROM)]].astype(np.float64)
                 )
             # In blocks, since there are many clusters for every spot; in the precision of the values.
             shifts = shifts.astype(values.dtype)
