@@ -8,9 +8,9 @@ import pytest
 from scipy import sparse
 
 from spotscape.preprocessing import _row_blocks as row_blocks_module
-from spotscape.preprocessing import check_values, recognise_values
+from spotscape.preprocessing import recognise_values
 from spotscape.preprocessing._row_blocks import read_rows, row_blocks
-from spotscape.preprocessing._values import summarize_values
+from spotscape.preprocessing._values import check_values, summarize_values
 
 
 def simulate(n_spots=50, n_genes=12, seed=0):

@@ -287,15 +287,9 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         UserWarning
             If the section has less than a third of the genes that the model reads.
         """
-        preprocessor, _ = _query.read_reference(reference_model)
         if return_reference_var_names:
-            return pd.Index(preprocessor.gene_names)
-        check_kind(adata, {})
-        prepared = _query.with_genes(adata, preprocessor)
-        if not inplace:
-            return prepared
-        adata._init_as_actual(prepared)
-        return None
+            return _query.reference_var_names(reference_model)
+        return _query.prepare_anndata(adata, reference_model, inplace)
 
     @classmethod
     def prepare_query_mudata(
@@ -318,17 +312,9 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         -------
         ``None``, the prepared data, or the names.
         """
-        preprocessor, setup_args = _query.read_reference(reference_model)
         if return_reference_var_names:
-            return pd.Index(preprocessor.gene_names)
-        if "modality" not in setup_args:
-            raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
-        check_kind(mdata, setup_args)
-        prepared = _query.with_genes(mdata.mod[setup_args["modality"]], preprocessor)
-        target = mdata if inplace else mdata.copy()
-        target.mod[setup_args["modality"]] = prepared
-        target.update()
-        return None if inplace else target
+            return _query.reference_var_names(reference_model)
+        return _query.prepare_mudata(mdata, reference_model, inplace)
 
     # -------------------------------------------------------------------------------------- saving and loading
 

@@ -7,16 +7,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from mudata import MuData
 from scipy import sparse
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
 from spotscape.model._save_load import read_model_file
+from spotscape.model._setup import check_kind
 from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._missing_genes import check_overlap
 
 
-def read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
+def reference_var_names(reference_model: str | Path | BaseModelClass) -> pd.Index:
+    """Names of the genes of a model, or of the model in a folder."""
+    return pd.Index(_read_reference(reference_model)[0].gene_names)
+
+
+def prepare_anndata(adata: AnnData, reference_model: str | Path | BaseModelClass, inplace: bool) -> AnnData | None:
+    """Give data the genes of a model; see :meth:`spotscape.model.LatentModel.prepare_query_anndata`."""
+    preprocessor, _ = _read_reference(reference_model)
+    check_kind(adata, {})
+    prepared = _with_genes(adata, preprocessor)
+    if not inplace:
+        return prepared
+    adata._init_as_actual(prepared)
+    return None
+
+
+def prepare_mudata(mdata: MuData, reference_model: str | Path | BaseModelClass, inplace: bool) -> MuData | None:
+    """Give the expression of a MuData the genes of a model."""
+    preprocessor, setup_args = _read_reference(reference_model)
+    if "modality" not in setup_args:
+        raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
+    check_kind(mdata, setup_args)
+    prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
+    target = mdata if inplace else mdata.copy()
+    target.mod[setup_args["modality"]] = prepared
+    target.update()
+    return None if inplace else target
+
+
+def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
     """Preprocessing and set-up of a model, or of the file of one, which is read without making a model."""
     if isinstance(reference_model, BaseModelClass):
         init_params, registry = reference_model.init_params_, reference_model.registry_
@@ -30,7 +61,7 @@ def read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Prepro
     return Preprocessor.from_state(state), registry["setup_args"]
 
 
-def with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:
+def _with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:
     """Copy of the data with the genes of a model."""
     if not adata.var_names.is_unique:
         raise ValueError("Names of genes occur twice; call `adata.var_names_make_unique()` first.")
