@@ -1,6 +1,5 @@
 """Base of all models: a seed, a latent representation of each spot, novelty, training, saving and loading."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -21,6 +20,7 @@ from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
 from spotscape.data._registered import registered_slices
 from spotscape.model import _query, _save_load
 from spotscape.model._docs import docs
+from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._setup import check_data, check_kind
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -33,10 +33,6 @@ _BATCHES_WITHOUT_PROGRESS = 8
 _N_REFERENCE_SPOTS = 4096
 #: Number of spots that are checked for novelty with each latent representation.
 _N_SPOTS_TO_CHECK = 2048
-#: A spot is novel if it is farther out than this share of the training spots.
-_NOVEL = 0.99
-#: A slice is out of distribution if more than this share of its spots are novel.
-_MAX_SHARE_NOVEL = 0.5
 
 
 class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
@@ -165,7 +161,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
             As :meth:`get_novelty`.
         """
         manager, rows = self._requested(adata, None, batch_size)
-        return _by_slice(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
+        return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
 
     def _requested(
         self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
@@ -226,16 +222,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         uncorrected = dataset.uncorrected()
         latent = latent[some] if uncorrected is dataset else self._encode(uncorrected, rows[some])
         scores = NoveltyReference.from_state(self.novelty_reference_).score(latent)
-        table = _by_slice(scores, registered_slices(manager)[1][rows[some]])
-        out = table[table["out_of_distribution"]]
-        if len(out):
-            warnings.warn(
-                f"{len(out)} of {len(table)} slice(s) are unlike those that the model was trained on: in "
-                f"{out.index[0]!r}, {out['share_novel'].iloc[0]:.0%} of the spots are farther out than 99% of the "
-                "training spots; do not trust their representation, and see `get_novelty` for each spot.",
-                UserWarning,
-                stacklevel=3,
-            )
+        warn_of_novel_slices(slice_novelty(scores, registered_slices(manager)[1][rows[some]]))
 
     # ----------------------------------------------------------------------------------------------- new data
 
@@ -401,9 +388,3 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
 
     def _get_user_attributes(self) -> list[tuple[str, Any]]:
         return _save_load.plain_attributes(dict(super()._get_user_attributes()))
-
-
-def _by_slice(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
-    is_novel = pd.Series(scores >= _NOVEL).groupby(slices)
-    table = pd.DataFrame({"n_spots": is_novel.size(), "share_novel": is_novel.mean()}).rename_axis("slice")
-    return table.assign(out_of_distribution=table["share_novel"] > _MAX_SHARE_NOVEL)
