@@ -1,15 +1,92 @@
 """Argument checks: each error names the argument and its value in one sentence, and says what to pass instead."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Integer(NamedTuple):
+    """A whole number between two bounds, both included."""
+
+    minimum: int | None = None
+    maximum: int | None = None
+    optional: bool = False
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise unless the value fits."""
+        check_integer(value, name, minimum=self.minimum, maximum=self.maximum)
+
+
+class Number(NamedTuple):
+    """A finite number between two bounds, both included."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    optional: bool = False
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise unless the value fits."""
+        check_number(value, name, minimum=self.minimum, maximum=self.maximum)
+
+
+class Choice(NamedTuple):
+    """One of several values."""
+
+    choices: Collection[Any]
+    optional: bool = False
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise unless the value is one of them."""
+        check_choice(value, self.choices, name)
+
+
+class Flag(NamedTuple):
+    """True or False."""
+
+    optional: bool = False
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise unless the value is True or False."""
+        check_flag(value, name)
+
+
+Rule = Integer | Number | Choice | Flag
+
+
+def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
+    """Check several arguments, each by its rule.
+
+    Parameters
+    ----------
+    values
+        Arguments by name. Arguments without a rule are not checked.
+    rules
+        Rule of each argument. A key may be several names separated by spaces. Optional arguments may be ``None``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument violates its rule.
+    """
+    for names, rule in rules.items():
+        for name in names.split():
+            if values[name] is not None or not rule.optional:
+                rule.check(values[name], name)
 
 
 def check_choice(value: Any, choices: Collection[Any], name: str) -> None:
     """Raise ``ValueError`` unless ``value`` is one of ``choices``."""
-    if not any(value is choice or value == choice for choice in choices):
+    if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in choices):
         raise ValueError(f"`{name}` is {value!r}; choose one of {_listed(choices)}.")
+
+
+def check_flag(value: Any, name: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); pass True or False.")
 
 
 def check_integer(value: Any, name: str, *, minimum: int | None = None, maximum: int | None = None) -> None:
@@ -34,15 +111,38 @@ def check_positive(value: Any, name: str) -> None:
 
 
 def check_name(value: Any, name: str, what: str) -> None:
-    """Raise ``TypeError`` unless ``value`` is a text that can name ``what``, such as "a column of `adata.obs`"."""
+    """Raise ``TypeError`` unless ``value`` is a non-empty string, the name of ``what``."""
     if not isinstance(value, str) or not value:
         raise TypeError(f"`{name}` is {value!r}; pass the name of {what}.")
 
 
 def check_present(value: Any, name: str, available: Iterable[Any], where: str) -> None:
-    """Raise ``KeyError`` unless ``value`` is a key in ``available``, which users know as ``where``."""
+    """Raise ``KeyError`` unless ``value`` is in ``available``, which the message calls ``where``."""
     if value not in available:
         raise KeyError(f"`{name}` is {value!r}, which is not in `{where}`; available: {_listed(available) or 'none'}.")
+
+
+def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
+    """Check the requested spots, and return their row numbers; all rows if ``None``."""
+    if indices is None:
+        return np.arange(n_spots)
+    indices = np.asarray(indices)
+    if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
+        raise ValueError(
+            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass at least one row number, or a mask."
+        )
+    if indices.dtype == bool:
+        if len(indices) != n_spots:
+            raise ValueError(
+                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; pass one value per spot."
+            )
+        return np.flatnonzero(indices)
+    low, high = indices.min(), indices.max()
+    if low < 0 or high >= n_spots:
+        raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers from 0 to {n_spots - 1}.")
+    if len(np.unique(indices)) < len(indices):
+        raise ValueError("`indices` contains a spot more than once; pass each spot once.")
+    return indices
 
 
 def _check_range(value: float, name: str, minimum: float | None, maximum: float | None) -> None:

@@ -15,7 +15,7 @@ from spotscape.pl._colors import Palette, as_categorical, category_colors
 from spotscape.pl._figure import hide_axes, panel_grid, savefig_or_show
 from spotscape.pl._values import color_values
 from spotscape.pp.image._sources import Images, PerSlice, read_slides
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 _N_PIXELS = 128
 
@@ -159,7 +159,7 @@ def _spots_by_rank(values: pd.Series, on_image: NDArray[np.bool_], n_tiles: int)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     spots = np.flatnonzero(np.isfinite(numbers) & on_image)
     order = spots[np.lexsort((values.index.to_numpy().astype(str)[spots], numbers[spots]))]
-    return order[even_rows(len(order), n_tiles)]
+    return order[evenly_spaced_rows(len(order), n_tiles)]
 
 
 def _spots_by_category(

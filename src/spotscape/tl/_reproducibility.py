@@ -1,9 +1,8 @@
 """Agreement of partitions between two halves of a tissue."""
 
 import numpy as np
-from scipy import linalg
 
-from spotscape.cluster._partitions import RIDGE, mixture_partition
+from spotscape.cluster import SharedCovarianceMixture, mixture_partition
 from spotscape.metrics import adjusted_rand_index
 
 #: Blocks along each side of a slice, used alternately. Large blocks separate the halves better; small blocks leave
@@ -78,39 +77,12 @@ def split_half_agreement(scores: np.ndarray, first: np.ndarray, n_domains: int, 
     """
     halves = [scores[first], scores[~first]]
     affinities = [mixture_partition(half, n_domains, n_init, seed).affinities for half in halves]
-    return float(
-        np.mean(
-            [
-                adjusted_rand_index(affinities[to].argmax(axis=1), classify(halves[of], affinities[of], halves[to]))
-                for of, to in ((0, 1), (1, 0))
-            ]
-        )
-    )
-
-
-def classify(known: np.ndarray, affinities: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Assign spots to the domains of other spots by the mixture that the affinities of these define.
-
-    Parameters
-    ----------
-    known
-        Components of the spots with domains. ``(n_known, n_components)``.
-    affinities
-        Posteriors of these spots. ``(n_known, n_domains)``.
-    unknown
-        Components of the spots to assign. ``(n_unknown, n_components)``.
-
-    Returns
-    -------
-    Index of the domain of each spot to assign. ``(n_unknown,)``.
-    """
-    sizes = affinities.sum(axis=0)
-    # A domain without spots is never predicted.
-    sizes_or_one = np.where(sizes > 0, sizes, 1)
-    means = (affinities.T @ known) / sizes_or_one[:, None]
-    covariance = (known.T @ known - (means.T * sizes) @ means) / len(known)
-    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    weights = linalg.solve(covariance, means.T, assume_a="pos")
-    with np.errstate(divide="ignore"):
-        log_shares = np.log(sizes / len(known))
-    return np.asarray((unknown @ weights - (means.T * weights).sum(axis=0) / 2 + log_shares).argmax(axis=1))
+    mixtures = [
+        SharedCovarianceMixture.from_memberships(half, membership)
+        for half, membership in zip(halves, affinities, strict=True)
+    ]
+    scores = [
+        adjusted_rand_index(affinities[to].argmax(axis=1), mixtures[of].predict(halves[to]))
+        for of, to in ((0, 1), (1, 0))
+    ]
+    return float(np.mean(scores))
