@@ -42,7 +42,7 @@ def legend_texts(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_one_panel_a_slice_with_shared_colors(adata):
+def test_one_panel_per_slice_with_shared_colors(adata):
     figure = pl.domains(adata, return_fig=True)
     assert [panel.get_title() for panel in figure.axes] == ["left", "right"]
     expected = [PALETTE[int(domain) - 1].lower() for domain in adata.obs["spatial_domain"][:36]]
@@ -237,7 +237,7 @@ def recorded():
     return {key: curve(list(rng.normal(size=40)), key) for key in keys} | {"once_train": curve([1.0], "once_train")}
 
 
-def test_history_has_one_panel_a_quantity(recorded):
+def test_history_has_one_panel_per_quantity(recorded):
     panels = pl.history(recorded, show=False, window=5, mark=20)
     assert [panel.get_title() for panel in panels] == ["loss", "elbo", "kl weight"]
     thin, thick, *_, mark = panels[0].lines

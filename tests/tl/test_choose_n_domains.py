@@ -14,7 +14,7 @@ from spotscape.tl._reproducibility import draw_spatial_halves, split_half_agreem
 
 
 def tissue(n_domains, seed=0, n_slices=1):
-    """Stripes of a square lattice in each slice, with a representation that tells them apart."""
+    """Stripes of a square lattice in each slice, with a representation that separates them."""
     rng = np.random.default_rng(seed)
     x, y = (axis.ravel() for axis in np.meshgrid(np.arange(18.0), np.arange(18.0)))
     stripe = np.tile((y * n_domains // 18).astype(int), n_slices)
@@ -103,7 +103,7 @@ def classify(known, affinities, unknown):
 
 
 @pytest.mark.parametrize("xy", [np.c_[np.arange(40.0), np.zeros(40)], np.zeros((40, 2))])
-def test_lines_and_points_of_spots_are_cut_too(xy):
+def test_collinear_and_coincident_spots_are_halved(xy):
     first = draw_spatial_halves(xy, np.zeros(40), 4, np.random.default_rng(0))
     assert first.mean() == 0 if not xy.any() else 0.1 < first.mean() <= 0.5
 

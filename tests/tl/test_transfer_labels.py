@@ -50,7 +50,7 @@ def test_votes_of_nearest_directions(n_neighbors):
     }
 
 
-def test_the_length_of_a_representation_is_without_effect():
+def test_the_length_of_a_representation_has_no_effect():
     reference, query = section(seed=0), section(40, seed=1)
     tl.transfer_labels(query, "domain", reference, key_added="first")
     query.obsm["X_spotscape"] *= np.random.default_rng(0).uniform(0.1, 10, (40, 1))

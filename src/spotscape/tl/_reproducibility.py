@@ -81,8 +81,8 @@ def split_half_agreement(scores: np.ndarray, first: np.ndarray, n_domains: int, 
         SharedCovarianceMixture.from_memberships(half, membership)
         for half, membership in zip(halves, affinities, strict=True)
     ]
-    scores = [
+    agreements = [
         adjusted_rand_index(affinities[to].argmax(axis=1), mixtures[of].predict(halves[to]))
         for of, to in ((0, 1), (1, 0))
     ]
-    return float(np.mean(scores))
+    return float(np.mean(agreements))

@@ -6,7 +6,6 @@ import pytest
 from scipy import sparse
 
 from spotscape import tl
-from spotscape._slices import need_slice_key
 
 from .conftest import rotation, two_slices
 
@@ -140,10 +139,3 @@ def test_registration_of_a_random_subset(monkeypatch):
     data = two_slices(rotation(140))
     tl.align(data, "a")
     assert error_of(data) < 0.5
-
-
-def test_the_slice_key_is_that_of_the_graph():
-    data = two_slices(rotation(30))
-    data.obs["section"] = data.obs.pop("slice")
-    data.uns["spatial_neighbors"] = {"params": {"slice_key": "section"}}
-    assert need_slice_key(data, None) == "section"

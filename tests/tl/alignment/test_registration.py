@@ -50,7 +50,7 @@ def test_the_score_equals_its_definition(scale):
     np.testing.assert_allclose(scorer.overlap_centres(placement)[0], query.vectors[on].mean(axis=0))
 
 
-def test_points_that_coincide_have_a_registration():
+def test_coincident_points_can_be_registered():
     same = Spots(np.zeros((12, 2)), np.tile([[1.0, 0.0]], (12, 1)), 1.0)
     found = register(same, same, transform="rigid", seed=0)
     assert np.isfinite(found.transformation.matrix).all() and found.quality <= 1
