@@ -152,19 +152,8 @@ class AESTETIK(LatentModel):
                 seed=self.seed,
             )
         self.n_clusters = n_clusters
-        self.module = self._module_cls(
-            self.pipelines.n_features,
-            self.pipelines.ring_weights,
-            n_clusters=n_clusters,
-            modality_weights=self.pipelines.weights,
-            cross_sample_positives=cross_sample_positives,
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            reconstruction_weight=reconstruction_weight,
-            triplet_weight=triplet_weight,
-            margin=margin,
-            seed=self.seed,
-        )
+        modality_weights = self.pipelines.weights
+        self.module = self._make_module(self.pipelines.n_features, self.pipelines.ring_weights, arguments=locals())
         if preprocessing is None:
             self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())
