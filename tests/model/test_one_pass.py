@@ -49,10 +49,10 @@ def test_graph_models(calls, model_class):
 
 
 def test_window_model(calls):
-    adata = synthetic_modalities(n_slices=3, n_spots=60, n_kinds=4, n_genes=40, n_image_features=8, seed=0)
+    adata = synthetic_modalities(n_slices=3, n_spots=60, n_kinds=4, n_genes=40, n_image_features=12, seed=0)
     once = {"Preprocessor.transform": 1, "Harmony.transform": 2, "build_windows": 1}
     AESTETIK.setup_anndata(adata, rna_key="counts", image_key="X_image", slice_key="slice")
-    model, found = counted(calls, lambda: AESTETIK(adata, n_clusters=3, n_components=5))
+    model, found = counted(calls, lambda: AESTETIK(adata, n_clusters=4, n_components=5))
     assert found == once
     assert counted(calls, lambda: model.train(max_epochs=2, accelerator="cpu"))[1] == once
     for answer in (model.get_latent_representation, model.get_clusters, model.get_reconstruction, model.get_novelty):

@@ -135,7 +135,7 @@ class AESTETIK(LatentModel):
                 raise ValueError(
                     f"`image_weight` is {image_weight}, but the data was set up without an image; leave it out."
                 )
-            n_spots = self.summary_stats["n_cells"]
+            n_spots = self.adata_manager.adata.n_obs
             if n_clusters >= n_spots:
                 raise ValueError(f"`n_clusters` is {n_clusters}, but there are only {n_spots} spots; lower it.")
             self.pipelines, axes = ModalityPipelines.fit(
