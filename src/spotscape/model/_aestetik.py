@@ -135,7 +135,7 @@ class AESTETIK(LatentModel):
                 raise ValueError(
                     f"`image_weight` is {image_weight}, but the data was set up without an image; leave it out."
                 )
-            n_spots = self.summary_stats["n_cells"]
+            n_spots = self.adata_manager.adata.n_obs
             if n_clusters >= n_spots:
                 raise ValueError(f"`n_clusters` is {n_clusters}, but there are only {n_spots} spots; lower it.")
             self.pipelines, axes = ModalityPipelines.fit(
@@ -152,19 +152,8 @@ class AESTETIK(LatentModel):
                 seed=self.seed,
             )
         self.n_clusters = n_clusters
-        self.module = self._module_cls(
-            self.pipelines.n_features,
-            self.pipelines.ring_weights,
-            n_clusters=n_clusters,
-            modality_weights=self.pipelines.weights,
-            cross_sample_positives=cross_sample_positives,
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            reconstruction_weight=reconstruction_weight,
-            triplet_weight=triplet_weight,
-            margin=margin,
-            seed=self.seed,
-        )
+        modality_weights = self.pipelines.weights
+        self.module = self._make_module(self.pipelines.n_features, self.pipelines.ring_weights, arguments=locals())
         if preprocessing is None:
             self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())

@@ -1,5 +1,6 @@
 """Base of all models: a seed, a latent representation of each spot, novelty, training, saving and loading."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -70,6 +71,12 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     def _count_slices(self) -> int:
         """Count the slices that have spots in the data of the model; 1 without data."""
         return 1 if self.adata is None else len(np.unique(registered_slices(self.adata_manager)[0]))
+
+    def _make_module(self, *args: Any, arguments: dict[str, Any]) -> Any:
+        """Module of the model, with those of the arguments of ``__init__`` that it takes."""
+        names = inspect.signature(self._module_cls).parameters
+        chosen = {name: value for name, value in arguments.items() if name in names}
+        return self._module_cls(*args, **(chosen | {"seed": self.seed}))
 
     def _dataset(self, manager: AnnDataManager) -> SpotDataset:
         """Spots of the data with all that batches are made of; the features are computed here, once."""

@@ -36,8 +36,8 @@ def warn_of_novel_slices(table: pd.DataFrame) -> None:
     if len(out):
         warnings.warn(
             f"{len(out)} of {len(table)} slice(s) are unlike those that the model was trained on: in {out.index[0]!r}, "
-            f"{out['share_novel'].iloc[0]:.0%} of the spots are farther out than 99% of the training spots; do not trust "
-            "their representation, and see `get_novelty` for each spot.",
+            f"{out['share_novel'].iloc[0]:.0%} of the spots are farther out than 99% of the training spots; do not "
+            "trust their representation, and see `get_novelty` for each spot.",
             UserWarning,
             stacklevel=4,
         )

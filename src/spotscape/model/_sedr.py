@@ -181,20 +181,7 @@ class SEDR(SpatialModel):
         if preset == "reference" and kl_weight is None:
             kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
         self.preset = preset
-        self.module = self._module_cls(
-            self.preprocessor.n_features,
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            decoder=decoder,
-            mask_rate=mask_rate,
-            gamma=gamma,
-            reconstruction_weight=reconstruction_weight,
-            masked_weight=masked_weight,
-            cluster_weight=cluster_weight,
-            n_clusters=n_clusters,
-            seed=self.seed,
-            **settings,
-        )
+        self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | settings)
         self._model_summary_string = (
             f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
             f"{decoder} decoder, {self._count_slices()} slice(s)" + (f", preset {preset}" if preset else "")

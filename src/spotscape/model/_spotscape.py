@@ -143,31 +143,13 @@ class SPOTSCAPE(SpatialModel):
             scale_power=scale_power,
             features=features,
         )
-        self.module = self._module_cls(
-            self.preprocessor.n_features,
-            n_slices=self._count_slices(),
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            n_layers=n_layers,
-            latent_activation=latent_activation,
-            residual=features == "components" and latent_activation == "linear" if residual is None else residual,
-            batch_norm_momentum=batch_norm_momentum,
-            edge_drop_rate=edge_drop_rate,
-            feature_drop_rate=feature_drop_rate,
-            telescope_weight=telescope_weight,
-            reconstruction_weight=reconstruction_weight,
-            scaling_weight=scaling_weight,
-            prototype_weight=prototype_weight,
-            n_similar=n_similar,
-            n_anchors=n_anchors,
-            n_prototypes=n_prototypes,
-            temperature=temperature,
-            prototype_refresh=prototype_refresh,
-            seed=self.seed,
-        )
+        if residual is None:
+            residual = features == "components" and latent_activation == "linear"
+        n_slices = self._count_slices()
+        self.module = self._make_module(self.preprocessor.n_features, arguments=locals())
         self._model_summary_string = (
             f"SPOTSCAPE with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent {n_latent}, "
-            f"{n_layers} graph convolutions, {self.module.n_slices} slice(s)"
+            f"{n_layers} graph convolutions, {n_slices} slice(s)"
         )
         self._remember(locals(), self.pipeline.get_state())
 
