@@ -129,7 +129,7 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) ->
     indices = np.asarray(indices)
     if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
         raise ValueError(
-            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass at least one row number, or a mask."
+            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers of some spots, or a mask."
         )
     if indices.dtype == bool:
         if len(indices) != n_spots:
@@ -139,7 +139,7 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) ->
         return np.flatnonzero(indices)
     low, high = indices.min(), indices.max()
     if low < 0 or high >= n_spots:
-        raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers from 0 to {n_spots - 1}.")
+        raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers between 0 and {n_spots - 1}.")
     if len(np.unique(indices)) < len(indices):
         raise ValueError("`indices` contains a spot more than once; pass each spot once.")
     return indices

@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from spotscape import pp, tl
-from spotscape.cluster import _partitions
+from spotscape.cluster import _mixture, _partitions
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _representation
 from spotscape.tl._domains import _lexicographic_order
@@ -111,7 +111,7 @@ def test_mixture_is_shrunk_and_starts_from_kmeans():
     assert adjusted_rand_index(truth, adata.obs["spatial_domain"]) > 0.95
     assert adjusted_rand_index(truth, adata.obs["kmeans"]) < 0.7
     scores = PCA(12, svd_solver="full").fit_transform(latent)
-    slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _partitions.RIDGE)
+    slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _mixture.RIDGE)
     assert adjusted_rand_index(slow.argmax(axis=1), adata.obs["spatial_domain"]) > 0.98
     np.testing.assert_allclose(adata.obs["spatial_domain_confidence"], slow.max(axis=1), atol=0.02)
 
