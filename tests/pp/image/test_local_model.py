@@ -118,7 +118,7 @@ def weights_of_another_size(folder):
     [
         (remove_weights, "has no model.safetensors or pytorch_model.bin"),
         (damage_weights, "are damaged or contain objects other than tensors"),
-        (weights_of_another, "lack 1 parameters of its config.json, such as 'gain'"),
+        (weights_of_another, "do not match its config.json .1 missing, such as 'gain'"),
         (weights_of_another_size, "do not match its config.json"),
     ],
 )

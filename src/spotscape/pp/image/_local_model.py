@@ -137,8 +137,8 @@ def _timm_network(folder: Path, config: dict[str, Any]) -> nn.Module:
         ) from error
     if missing:
         raise ValueError(
-            f"The weights in {str(folder)!r} lack {len(missing)} parameters of its config.json, such as "
-            f"{missing[0]!r}; use files of one model."
+            f"The weights in {str(folder)!r} do not match its config.json ({len(missing)} missing, such as "
+            f"{missing[0]!r}); use files of one model."
         )
     return network
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotscape.pp.image._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ class Slide:
 def evenly_chosen_spots(spot_names: NDArray[Any], max_spots: int) -> NDArray[np.intp]:
     """Choose at most ``max_spots`` spots at even steps of their sorted names, so independently of their order."""
     order = np.argsort(spot_names, kind="stable")
-    return order[even_rows(len(order), max_spots)]
+    return order[evenly_spaced_rows(len(order), max_spots)]
