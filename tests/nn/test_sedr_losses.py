@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from torch.distributions import Normal, kl_divergence
 
 from spotscape import nn
-from spotscape.nn._adjacency_likelihood import _sums
+from spotscape.nn._adjacency_likelihood import _weighted_sums
 
 from .test_losses import assert_same_value_and_gradient
 
@@ -85,7 +85,7 @@ def test_adjacency_sums_of_patches_are_unbiased(n_drawn):
     latent, slices, edges = tissue()
     patches = [torch.nonzero(slices == s).squeeze(1).tensor_split(n) for s, n in ((0, 3), (1, 2))]
     patches = [patch for of_slice in patches for patch in of_slice]
-    whole = _sums(latent, edges, all_pairs(slices), slices, None)
+    whole = _weighted_sums(latent, edges, all_pairs(slices), slices, None)
     found = []
     for drawn in itertools.combinations(patches, n_drawn):
         seeds = torch.cat(drawn)
@@ -95,7 +95,7 @@ def test_adjacency_sums_of_patches_are_unbiased(n_drawn):
         inside = inside[:, (inside >= 0).all(dim=0)]
         sample = nn.PatchSample([len(patch) for patch in drawn], n_drawn, len(patches), len(latent))
         of_batch = slices[seeds]
-        found.append(torch.stack(_sums(latent[seeds], inside, all_pairs(of_batch), of_batch, sample)))
+        found.append(torch.stack(_weighted_sums(latent[seeds], inside, all_pairs(of_batch), of_batch, sample)))
     torch.testing.assert_close(torch.stack(found).mean(dim=0), torch.stack(whole))
 
 

@@ -1,7 +1,22 @@
-"""The method itself: encoder, augmentation, prototypes, and each loss as a pure function named as in its paper."""
+"""Building blocks of the models: encoders, augmentation, prototypes and losses.
+
+Each loss is a pure function with the name that it has in its paper, in a file of its own. These terms are used
+throughout:
+
+seed spots
+    The spots of a batch whose representation and losses are computed. They are the first rows of a batch.
+nodes
+    The seed spots and, after them, all spots within the number of hops that the encoder reads.
+patch
+    A compact group of neighbouring spots. Batches of large data consist of randomly drawn patches.
+view
+    The tissue after a random augmentation.
+window
+    A spot and the rings of spots around it.
+"""
 
 from spotscape.nn._adjacency_likelihood import adjacency_loss, draw_pairs, edges_between_seeds
-from spotscape.nn._augmentation import draw_feature_mask, drop_edges, random_key
+from spotscape.nn._augmentation import draw_feature_mask, drop_edges
 from spotscape.nn._batch_norm import SeedBatchNorm
 from spotscape.nn._deep_embedded_clustering import (
     clustering_loss,
@@ -9,10 +24,11 @@ from spotscape.nn._deep_embedded_clustering import (
     soft_assignment,
     target_distribution,
 )
+from spotscape.nn._distributed import gather_spots, mean_over_processes, sum_over_processes
 from spotscape.nn._graph_encoder import Decoder, GraphConvolution, GraphEncoder, NeighbourhoodSum
 from spotscape.nn._masking import draw_spot_mask, drop_out, mask_spots
-from spotscape.nn._processes import gather_spots, mean_over_processes, sum_over_processes
 from spotscape.nn._prototypes import find_prototypes, nearest_prototype, prototypical_contrastive_loss
+from spotscape.nn._random import random_key
 from spotscape.nn._reconstruction import (
     reconstruction_loss,
     scaled_cosine_loss,

@@ -1,4 +1,4 @@
-"""Soft clusters that sharpen themselves."""
+"""Deep embedded clustering: soft cluster assignments that are trained towards their own sharpened version."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from spotscape.nn._prototypes import find_prototypes, nearest_prototype
 
 
 def soft_assignment(latent: Tensor, centres: Tensor) -> Tensor:
-    r"""Probability of each cluster, by Student's t distribution around its centre :cite:p:`Xie2016`.
+    r"""Probability of each cluster, by a Student's t kernel around its centre :cite:p:`Xie2016`.
 
     .. math::
 
@@ -18,11 +18,21 @@ def soft_assignment(latent: Tensor, centres: Tensor) -> Tensor:
     latent
         Latent representation. ``(n_spots, n_latent)``.
     centres
-        Centres :math:`\mu_j`. ``(n_clusters, n_latent)``.
+        Cluster centres :math:`\mu_j`. ``(n_clusters, n_latent)``.
 
     Returns
     -------
     Probabilities, which sum to 1 for each spot. ``(n_spots, n_clusters)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> latent = torch.tensor([[0.0], [1.5], [3.0]])
+    >>> nn.soft_assignment(latent, centres=torch.tensor([[0.0], [3.0]]))
+    tensor([[0.9091, 0.0909],
+            [0.5000, 0.5000],
+            [0.0909, 0.9091]])
     """
     squared_distance = torch.stack([(latent - centre).square().sum(dim=1) for centre in centres], dim=1)
     kernel = 1 / (1 + squared_distance)
@@ -30,7 +40,7 @@ def soft_assignment(latent: Tensor, centres: Tensor) -> Tensor:
 
 
 def target_distribution(assignment: Tensor) -> Tensor:
-    r"""Sharpened probabilities that the clusters are drawn to :cite:p:`Xie2016`.
+    r"""Sharpened cluster probabilities, the target of :func:`clustering_loss` :cite:p:`Xie2016`.
 
     .. math::
 
@@ -43,7 +53,15 @@ def target_distribution(assignment: Tensor) -> Tensor:
 
     Returns
     -------
-    ``(n_spots, n_clusters)``, without gradient.
+    Probabilities :math:`p`, without gradient. ``(n_spots, n_clusters)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> nn.target_distribution(torch.tensor([[0.8, 0.2], [0.2, 0.8]]))
+    tensor([[0.9412, 0.0588],
+            [0.0588, 0.9412]])
     """
     assignment = assignment.detach()
     sharpened = assignment.square() / assignment.sum(dim=0).clamp(min=torch.finfo(assignment.dtype).tiny)
@@ -51,7 +69,7 @@ def target_distribution(assignment: Tensor) -> Tensor:
 
 
 def clustering_loss(assignment: Tensor, target: Tensor) -> Tensor:
-    r"""Kullback-Leibler divergence of the probabilities from their target, for each spot :cite:p:`Xie2016`.
+    r"""Kullback-Leibler divergence of the target from the cluster probabilities of each spot :cite:p:`Xie2016`.
 
     .. math:: L_i = \sum_j p_{ij} \log \frac{p_{ij}}{q_{ij}}
 
@@ -62,13 +80,21 @@ def clustering_loss(assignment: Tensor, target: Tensor) -> Tensor:
 
     Returns
     -------
-    ``(n_spots,)``.
+    Loss of each spot. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> assignment = torch.tensor([[0.8, 0.2], [0.2, 0.8]])
+    >>> nn.clustering_loss(assignment, nn.target_distribution(assignment))
+    tensor([0.0810, 0.0810])
     """
     return (torch.xlogy(target, target) - target * assignment.log()).sum(dim=1)
 
 
 def find_centres(latent: Tensor, n_clusters: int, *, n_init: int = 20, generator: torch.Generator) -> Tensor:
-    """Centres to start from: the best of several k-means.
+    """Initial cluster centres: the best of several runs of k-means.
 
     Parameters
     ----------
@@ -77,17 +103,26 @@ def find_centres(latent: Tensor, n_clusters: int, *, n_init: int = 20, generator
     n_clusters
         Number of clusters, at most ``n_spots``.
     n_init
-        Number of k-means, of which the tightest is kept.
+        Number of k-means runs. The run with the smallest within-cluster sum of squares is kept.
     generator
-        Source of randomness, on the device of ``latent``.
+        Random number generator on the device of ``latent``.
 
     Returns
     -------
-    ``(n_clusters, n_latent)``.
+    Cluster centres. ``(n_clusters, n_latent)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> latent = torch.tensor([[0.0], [2.0], [10.0], [12.0]])
+    >>> nn.find_centres(latent, 2, generator=torch.Generator().manual_seed(0)).sort(dim=0).values
+    tensor([[ 1.],
+            [11.]])
     """
 
-    def spread(centres: Tensor) -> float:
+    def sum_of_squares(centres: Tensor) -> float:
         return float((latent - centres[nearest_prototype(latent, centres)]).square().sum())
 
     candidates = (find_prototypes(latent, n_clusters, n_iterations=100, generator=generator) for _ in range(n_init))
-    return min(candidates, key=spread)
+    return min(candidates, key=sum_of_squares)

@@ -1,4 +1,4 @@
-"""Graph convolutions from the features of spots to their latent representation, and the decoder back."""
+"""Graph convolutions from the features of spots to their latent representation, and the decoder back to features."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,9 +14,18 @@ from spotscape.nn._sparse import leading_rows
 
 
 class NeighbourhoodSum(nn.Module):
-    """Weighted sum over the neighbours of each spot, always in single precision.
+    r"""Weighted sum over the neighbours of each spot, :math:`\hat{A} X`, always in single precision.
 
-    Sparse products in half precision do not exist on CPUs, and a sum over neighbours gains nothing from it.
+    CPUs have no sparse matrix products in half precision, and half precision would not make this sum faster.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> adjacency = torch.tensor([[0.5, 0.5], [0.0, 1.0]]).to_sparse_csr()
+    >>> nn.NeighbourhoodSum()(torch.tensor([[1.0], [3.0]]), adjacency)
+    tensor([[2.],
+            [3.]])
     """
 
     def __init__(self) -> None:
@@ -24,21 +33,32 @@ class NeighbourhoodSum(nn.Module):
         self.convolve = SimpleConv(aggr="sum")
 
     def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
-        """Sum. ``(n_sources, d)`` and ``(n_targets, n_sources)`` to ``(n_targets, d)``."""
+        """Sum over neighbours.
+
+        Parameters
+        ----------
+        x
+            Features. ``(n_sources, n_features)``.
+        adjacency
+            Weights of the neighbours as a sparse CSR tensor. ``(n_targets, n_sources)``.
+
+        Returns
+        -------
+        Weighted sums. ``(n_targets, n_features)``.
+        """
         with torch.autocast(x.device.type, enabled=False):
             return self.convolve((x.to(adjacency.dtype), None), adjacency)
 
 
 class GraphConvolution(nn.Module):
-    r"""Graph convolution on a normalised adjacency :cite:p:`Kipf2017`.
+    r"""Graph convolution with a normalised adjacency :cite:p:`Kipf2017`.
 
     .. math::
 
         H = \hat{A} (m \odot X) W
 
-    Since :math:`\hat{A} (X W) = (\hat{A} X) W`, spots are aggregated on whichever side is narrower; and since hiding
-    the columns of :math:`X` is hiding the rows of :math:`W`, the features themselves are never copied and may be
-    sparse.
+    Since :math:`\hat{A} (X W) = (\hat{A} X) W`, neighbours are summed on the side with fewer features. Since hiding
+    columns of :math:`X` is the same as hiding rows of :math:`W`, the features are never copied and may be sparse.
 
     Parameters
     ----------
@@ -47,7 +67,16 @@ class GraphConvolution(nn.Module):
     n_output
         Number of output features.
     bias
-        Whether to add a bias; superfluous before a batch normalisation.
+        Whether to add a bias. It has no effect before batch normalisation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> layer = nn.GraphConvolution(n_input=3, n_output=2)
+    >>> adjacency = torch.full((4, 4), 0.25).to_sparse_csr()
+    >>> layer(torch.ones(4, 3), adjacency).shape
+    torch.Size([4, 2])
     """
 
     def __init__(self, n_input: int, n_output: int, *, bias: bool = True):
@@ -67,7 +96,7 @@ class GraphConvolution(nn.Module):
         adjacency
             Normalised adjacency as a sparse CSR tensor. ``(n_targets, n_sources)``.
         feature_mask
-            Zeros where a feature is hidden. ``(n_input,)``.
+            :math:`m`: 0 for hidden features, 1 for the others. ``(n_input,)``.
 
         Returns
         -------
@@ -75,54 +104,65 @@ class GraphConvolution(nn.Module):
         """
         if x.layout == torch.strided and x.shape[1] <= self.weight.shape[1]:
             return self.transform(self.aggregate(x, adjacency), feature_mask)
-        return self._with_bias(self.aggregate(x @ self._masked_weight(feature_mask), adjacency))
+        return self._add_bias(self.aggregate(x @ self._masked_weight(feature_mask), adjacency))
 
     def transform(self, aggregated: Tensor, feature_mask: Tensor | None = None) -> Tensor:
-        """Second half of the convolution, for features that are summed over neighbours already.
+        """Apply the second half of the convolution to features that are already summed over neighbours.
 
         Parameters
         ----------
         aggregated
             Weighted sums over the neighbours of each spot. ``(n_targets, n_input)``.
         feature_mask
-            Zeros where a feature is hidden. ``(n_input,)``.
+            :math:`m`: 0 for hidden features, 1 for the others. ``(n_input,)``.
 
         Returns
         -------
         ``(n_targets, n_output)``.
         """
-        return self._with_bias(aggregated @ self._masked_weight(feature_mask))
+        return self._add_bias(aggregated @ self._masked_weight(feature_mask))
 
     def _masked_weight(self, feature_mask: Tensor | None) -> Tensor:
         return self.weight if feature_mask is None else feature_mask[:, None] * self.weight
 
-    def _with_bias(self, hidden: Tensor) -> Tensor:
+    def _add_bias(self, hidden: Tensor) -> Tensor:
         return hidden if self.bias is None else hidden + self.bias
 
 
 class GraphEncoder(nn.Module):
     r"""Graph convolutions, each followed by batch normalisation and ReLU; by default the last one is linear.
 
-    With ``residual``, the convolutions add to the smoothed features,
+    With ``residual``, the output of the convolutions is added to the smoothed features,
 
     .. math::
 
         Z = \hat{A}^L (m \odot X) I + f(X, \hat{A}),
 
-    where :math:`I` lays the leading features on the leading dimensions, and :math:`f` starts at zero. The
-    representation then starts as a good one, whatever the seed, and training improves on it
+    where :math:`I` copies the leading features into the leading latent dimensions and the convolutions :math:`f` are
+    zero before training. Training thus starts from the smoothed features, for every random seed, and refines them
     :cite:p:`He2016,Wu2019`.
 
     Parameters
     ----------
     widths
-        Number of features before the first layer, between the layers, and of the latent representation.
+        Number of input features, of features between the layers, and of latent dimensions.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics, in PyTorch's sense.
+        Weight of the newest batch in the running statistics, as in PyTorch.
     latent_activation
         ``"linear"``, or ``"relu"`` with batch normalisation before it, as published.
     residual
-        Whether the convolutions add to the smoothed features.
+        Whether the output of the convolutions is added to the smoothed features.
+
+    Examples
+    --------
+    Before training, the representation of each spot is the mean of its neighbourhood:
+
+    >>> import torch
+    >>> from spotscape import nn
+    >>> encoder = nn.GraphEncoder([2, 8, 3], residual=True).eval()
+    >>> adjacency = torch.full((2, 2), 0.5).to_sparse_csr()
+    >>> encoder(torch.tensor([[1.0, 10.0], [3.0, 20.0]]), adjacency, nodes_within_hop=[2, 2, 2]).tolist()
+    [[2.0, 15.0, 0.0], [2.0, 15.0, 0.0]]
     """
 
     def __init__(
@@ -158,54 +198,63 @@ class GraphEncoder(nn.Module):
         Parameters
         ----------
         x
-            Features of all nodes, seeds first, then their neighbours by the number of hops. ``(n_nodes, n_input)``.
+            Features of all nodes: seed spots first, then the other nodes by their distance in hops.
+            ``(n_nodes, n_input)``.
         adjacency
-            Normalised adjacency as a sparse CSR tensor, with a row for each node nearer than the outermost hop.
+            Normalised adjacency as a sparse CSR tensor, with a row for every node inside the outermost hop.
         nodes_within_hop
-            Number of nodes at most 0, 1, ... hops from the seeds, one more entry than there are layers. All equal for
-            the full graph.
+            Number of nodes within 0, 1, ... hops of the seed spots; one more entry than there are layers. All entries
+            are equal for the full graph.
         feature_mask
-            Zeros where a feature is hidden. ``(n_input,)``.
+            0 for hidden features, 1 for the others. ``(n_input,)``.
 
         Returns
         -------
-        Latent representation of the seeds. ``(n_seeds, n_latent)``.
+        Latent representation of the seed spots. ``(n_seeds, n_latent)``.
         """
         outermost_first = reversed(list(pairwise(nodes_within_hop)))
-        rows = [leading_rows(adjacency, n_targets, n_sources) for n_targets, n_sources in outermost_first]
+        adjacencies = [leading_rows(adjacency, n_targets, n_sources) for n_targets, n_sources in outermost_first]
         hidden, smoothed = x, None
         if self.residual:
-            # The first convolution takes the same sum.
-            hidden = self.average(x, rows[0])
-            smoothed = self._smooth(hidden, rows[1:], feature_mask)
+            # This sum is also the input of the first convolution, so it is computed once for both.
+            hidden = self.average(x, adjacencies[0])
+            smoothed = self._smooth(hidden, adjacencies[1:], feature_mask)
         for i, convolution in enumerate(self.convolutions):
             mask = feature_mask if i == 0 else None
             if i == 0 and self.residual:
                 hidden = cast(GraphConvolution, convolution).transform(hidden, mask)
             else:
-                hidden = convolution(hidden, rows[i], mask)
+                hidden = convolution(hidden, adjacencies[i], mask)
             if i < len(self.norms):
                 hidden = relu(self.norms[i](hidden, nodes_within_hop[0]))
         return hidden if smoothed is None else hidden + smoothed
 
-    def _smooth(self, averaged: Tensor, rows: Sequence[Tensor], feature_mask: Tensor | None) -> Tensor:
-        """Leading features of the seeds, averaged over the further hops. ``(n_seeds, n_latent)``."""
+    def _smooth(self, averaged: Tensor, adjacencies: Sequence[Tensor], feature_mask: Tensor | None) -> Tensor:
+        """Leading features of the seed spots, averaged over the remaining hops. ``(n_seeds, n_latent)``."""
         width = min(self.n_latent, averaged.shape[1])
         smoothed = averaged[:, :width] if feature_mask is None else averaged[:, :width] * feature_mask[:width]
-        for adjacency in rows:
+        for adjacency in adjacencies:
             smoothed = self.average(smoothed, adjacency)
         return pad(smoothed, (0, self.n_latent - width))
 
 
 class Decoder(nn.Module):
-    """From the latent representation back to the features, spot by spot.
+    """Network with one hidden layer from the latent representation of each spot to its features.
 
     Parameters
     ----------
     n_latent, n_hidden, n_output
-        Widths.
+        Number of latent dimensions, of hidden units and of features.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics, in PyTorch's sense.
+        Weight of the newest batch in the running statistics, as in PyTorch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> decoder = nn.Decoder(n_latent=4, n_hidden=16, n_output=50)
+    >>> decoder(torch.zeros(10, 4)).shape
+    torch.Size([10, 50])
     """
 
     def __init__(self, n_latent: int, n_hidden: int, n_output: int, *, batch_norm_momentum: float = 0.1):
@@ -218,5 +267,15 @@ class Decoder(nn.Module):
         self.output = nn.Linear(n_hidden, n_output)
 
     def forward(self, latent: Tensor) -> Tensor:
-        """Reconstruction of the features. ``(n_spots, n_output)``."""
+        """Reconstruct the features.
+
+        Parameters
+        ----------
+        latent
+            Latent representation. ``(n_spots, n_latent)``.
+
+        Returns
+        -------
+        Features. ``(n_spots, n_output)``.
+        """
         return self.output(self.hidden(latent))

@@ -1,56 +1,74 @@
-"""Spots whose expression is hidden from the encoder, and dropout, both by numbers that can be drawn again."""
+"""Masking of spots and dropout, with random numbers that can be reproduced."""
 
 import torch
 from torch import Tensor
 
-from spotscape.nn._augmentation import _MULTIPLIERS, _mix
+from spotscape.nn._random import hash_integers, is_below, scramble
 
 
 def draw_spot_mask(nodes: Tensor, mask_rate: float, key: int) -> Tensor:
     """Draw which spots are masked, each with probability ``mask_rate``.
 
-    What is drawn for a spot follows from the key and its number alone, so that it is the same in whichever batch or
-    order the spot comes.
+    Whether a spot is masked depends only on the key and on the index of the spot, so it is the same in every batch and
+    in every row order.
 
     Parameters
     ----------
     nodes
-        Number of each spot in the whole data. ``(n_spots,)``.
+        Index of each spot in the full data set. ``(n_spots,)``.
     mask_rate
         Probability that a spot is masked, in ``[0, 1)``.
     key
-        Number that stands for the seed and the step.
+        Random key of the seed and the training step, see :func:`random_key`.
 
     Returns
     -------
-    Boolean, ``(n_spots,)``.
+    Boolean mask. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> nodes = torch.arange(1000)
+    >>> mask = nn.draw_spot_mask(nodes, mask_rate=0.8, key=nn.random_key(seed=0, step=1, stream=0))
+    >>> round(mask.float().mean().item(), 1)
+    0.8
+    >>> torch.equal(nn.draw_spot_mask(nodes[500:], 0.8, nn.random_key(0, 1, 0)), mask[500:])
+    True
     """
-    # The last product spreads the numbers over all of int64, negative ones too.
-    drawn = _mix(nodes, key) * _MULTIPLIERS[1]
-    return drawn < int(mask_rate * 2**64) - 2**63
+    return is_below(scramble(hash_integers(nodes, key)), mask_rate)
 
 
 def mask_spots(projected: Tensor, projected_token: Tensor, mask: Tensor, *, additive: bool = False) -> Tensor:
-    r"""Put a learnable token in the place of the expression of masked spots, after the first linear map.
+    r"""Replace the expression of masked spots by a learnable token, after the first linear map.
 
-    Replacing :math:`x_i` by the token :math:`t` and then multiplying by :math:`W` is replacing :math:`W x_i` by
-    :math:`W t`; so the features themselves are never copied and may be sparse.
+    Replacing :math:`x_i` by the token :math:`t` and then multiplying by :math:`W` is the same as replacing
+    :math:`W x_i` by :math:`W t`. The features are therefore never copied and may be sparse.
 
     Parameters
     ----------
     projected
-        Features times the first weight matrix. ``(n_spots, n_hidden)``.
+        Features multiplied by the first weight matrix. ``(n_spots, n_hidden)``.
     projected_token
-        Token times the same matrix. ``(n_hidden,)``.
+        Token multiplied by the same matrix. ``(n_hidden,)``.
     mask
         Whether a spot is masked. ``(n_spots,)``, boolean.
     additive
-        Whether to add the token to masked spots, as the released code does, in place of replacing them. Their
-        expression then stays visible.
+        Whether to add the token instead of replacing the expression, as the released code does. The expression of
+        masked spots then stays visible to the encoder.
 
     Returns
     -------
-    ``(n_spots, n_hidden)``.
+    Projected features with masked spots. ``(n_spots, n_hidden)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> projected, token = torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([9.0, 9.0])
+    >>> nn.mask_spots(projected, token, torch.tensor([False, True]))
+    tensor([[1., 2.],
+            [9., 9.]])
     """
     if additive:
         return projected + mask[:, None] * projected_token
@@ -58,21 +76,31 @@ def mask_spots(projected: Tensor, projected_token: Tensor, mask: Tensor, *, addi
 
 
 def drop_out(values: Tensor, drop_rate: float, generator: torch.Generator | None) -> Tensor:
-    """Set values to zero with probability ``drop_rate`` and scale the others by ``1 / (1 - drop_rate)``.
+    """Dropout with its own random number generator.
+
+    Values are set to zero with probability ``drop_rate``; the others are multiplied by ``1 / (1 - drop_rate)``.
 
     Parameters
     ----------
     values
-        Any tensor.
+        Tensor of any shape.
     drop_rate
-        Probability, in ``[0, 1)``.
+        Dropout probability, in ``[0, 1)``.
     generator
-        Source of randomness, of its own so that a training neither reads nor moves the global one. ``None``: nothing is
-        dropped.
+        Random number generator. PyTorch's global generator is not used, so that training neither depends on its state
+        nor changes it. ``None``: no dropout.
 
     Returns
     -------
-    Of the same shape.
+    Tensor of the shape of ``values``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> dropped = nn.drop_out(torch.ones(1000), drop_rate=0.2, generator=torch.Generator().manual_seed(0))
+    >>> dropped.unique()
+    tensor([0.0000, 1.2500])
     """
     if generator is None or drop_rate == 0:
         return values

@@ -1,4 +1,4 @@
-"""Squared and cosine reconstruction error, also for targets that stay sparse."""
+"""Squared and cosine reconstruction errors, with versions for sparse targets that never build the dense matrix."""
 
 from torch import Tensor
 
@@ -17,47 +17,66 @@ def reconstruction_loss(target: Tensor, prediction: Tensor) -> Tensor:
     target
         Features. ``(n_spots, n_features)``, dense.
     prediction
-        Their reconstruction, of the same shape.
+        Reconstructed features. ``(n_spots, n_features)``.
 
     Returns
     -------
     Loss of each spot. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> nn.reconstruction_loss(torch.tensor([[1.0, 0.0], [0.0, 2.0]]), prediction=torch.zeros(2, 2))
+    tensor([0.5000, 2.0000])
     """
     return (target - prediction).square().mean(dim=1)
 
 
 def sparse_reconstruction_loss(target: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    r"""The same error for a sparse target and a linear last layer, without the dense reconstruction.
+    r"""Compute :func:`reconstruction_loss` for a sparse target and a linear last layer without a dense reconstruction.
 
-    With :math:`\hat{x}_i = W h_i + c` the square is expanded, so that only a sparse-dense product and a small Gram
-    matrix are needed and nothing of size ``n_spots`` x ``n_features`` is built:
+    With :math:`\hat{x}_i = W h_i + c` the square is expanded,
 
     .. math::
 
         G L_i = \lVert x_i \rVert^2 - 2 \langle x_i, W h_i + c \rangle
-                + h_i^\top W^\top W h_i + 2 \langle W^\top c, h_i \rangle + \lVert c \rVert^2
+                + h_i^\top W^\top W h_i + 2 \langle W^\top c, h_i \rangle + \lVert c \rVert^2 .
+
+    This needs only a sparse-dense product and a small Gram matrix, and no matrix of ``n_spots`` x ``n_features``.
 
     Parameters
     ----------
     target
         Features as a sparse CSR tensor. ``(n_spots, n_features)``.
     hidden
-        Input of the last layer. ``(n_spots, n_hidden)``.
+        Input :math:`h` of the last layer. ``(n_spots, n_hidden)``.
     weight
-        Weight of the last layer. ``(n_features, n_hidden)``.
+        Weight :math:`W` of the last layer. ``(n_features, n_hidden)``.
     bias
-        Bias of the last layer. ``(n_features,)``.
+        Bias :math:`c` of the last layer. ``(n_features,)``.
 
     Returns
     -------
     Loss of each spot. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> target, hidden = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0], [2.0]])
+    >>> weight, bias = torch.tensor([[1.0], [0.5]]), torch.zeros(2)
+    >>> nn.sparse_reconstruction_loss(target.to_sparse_csr(), hidden, weight, bias)
+    tensor([0.1250, 2.5000])
+    >>> nn.reconstruction_loss(target, hidden @ weight.T + bias)
+    tensor([0.1250, 2.5000])
     """
-    squared_length, along, predicted = sparse_products(target, hidden, weight, bias)
-    return (squared_length - 2 * along + predicted) / target.shape[1]
+    squared_target, product, squared_prediction = _norms_and_product(target, hidden, weight, bias)
+    return (squared_target - 2 * product + squared_prediction) / target.shape[1]
 
 
 def scaled_cosine_loss(target: Tensor, prediction: Tensor, *, gamma: float = 3.0) -> Tensor:
-    r"""Cosine error of each spot, to a power that makes spots that are predicted well count less :cite:p:`Hou2022`.
+    r"""Cosine error of each spot, raised to a power that down-weights spots that are predicted well :cite:p:`Hou2022`.
 
     .. math::
 
@@ -68,22 +87,32 @@ def scaled_cosine_loss(target: Tensor, prediction: Tensor, *, gamma: float = 3.0
     target
         Features. ``(n_spots, n_features)``, dense.
     prediction
-        Their reconstruction, of the same shape.
+        Reconstructed features. ``(n_spots, n_features)``.
     gamma
-        Power, at least 1.
+        Power :math:`\gamma`, at least 1.
 
     Returns
     -------
-    Loss of each spot. ``(n_spots,)``.
+    Loss of each spot. ``(n_spots,)``. It is 1 for a spot without expression.
+
+    Examples
+    --------
+    The same direction, an orthogonal one and the opposite one:
+
+    >>> import torch
+    >>> from spotscape import nn
+    >>> target = torch.tensor([[1.0, 0.0]]).expand(3, 2)
+    >>> nn.scaled_cosine_loss(target, prediction=torch.tensor([[5.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))
+    tensor([0., 1., 8.])
     """
-    along = (target * prediction).sum(dim=1)
-    return _cosine_error(target.square().sum(dim=1), along, prediction.square().sum(dim=1), gamma)
+    product = (target * prediction).sum(dim=1)
+    return _cosine_error(target.square().sum(dim=1), product, prediction.square().sum(dim=1), gamma)
 
 
 def sparse_scaled_cosine_loss(
     target: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, *, gamma: float = 3.0
 ) -> Tensor:
-    """The same error for a sparse target and a linear last layer, without the dense reconstruction.
+    """Compute :func:`scaled_cosine_loss` for a sparse target and a linear last layer without a dense reconstruction.
 
     Parameters
     ----------
@@ -95,21 +124,32 @@ def sparse_scaled_cosine_loss(
     Returns
     -------
     Loss of each spot. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> target, hidden = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([[1.0], [2.0]])
+    >>> weight, bias = torch.tensor([[1.0], [0.0]]), torch.zeros(2)
+    >>> nn.sparse_scaled_cosine_loss(target.to_sparse_csr(), hidden, weight, bias)
+    tensor([0., 1.])
     """
-    return _cosine_error(*sparse_products(target, hidden, weight, bias), gamma)
+    return _cosine_error(*_norms_and_product(target, hidden, weight, bias), gamma)
 
 
-def sparse_products(target: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared length of the target, product with its reconstruction, squared length of that. Each ``(n_spots,)``."""
+def _norms_and_product(target: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Squared norm of the target, its inner product with the prediction, squared norm of that. Each ``(n_spots,)``."""
     values = target.values()
-    squared_length = values.new_zeros(len(hidden)).index_add_(0, row_index(target), values.square())
-    along_hidden = ((target @ weight) * hidden).sum(dim=1)
-    along_bias = (target @ bias[:, None]).squeeze(1)
-    predicted = ((hidden @ (weight.T @ weight)) * hidden).sum(dim=1) + 2 * hidden @ (weight.T @ bias) + bias @ bias
-    return squared_length, along_hidden + along_bias, predicted
+    squared_target = values.new_zeros(len(hidden)).index_add_(0, row_index(target), values.square())
+    product_with_map = ((target @ weight) * hidden).sum(dim=1)
+    product_with_bias = (target @ bias[:, None]).squeeze(1)
+    squared_prediction = (
+        ((hidden @ (weight.T @ weight)) * hidden).sum(dim=1) + 2 * hidden @ (weight.T @ bias) + bias @ bias
+    )
+    return squared_target, product_with_map + product_with_bias, squared_prediction
 
 
-def _cosine_error(squared_target: Tensor, along: Tensor, squared_prediction: Tensor, gamma: float) -> Tensor:
-    # A spot without expression has no direction; its error is 1 whatever is predicted.
-    lengths = (squared_target * squared_prediction).clamp(min=1e-16).sqrt()
-    return (1 - along / lengths).clamp(min=0).pow(gamma)
+def _cosine_error(squared_target: Tensor, product: Tensor, squared_prediction: Tensor, gamma: float) -> Tensor:
+    # A spot without expression has no direction: the lower bound makes its error 1 for every prediction.
+    norms = (squared_target * squared_prediction).clamp(min=1e-16).sqrt()
+    return (1 - product / norms).clamp(min=0).pow(gamma)

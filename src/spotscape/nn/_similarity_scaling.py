@@ -1,43 +1,55 @@
-"""The loss that gives similarities the same scale within and between slices."""
+"""The loss that gives similarities within and between slices the same scale."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-#: Similarities held at once while searching, which bounds the memory whatever the number of spots.
+#: Number of similarities computed at once in the neighbour search, which bounds the memory for any number of spots.
 _BLOCK_ELEMENTS = 2**25
 
 
 def similarity_scaling_loss(
     latent_1: Tensor, latent_2: Tensor, slices: Tensor, *, n_similar: int = 5, anchors: Tensor | None = None
 ) -> Tensor:
-    r"""Make each spot's most similar spots in other slices as similar as those in its own slice.
+    r"""Make the most similar spots in other slices as similar to each spot as those in its own slice.
 
-    With :math:`S` the cosine similarities between the two views and :math:`T_k(i, s)` the mean of the :math:`k` largest
-    :math:`S_{il}` over the spots :math:`l` of slice :math:`s`, the loss is :cite:p:`Oh2025`
+    Let :math:`S` be the cosine similarities between the two views and :math:`T_k(i, s)` the mean of the :math:`k`
+    largest :math:`S_{il}` over the spots :math:`l` of slice :math:`s`. With :math:`M` slices the loss is
+    :cite:p:`Oh2025`
 
     .. math::
 
-        L = \frac{1}{N (M - 1)} \sum_i \sum_{s \neq s_i} \bigl( T_k(i, s_i) - T_k(i, s) \bigr)^2
+        L = \frac{1}{N (M - 1)} \sum_i \sum_{s \neq s_i} \bigl( T_k(i, s_i) - T_k(i, s) \bigr)^2 .
 
-    over :math:`M` slices. Which spots are most similar is found in blocks and without gradient; only the
-    ``n_spots x M x k`` similarities that count are then computed with it.
+    The most similar spots are found in blocks and without gradient. Only the ``n_spots x M x k`` similarities of these
+    spots are then computed with gradient.
 
     Parameters
     ----------
     latent_1, latent_2
         Latent representations of the same spots in two views. Each is ``(n_spots, n_latent)``.
     slices
-        Slice code of each spot. ``(n_spots,)``, integers. Codes that do not occur are ignored.
+        Slice code of each spot. ``(n_spots,)``, integers. Codes without spots are ignored.
     n_similar
-        Number :math:`k` of most similar spots; a slice with fewer spots gives all it has.
+        Number :math:`k` of most similar spots. All spots of a slice are used if it has fewer.
     anchors
-        Positions of the spots :math:`i` to average over. ``(n_anchors,)``. All spots if ``None``; a random sample gives
-        an unbiased estimate at a cost that no longer grows with the square of the number of spots.
+        Positions of the spots :math:`i` over which the loss is averaged. ``(n_anchors,)``. ``None``: all spots. A
+        random sample gives an unbiased estimate, whose cost is linear and not quadratic in the number of spots.
 
     Returns
     -------
-    Scalar loss; zero when there is one slice only.
+    Scalar loss; zero if there is only one slice.
+
+    Examples
+    --------
+    The loss is large if slices point in different directions, and zero if they overlap:
+
+    >>> import torch
+    >>> from spotscape import nn
+    >>> slices, (a, b) = torch.tensor([0, 0, 1, 1]), torch.eye(2)
+    >>> separate, mixed = torch.stack([a, a, b, b]), torch.stack([a, b, a, b])
+    >>> [nn.similarity_scaling_loss(z, z, slices, n_similar=1).item() for z in (separate, mixed)]
+    [1.0, 0.0]
     """
     present = torch.unique(slices)
     if len(present) < 2:
@@ -46,10 +58,10 @@ def similarity_scaling_loss(
     anchor_slices = slices
     if anchors is not None:
         a, anchor_slices = a[anchors], slices[anchors]
-    scales = torch.stack([_top_similarity(a, b, torch.nonzero(slices == s).squeeze(1), n_similar) for s in present], 1)
-    own = anchor_slices[:, None] == present
-    own_scale = scales[own][:, None]
-    return (own_scale - scales).square()[~own].mean()
+    means = torch.stack([_top_similarity(a, b, torch.nonzero(slices == s).squeeze(1), n_similar) for s in present], 1)
+    is_own = anchor_slices[:, None] == present
+    own_mean = means[is_own][:, None]
+    return (own_mean - means).square()[~is_own].mean()
 
 
 def _top_similarity(a: Tensor, b: Tensor, members: Tensor, n_similar: int) -> Tensor:
@@ -57,6 +69,6 @@ def _top_similarity(a: Tensor, b: Tensor, members: Tensor, n_similar: int) -> Te
     k = min(n_similar, len(members))
     candidates = b[members]
     with torch.no_grad():
-        block = max(1, _BLOCK_ELEMENTS // len(members))
-        nearest = torch.cat([(rows @ candidates.T).topk(k, dim=1).indices for rows in a.split(block)])
+        n_rows = max(1, _BLOCK_ELEMENTS // len(members))
+        nearest = torch.cat([(rows @ candidates.T).topk(k, dim=1).indices for rows in a.split(n_rows)])
     return torch.einsum("nd,nkd->nk", a, candidates[nearest]).mean(dim=1)

@@ -5,17 +5,62 @@ from torch import Tensor
 
 
 def sparse_csr(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Sparse CSR tensor without the costly check of indices that the caller already knows to be valid."""
+    """Build a sparse CSR tensor without PyTorch's costly check of the indices.
+
+    Parameters
+    ----------
+    crow_indices
+        Start of each row in the stored values. ``(n_rows + 1,)``. Must be valid.
+    col_indices
+        Column of each stored value. ``(n_stored,)``. Must be valid.
+    values
+        Stored values. ``(n_stored,)``.
+    size
+        Number of rows and columns.
+
+    Returns
+    -------
+    Sparse CSR tensor that shares memory with the arguments.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> nn.sparse_csr(torch.tensor([0, 1, 2]), torch.tensor([2, 0]), torch.tensor([5.0, 7.0]), size=(2, 3)).to_dense()
+    tensor([[0., 0., 5.],
+            [7., 0., 0.]])
+    """
     return torch.sparse_csr_tensor(crow_indices, col_indices, values, size=size, check_invariants=False)
 
 
 def with_values(matrix: Tensor, values: Tensor) -> Tensor:
-    """Sparse CSR tensor with other values at the same places."""
+    """Sparse CSR tensor with the sparsity pattern of ``matrix`` and other values."""
     return sparse_csr(matrix.crow_indices(), matrix.col_indices(), values, (matrix.shape[0], matrix.shape[1]))
 
 
 def leading_rows(matrix: Tensor, n_rows: int, n_columns: int) -> Tensor:
-    """First rows of a sparse CSR tensor, all of whose stored columns lie before ``n_columns``. No value is copied."""
+    """Leading block of a sparse CSR tensor, without copying its values.
+
+    Parameters
+    ----------
+    matrix
+        Sparse CSR tensor. Its first ``n_rows`` rows must have no stored value in or after column ``n_columns``.
+    n_rows, n_columns
+        Shape of the block.
+
+    Returns
+    -------
+    Sparse CSR tensor. ``(n_rows, n_columns)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> matrix = torch.tensor([[1.0, 2.0, 0.0], [0.0, 3.0, 0.0], [4.0, 0.0, 5.0]]).to_sparse_csr()
+    >>> nn.leading_rows(matrix, 2, 2).to_dense()
+    tensor([[1., 2.],
+            [0., 3.]])
+    """
     if matrix.shape == (n_rows, n_columns):
         return matrix
     crow_indices = matrix.crow_indices()[: n_rows + 1]

@@ -1,4 +1,4 @@
-"""Triplets of spots mined inside a batch, and their margin loss."""
+"""Triplets of spots drawn within a batch, and their margin loss."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,25 @@ from torch import Tensor
 
 
 class Triplets(NamedTuple):
-    """Row numbers within the batch. Each ``(n_triplets,)``."""
+    """Row numbers within a batch of the three spots of each triplet.
+
+    Attributes
+    ----------
+    anchors
+        Spots of reference. ``(n_triplets,)``.
+    positives
+        Spots of the cluster of the anchor. ``(n_triplets,)``.
+    negatives
+        Spots of another cluster. ``(n_triplets,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> triplets = nn.Triplets(anchors=torch.tensor([0]), positives=torch.tensor([1]), negatives=torch.tensor([2]))
+    >>> triplets.negatives
+    tensor([2])
+    """
 
     anchors: Tensor
     positives: Tensor
@@ -17,33 +35,45 @@ class Triplets(NamedTuple):
 def mine_triplets(
     clusters: Tensor, slices: Tensor, n_clusters: int, generator: torch.Generator, *, across: bool
 ) -> Triplets:
-    r"""Draw for each spot and each other cluster a spot of its own cluster and one of the other.
+    r"""Draw one triplet for each spot and each other cluster.
 
-    All are spots of the batch, so that nothing is encoded besides it. Drawing takes time and memory in proportion to
-    the number of spots times clusters.
+    The positive is a random spot of the cluster of the anchor, and the negative a random spot of the other cluster.
+    Both are spots of the batch, so no further spots have to be encoded. Time and memory grow with the number of spots
+    times the number of clusters.
 
     Parameters
     ----------
     clusters
-        Cluster of each spot, -1 for spots without one, which take no part. ``(n_spots,)``.
+        Cluster of each spot; spots with -1 have no cluster and are not used. ``(n_spots,)``.
     slices
-        Slice of each spot. ``(n_spots,)``.
+        Slice code of each spot. ``(n_spots,)``.
     n_clusters
         Number of clusters.
     generator
-        Source of the draws.
+        Random number generator on the device of ``clusters``.
     across
-        Whether positives come from other slices, and negatives from the slice of the spot, where there are any:
-        otherwise both come from all slices alike. It makes spots of a cluster meet whatever slice they come from, and
-        gives no reward for telling slices apart.
+        Whether to draw positives from other slices than that of the anchor, and negatives from the slice of the anchor,
+        if the batch has such spots. This brings spots of one cluster together across slices, and the loss cannot be
+        reduced by separating slices. ``False``: both are drawn from all slices.
 
     Returns
     -------
-    Triplets of every spot with every other cluster that has a spot in the batch. None if fewer than two have.
+    Triplets of each spot with each other cluster in the batch. Empty if the batch has fewer than two clusters.
+
+    Examples
+    --------
+    Two clusters in two slices. The positive of spot 0 is in the other slice, its negative in the same slice:
+
+    >>> import torch
+    >>> from spotscape import nn
+    >>> clusters, slices = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    >>> triplets = nn.mine_triplets(clusters, slices, n_clusters=2, generator=torch.Generator(), across=True)
+    >>> torch.stack(triplets, dim=1).tolist()
+    [[0, 1, 2], [1, 0, 3], [2, 3, 0], [3, 2, 1]]
     """
     n_slices = int(slices.max()) + 1 if len(slices) else 1
     members = torch.where(clusters >= 0)[0]
-    # Spots in the order of cluster and slice: those of a cluster, and of a slice within it, are then a run of them.
+    # Spots sorted by cluster and then by slice: a cluster, and a slice within a cluster, is a range of this order.
     groups = clusters[members] * n_slices + slices[members]
     order = members[torch.argsort(groups, stable=True)]
     sizes = torch.bincount(groups, minlength=n_clusters * n_slices)
@@ -51,28 +81,27 @@ def mine_triplets(
     cluster_sizes = sizes.view(n_clusters, n_slices).sum(1)
     cluster_starts = starts.view(n_clusters, n_slices)[:, 0]
 
-    others = torch.arange(n_clusters, device=clusters.device)
     anchors = members.repeat_interleave(n_clusters)
-    targets = others.repeat(len(members))
-    valid = (targets != clusters[anchors]) & (cluster_sizes[targets] > 0)
-    anchors, targets = anchors[valid], targets[valid]
+    other_clusters = torch.arange(n_clusters, device=clusters.device).repeat(len(members))
+    valid = (other_clusters != clusters[anchors]) & (cluster_sizes[other_clusters] > 0)
+    anchors, other_clusters = anchors[valid], other_clusters[valid]
     draw = torch.rand((2, len(anchors)), generator=generator, device=clusters.device, dtype=torch.float64)
 
-    own, here = clusters[anchors], slices[anchors]
-    own_group, other_group = own * n_slices + here, targets * n_slices + here
-    size, start = cluster_sizes[own], cluster_starts[own]
-    # Drawing among the others of the cluster is drawing among fewer, and stepping over the run of the own slice.
-    skipped = torch.where(across & (sizes[own_group] < size), sizes[own_group], 0)
-    place = start + (draw[0] * (size - skipped)).long()
-    positives = order[torch.where((skipped > 0) & (place >= starts[own_group]), place + skipped, place)]
-    inside = across & (sizes[other_group] > 0)
-    size = torch.where(inside, sizes[other_group], cluster_sizes[targets])
-    start = torch.where(inside, starts[other_group], cluster_starts[targets])
+    own_clusters, own_slices = clusters[anchors], slices[anchors]
+    own_groups, other_groups = own_clusters * n_slices + own_slices, other_clusters * n_slices + own_slices
+    size, start = cluster_sizes[own_clusters], cluster_starts[own_clusters]
+    # To exclude the slice of the anchor, positions are drawn without its range and those behind its start are shifted.
+    n_excluded = torch.where(across & (sizes[own_groups] < size), sizes[own_groups], 0)
+    place = start + (draw[0] * (size - n_excluded)).long()
+    positives = order[torch.where((n_excluded > 0) & (place >= starts[own_groups]), place + n_excluded, place)]
+    within_slice = across & (sizes[other_groups] > 0)
+    size = torch.where(within_slice, sizes[other_groups], cluster_sizes[other_clusters])
+    start = torch.where(within_slice, starts[other_groups], cluster_starts[other_clusters])
     return Triplets(anchors, positives, order[start + (draw[1] * size).long()])
 
 
 def triplet_margin_loss(latent: Tensor, triplets: Triplets, margin: Tensor | float = 1.0) -> Tensor:
-    r"""Mean margin loss of triplets :cite:p:`Schroff2015`, zero if there are none.
+    r"""Mean margin loss of triplets :cite:p:`Schroff2015`; zero if there are no triplets.
 
     .. math:: L = \frac{1}{T} \sum_{(a, p, n)} \max\left(0,\ |z_a - z_p| - |z_a - z_n| + m_{apn}\right)
 
@@ -81,21 +110,35 @@ def triplet_margin_loss(latent: Tensor, triplets: Triplets, margin: Tensor | flo
     latent
         Latent representation of a batch. ``(n_spots, n_latent)``.
     triplets
-        See :func:`mine_triplets`.
+        Triplets of :func:`mine_triplets`.
     margin
-        :math:`m`: by how much farther than its positive the negative of a spot should be, for each triplet or all.
+        :math:`m`, the difference by which the negative should be farther from the anchor than the positive. One number,
+        or one for each triplet. ``(n_triplets,)``.
 
     Returns
     -------
-    Scalar.
+    Scalar loss.
+
+    Examples
+    --------
+    The positive is at distance 1, the negative at distance 3:
+
+    >>> import torch
+    >>> from spotscape import nn
+    >>> latent = torch.tensor([[0.0], [1.0], [3.0]])
+    >>> triplet = nn.Triplets(*torch.tensor([[0], [1], [2]]))
+    >>> [round(nn.triplet_margin_loss(latent, triplet, margin).item(), 4) for margin in (1.0, 5.0)]
+    [0.0, 3.0]
     """
     if len(triplets.anchors) == 0:
         return latent.new_zeros(())
     anchors = latent[triplets.anchors]
-    near, far = (_distance(anchors, latent[rows]) for rows in (triplets.positives, triplets.negatives))
-    return torch.relu(near - far + margin).mean()
+    positive_distance, negative_distance = (
+        _distance(anchors, latent[rows]) for rows in (triplets.positives, triplets.negatives)
+    )
+    return torch.relu(positive_distance - negative_distance + margin).mean()
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:
-    # The root has no gradient at zero, where a spot is its own positive.
+    # The square root has no gradient at zero, which occurs if a spot is its own positive.
     return ((first - second).square().sum(1) + 1e-12).sqrt()

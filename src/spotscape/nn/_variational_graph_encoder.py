@@ -1,4 +1,4 @@
-"""The two encoders of SEDR: of each spot's expression, and of the graph on top of it."""
+"""The two encoders of SEDR: one for the expression of each spot, and one for the graph on top of it."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,16 +15,25 @@ from spotscape.nn._sparse import leading_rows
 
 
 class FeatureEncoder(nn.Module):
-    """Two blocks of linear map, batch normalisation, ELU and dropout, spot by spot :cite:p:`Xu2024`.
+    """Two blocks of linear map, batch normalisation, ELU and dropout for the features of each spot :cite:p:`Xu2024`.
 
     Parameters
     ----------
     n_input, n_hidden, n_output
-        Widths.
+        Number of features, of hidden units and of output dimensions.
     dropout_rate
-        Probability that a value is dropped in training.
+        Dropout probability in training.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics, in PyTorch's sense.
+        Weight of the newest batch in the running statistics, as in PyTorch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> encoder = nn.FeatureEncoder(n_input=50, n_hidden=16, n_output=4)
+    >>> mask = torch.arange(10) < 8
+    >>> encoder(torch.ones(10, 50), n_seeds=10, mask=mask).shape
+    torch.Size([10, 4])
     """
 
     def __init__(
@@ -39,7 +48,7 @@ class FeatureEncoder(nn.Module):
         super().__init__()
         widths = (n_input, n_hidden, n_output)
         self.dropout_rate = dropout_rate
-        # Batch normalisation has a bias already.
+        # Batch normalisation already has a bias.
         self.maps = nn.ModuleList(nn.Linear(i, o, bias=False) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(SeedBatchNorm(width, eps=1e-3, momentum=batch_norm_momentum) for width in widths[1:])
         self.token = nn.Parameter(torch.zeros(n_input))
@@ -58,19 +67,19 @@ class FeatureEncoder(nn.Module):
         Parameters
         ----------
         x
-            Features, seeds first, dense or sparse CSR. ``(n_nodes, n_input)``.
+            Features, seed spots first, dense or sparse CSR. ``(n_nodes, n_input)``.
         n_seeds
-            Number of seeds, of which the moments of batch normalisation are in training.
+            Number of seed spots, from which batch normalisation computes its statistics in training.
         mask
-            Spots in whose place the encoder sees the token, see :func:`mask_spots`. ``(n_nodes,)``.
+            Spots whose features are replaced by the token, see :func:`mask_spots`. ``(n_nodes,)``. ``None``: no spot.
         additive
-            Whether the token is added in place of replacing.
+            Whether the token is added to the features instead of replacing them.
         generator
-            Source of the dropout; ``None`` for none.
+            Random number generator of the dropout. ``None``: no dropout.
 
         Returns
         -------
-        ``(n_nodes, n_output)``.
+        Encoded features. ``(n_nodes, n_output)``.
         """
         weight = cast(nn.Linear, self.maps[0]).weight.T
         hidden = x @ weight
@@ -81,7 +90,7 @@ class FeatureEncoder(nn.Module):
 
 
 class VariationalGraphEncoder(nn.Module):
-    r"""Two graph convolutions to the mean and the spread of a normal distribution :cite:p:`Kipf2016`.
+    r"""Two graph convolutions to the mean and standard deviation of a normal distribution :cite:p:`Kipf2016`.
 
     .. math::
 
@@ -90,9 +99,19 @@ class VariationalGraphEncoder(nn.Module):
     Parameters
     ----------
     n_input, n_hidden, n_latent
-        Widths.
+        Number of input features, of hidden units and of latent dimensions.
     dropout_rate
-        Probability that an input of a convolution is dropped in training.
+        Dropout probability of the inputs of the convolutions in training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> encoder = nn.VariationalGraphEncoder(n_input=8, n_hidden=16, n_latent=4)
+    >>> adjacency = torch.full((10, 10), 0.1).to_sparse_csr()
+    >>> mean, log_deviation = encoder(torch.ones(10, 8), adjacency, nodes_within_hop=[10, 10, 10])
+    >>> mean.shape, log_deviation.shape
+    (torch.Size([10, 4]), torch.Size([10, 4]))
     """
 
     def __init__(self, n_input: int, n_hidden: int, n_latent: int, *, dropout_rate: float = 0.0):
@@ -116,15 +135,15 @@ class VariationalGraphEncoder(nn.Module):
         x
             Encoded features of all nodes. ``(n_nodes, n_input)``.
         adjacency
-            Normalised adjacency as a sparse CSR tensor, with a row for each node that is convolved.
+            Normalised adjacency as a sparse CSR tensor, with a row for each node within one hop.
         nodes_within_hop
-            Number of spots wanted, and of nodes at most one and two hops from them. Three entries.
+            Number of nodes to encode, and of nodes within one and two hops of them. Three entries.
         generator
-            Source of the dropout; ``None`` for none.
+            Random number generator of the dropout. ``None``: no dropout.
 
         Returns
         -------
-        Mean and logarithm of the standard deviation, each ``(n_wanted, n_latent)``.
+        Mean and logarithm of the standard deviation. Each is ``(nodes_within_hop[0], n_latent)``.
         """
         inner, outer = (leading_rows(adjacency, *sizes) for sizes in pairwise(nodes_within_hop))
         hidden = relu(self.hidden(drop_out(x, self.dropout_rate, generator), outer))
@@ -133,18 +152,27 @@ class VariationalGraphEncoder(nn.Module):
 
 
 def kl_divergence(mean: Tensor, log_deviation: Tensor) -> Tensor:
-    r"""Kullback-Leibler divergence of each spot's normal distribution from the standard one.
+    r"""Kullback-Leibler divergence of the normal distribution of each spot from the standard normal distribution.
 
     .. math:: D_i = \frac{1}{2} \sum_j \left( \mu_{ij}^2 + \sigma_{ij}^2 - 1 - 2 \log \sigma_{ij} \right)
+
+    The mean of :math:`D_i` over the spots does not depend on their number. The released code divides this mean by the
+    number of spots a second time, which makes the term negligible.
 
     Parameters
     ----------
     mean, log_deviation
-        Mean and logarithm of the standard deviation. Each is ``(n_spots, n_latent)``.
+        Mean :math:`\mu` and logarithm of the standard deviation :math:`\sigma`. Each is ``(n_spots, n_latent)``.
 
     Returns
     -------
-    ``(n_spots,)``. Its mean over spots does not depend on their number; the released code divides that by the number of
-    spots once more, which leaves nothing of it.
+    Divergence of each spot. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from spotscape import nn
+    >>> nn.kl_divergence(mean=torch.tensor([[0.0], [2.0]]), log_deviation=torch.zeros(2, 1))
+    tensor([0., 2.])
     """
     return 0.5 * (mean.square() + (2 * log_deviation).exp() - 1 - 2 * log_deviation).sum(dim=1)
