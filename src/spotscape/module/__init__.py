@@ -1,4 +1,4 @@
-"""One module a model: the wiring between batches, networks and losses. Knows no AnnData."""
+"""PyTorch modules of the models, one for each: networks and losses. They do not depend on AnnData."""
 
 from spotscape.module._aestetik import AestetikModule
 from spotscape.module._sedr import SEDRModule

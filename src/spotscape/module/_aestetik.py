@@ -1,49 +1,64 @@
-"""The window auto-encoder of AESTETIK, with triplets over the clusters of each modality."""
+"""The window autoencoder of AESTETIK, trained with triplets over the clusters of each modality."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor
 
 from spotscape import nn
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS, modality_key
+from spotscape.module._base import SeededModule
 
 
-class AestetikModule(BaseModuleClass):
-    r"""Auto-encoder of the windows of spots in which spots of one cluster meet :cite:p:`Nonchev2024`.
+class AestetikModule(SeededModule):
+    r"""Window autoencoder trained with a triplet loss :cite:p:`Nonchev2024`.
 
-    With the modalities :math:`m`, expression and image features, and their weights :math:`w_m` that sum to 1, the loss
-    is
+    The modalities :math:`m` are expression and image features, with weights :math:`w_m` that sum to 1. The loss is
 
     .. math::
 
         L = \sum_m w_m \left( w_\text{reconstruction} L_\text{rec}^{(m)} + w_\text{triplet} L_\text{tri}^{(m)} \right)
 
-    with the terms of :func:`~spotscape.nn.window_reconstruction_loss` and :func:`~spotscape.nn.triplet_margin_loss`,
-    the triplets of each modality being over its own clusters. Spots without a modality take no part in its terms.
+    with the terms :func:`~spotscape.nn.window_reconstruction_loss` and :func:`~spotscape.nn.triplet_margin_loss`. The
+    triplets of each modality are drawn over the clusters of that modality. Spots without a modality do not contribute
+    to its terms.
 
     Parameters
     ----------
     n_features
         Number of features of each modality.
     ring_weights
-        Weight of a spot of each ring of a window in its average, the spot itself first.
+        Weight of one spot of each ring in the average of a window; the first ring is the spot itself.
     n_clusters
         Number of clusters of each modality.
     modality_weights
-        :math:`w_m`.
+        Weight :math:`w_m` of each modality.
     cross_sample_positives
-        Whether triplets join slices, see :func:`~spotscape.nn.mine_triplets`.
+        Whether triplets connect slices, see ``across`` in :func:`~spotscape.nn.mine_triplets`.
     n_hidden, n_latent
-        Widths.
+        Number of hidden units of the decoder and of latent dimensions.
     reconstruction_weight, triplet_weight
-        Weights of the two kinds of loss.
+        Weights of the two terms of the loss.
     margin
-        Margin of a triplet as a share of the distance between the centres of its two clusters.
+        Margin of a triplet, as a fraction of the distance between the centres of its two clusters.
     seed
-        Seed of the weights and of the triplets; those of a step depend on the seed and the step only.
+        Seed of the initial parameters and of the triplets. The triplets of a training step depend only on the seed and
+        on the number of the step.
+
+    Examples
+    --------
+    Ten spots with 20 features, in windows of three rings:
+
+    >>> import torch
+    >>> from spotscape.module import AestetikModule
+    >>> module = AestetikModule({"rna": 20}, (1.0, 0.5, 0.25), n_clusters=5, modality_weights={"rna": 1.0}, n_latent=8)
+    >>> outputs = module.inference(means={"rna": torch.ones(10, 3, 20)}, counts={"rna": torch.ones(10, 3)})
+    >>> outputs["z"].shape
+    torch.Size([10, 8])
+    >>> module.reconstruct(outputs["z"], "rna").shape
+    torch.Size([10, 20])
     """
 
     def __init__(
@@ -61,7 +76,7 @@ class AestetikModule(BaseModuleClass):
         margin: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(seed)
         self.names = tuple(n_features)
         self.n_clusters = n_clusters
         self.modality_weights = dict(modality_weights)
@@ -69,8 +84,6 @@ class AestetikModule(BaseModuleClass):
         self.reconstruction_weight = reconstruction_weight
         self.triplet_weight = triplet_weight
         self.margin = margin
-        self.seed = seed
-        self._n_steps = 0
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.encoder = nn.WindowEncoder(n_features, ring_weights, modality_weights, n_latent=n_latent)
@@ -79,7 +92,7 @@ class AestetikModule(BaseModuleClass):
             )
 
     def set_axes(self, axes: Tensor, scale: float) -> None:
-        """Start encoder and decoder from given axes, see :class:`~spotscape.nn.WindowEncoder`."""
+        """Initialise encoder and decoder with given axes, see :meth:`spotscape.nn.WindowEncoder.set_axes`."""
         self.encoder.set_axes(axes, scale)
         self.decoder.set_axes(axes, scale)
 
@@ -91,14 +104,14 @@ class AestetikModule(BaseModuleClass):
 
     @auto_move_data
     def inference(self, means: dict[str, Tensor], counts: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Latent representation, in a single pass and without any draw.
+        """Compute the latent representation, which is deterministic.
 
         Parameters
         ----------
         means
             Mean features of each ring, for each modality. ``(n_spots, n_rings, n_features)``.
         counts
-            Number of spots with the modality in each ring. ``(n_spots, n_rings)``.
+            Number of spots with the modality in each ring, for each modality. ``(n_spots, n_rings)``.
 
         Returns
         -------
@@ -113,12 +126,34 @@ class AestetikModule(BaseModuleClass):
 
     @auto_move_data
     def generative(self, latent: Tensor) -> dict[str, dict[str, Tensor]]:
-        """Window that the decoder expects: ``{"reconstruction": {modality: (n_spots, n_rings, n_features)}}``."""
+        """Reconstruct the windows.
+
+        Parameters
+        ----------
+        latent
+            Latent representation. ``(n_spots, n_latent)``.
+
+        Returns
+        -------
+        ``{"reconstruction": {modality: features}}``, each ``(n_spots, n_rings, n_features)``.
+        """
         return {MODULE_KEYS.RECONSTRUCTION: self.decoder(latent)}
 
     @auto_move_data
     def reconstruct(self, latent: Tensor, modality: str) -> Tensor:
-        """Features of the spot itself that the decoder expects. ``(n_spots, n_features)``."""
+        """Reconstruct the features of the spots themselves, without the rings around them.
+
+        Parameters
+        ----------
+        latent
+            Latent representation. ``(n_spots, n_latent)``.
+        modality
+            Name of the modality.
+
+        Returns
+        -------
+        Features. ``(n_spots, n_features)``.
+        """
         return self.decoder(latent)[modality][:, 0]
 
     def loss(
@@ -127,18 +162,18 @@ class AestetikModule(BaseModuleClass):
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, dict[str, Tensor]],
     ) -> LossOutput:
-        """Weighted sum of the losses of all modalities.
+        """Compute the weighted sum of the losses of all modalities.
 
         Parameters
         ----------
         tensors
-            A batch of the loader.
+            Batch of the data loader.
         inference_outputs, generative_outputs
-            What :meth:`inference` and :meth:`generative` return.
+            Outputs of :meth:`inference` and :meth:`generative`.
 
         Returns
         -------
-        The loss, the reconstruction loss of each spot, and each term (unweighted) under its name.
+        The loss, the reconstruction loss of each spot, and each unweighted term by name.
         """
         latent = inference_outputs[MODULE_KEYS.LATENT].float()
         slices = tensors[BATCH_KEYS.SLICE][:, 0]
@@ -153,7 +188,7 @@ class AestetikModule(BaseModuleClass):
             error = nn.window_reconstruction_loss(
                 target, generative_outputs[MODULE_KEYS.RECONSTRUCTION][name].float(), counts
             )
-            # Windows without the modality have no error, and no say in the mean either.
+            # Windows without the modality have an error of zero and must not lower the mean.
             n_windows = (counts.sum(1) > 0).sum().clamp(min=1)
             terms[f"{name}_reconstruction"] = error.sum() / n_windows
             total = total + weight * self.reconstruction_weight * terms[f"{name}_reconstruction"]
@@ -181,10 +216,5 @@ class AestetikModule(BaseModuleClass):
         )
 
     def sample(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: the model is deterministic and has no distribution to draw from."""
+        """Raise an error: the model is deterministic and has no distribution to sample from."""
         raise NotImplementedError("AESTETIK is not a generative model; use `get_reconstruction` for expected features.")
-
-    def _generator(self, stream: int, device: torch.device) -> torch.Generator:
-        # Keyed rather than consumed: a step draws the same triplets whatever was drawn before it.
-        step = self._n_steps if self.training else -1
-        return torch.Generator(device).manual_seed(((self.seed * 1_000_003 + step) * 16 + stream) % 2**63)

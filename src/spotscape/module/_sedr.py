@@ -3,66 +3,81 @@
 from typing import Any, Literal
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor
 
 from spotscape import nn
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
-from spotscape.module._batch import patch_sample
+from spotscape.module._base import GraphModule
 
 
-class SEDRModule(BaseModuleClass):
-    r"""Masked autoencoder with a variational graph autoencoder on top of it :cite:p:`Xu2024`.
+class SEDRModule(GraphModule):
+    r"""Masked autoencoder combined with a variational graph autoencoder :cite:p:`Xu2024`.
 
-    The latent representation :math:`Z = [Z_f, Z_g]` joins what the feature encoder makes of a spot with what the
-    variational graph encoder makes of its neighbourhood. In training the expression of many spots is hidden. The loss
-    is
+    The latent representation :math:`Z = [Z_f, Z_g]` concatenates the output of the feature encoder for each spot and
+    the output of the variational graph encoder for its neighbourhood. In training the expression of most spots is
+    masked. The loss is
 
     .. math::
 
         L = w_\text{reconstruction} L_\text{recon} + w_\text{masked} L_\text{masked}
             + w_\text{adjacency} L_\text{adj} + w_\text{KL} D_\text{KL} + w_\text{cluster} L_\text{DEC}
 
-    with the mean over all spots of :func:`~spotscape.nn.reconstruction_loss`, that over the masked spots of
-    :func:`~spotscape.nn.scaled_cosine_loss`, :func:`~spotscape.nn.adjacency_loss`, the mean of
-    :func:`~spotscape.nn.kl_divergence` over the spots and, once there are clusters, that of
-    :func:`~spotscape.nn.clustering_loss`. A weight of zero switches a term off and spares its cost.
+    The terms are the mean over all spots of :func:`~spotscape.nn.reconstruction_loss`, the mean over the masked spots
+    of :func:`~spotscape.nn.scaled_cosine_loss`, :func:`~spotscape.nn.adjacency_loss`, the mean over all spots of
+    :func:`~spotscape.nn.kl_divergence` and, once the clusters are initialised, the mean over all spots of
+    :func:`~spotscape.nn.clustering_loss`. A term with weight zero is not computed.
 
     Parameters
     ----------
     n_input
-        Number of features of a spot.
+        Number of features of each spot.
     n_hidden
-        Width of the hidden layers.
+        Number of hidden units.
     n_latent
-        Width of each of the two parts of the latent representation.
+        Number of dimensions of each of the two parts of the latent representation.
     decoder
-        ``"graph"`` (a graph convolution) or ``"linear"`` (spot by spot).
+        ``"graph"``, a graph convolution, or ``"linear"``, a linear map of each spot.
     representation
-        What the latent representation is: ``"encoder"``, :math:`Z` as published, or ``"decoder"``, what the decoder
-        reads, which for the graph decoder is :math:`\hat A Z`.
+        ``"encoder"``: the latent representation is :math:`Z`, as published. ``"decoder"``: it is the input of the
+        decoder, which is :math:`\hat A Z` for the graph decoder.
     masking
-        ``"replace"`` puts a learnable token in the place of the expression of masked spots, ``"add"`` adds it.
+        ``"replace"`` replaces the expression of masked spots by a learnable token, ``"add"`` adds the token to it.
     mask_rate
         Probability that a spot is masked.
     mask_at_inference
-        Whether spots are masked when the representation is asked for, too.
+        Whether spots are also masked when the latent representation is computed.
     masked_loss
-        ``"cosine"`` or ``"squared"``: the error of the masked spots.
+        Error of the masked spots, ``"cosine"`` or ``"squared"``.
     gamma
         Power of the cosine error.
     dropout_rate
-        Probability that a value is dropped in training.
+        Dropout probability in training.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense.
+        Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch.
     reconstruction_weight, masked_weight, adjacency_weight, kl_weight, cluster_weight
-        Weights of the losses.
+        Weights of the terms of the loss.
     redraw_pairs
-        Whether the pairs without an edge are drawn anew in each step.
+        Whether new pairs without an edge are drawn in each training step.
     n_clusters
-        Number of clusters of deep embedded clustering; ``None`` for none.
+        Number of clusters of deep embedded clustering. ``None``: no clustering.
     seed
-        Seed of the weights and of all that is drawn, which depends on the seed and the step only.
+        Seed of the initial parameters and of all random numbers. The random numbers of a training step depend only on
+        the seed and on the number of the step.
+
+    Examples
+    --------
+    Ten spots with 20 features; each spot is a neighbour of all others:
+
+    >>> import torch
+    >>> from spotscape.module import SEDRModule
+    >>> module = SEDRModule(n_input=20, n_latent=4)
+    >>> adjacency, nodes_within_hop = torch.full((10, 10), 0.1).to_sparse_csr(), torch.tensor([10, 10, 10, 10])
+    >>> outputs = module.inference(torch.ones(10, 20), adjacency, nodes_within_hop, nodes=torch.arange(10))
+    >>> outputs["z"].shape
+    torch.Size([10, 8])
+    >>> module.reconstruct(outputs["z"]).shape
+    torch.Size([10, 20])
     """
 
     def __init__(
@@ -89,7 +104,7 @@ class SEDRModule(BaseModuleClass):
         n_clusters: int | None = None,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(seed)
         self.n_input = n_input
         self.representation = representation
         self.masking = masking
@@ -105,8 +120,6 @@ class SEDRModule(BaseModuleClass):
         self.cluster_weight = cluster_weight
         self.redraw_pairs = redraw_pairs
         self.n_clusters = n_clusters
-        self.seed = seed
-        self._n_steps = 0
         self._targets: Tensor | None = None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -120,84 +133,69 @@ class SEDRModule(BaseModuleClass):
 
     @property
     def n_layers(self) -> int:
-        """Number of hops that a reconstruction sees."""
+        """Number of hops from which a reconstruction takes information."""
         return 2 if self.average is None else 3
 
     @property
     def decoder_reads(self) -> str:
-        """Which output of :meth:`inference` :meth:`reconstruct` reads."""
+        """Key of the output of :meth:`inference` that :meth:`reconstruct` takes as its argument."""
         return MODULE_KEYS.LATENT if self.representation == "decoder" else MODULE_KEYS.DECODER_INPUT
 
     @property
     def has_clusters(self) -> bool:
-        """Whether deep embedded clustering has begun."""
+        """Whether the cluster centres of deep embedded clustering are initialised."""
         return self.centres is not None and bool(self.centres.any())
-
-    def forward(self, tensors: dict[str, Tensor], *, compute_loss: bool = True, **kwargs: Any):
-        """Mask spots if the loss is asked for, and take the tissue as it is otherwise."""
-        inference_kwargs = {"augment": compute_loss} | kwargs.pop("inference_kwargs", {})
-        return super().forward(tensors, compute_loss=compute_loss, inference_kwargs=inference_kwargs, **kwargs)
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Any]:
-        return {
-            "x": tensors[BATCH_KEYS.FEATURES],
-            "adjacency": tensors[BATCH_KEYS.ADJACENCY],
-            "nodes_within_hop": tensors[BATCH_KEYS.NODES_WITHIN_HOP],
-            "nodes": tensors[BATCH_KEYS.NODE_INDEX],
-        }
 
     @auto_move_data
     def inference(
         self, x: Tensor, adjacency: Tensor, nodes_within_hop: Tensor, nodes: Tensor, *, augment: bool = False
     ) -> dict[str, Tensor]:
-        """Latent representation of the seeds, of the tissue as it is or with masked spots.
+        """Compute the latent representation of the seed spots.
 
         Parameters
         ----------
         x
-            Features of all nodes, seeds first. ``(n_nodes, n_input)``, dense or sparse CSR.
+            Features of all nodes, seed spots first. ``(n_nodes, n_input)``, dense or sparse CSR.
         adjacency
-            Normalised adjacency, sparse CSR, with a row for each node nearer than the outermost hop.
+            Normalised adjacency as a sparse CSR tensor, with a row for every node inside the outermost hop.
         nodes_within_hop
-            Number of nodes at most 0, 1, ... hops from the seeds. ``(n_layers + 1,)``.
+            Number of nodes within 0, 1, ... hops of the seed spots. ``(n_layers + 1,)``.
         nodes
-            Number of each node in the whole data, by which it is masked. ``(n_nodes,)``.
+            Index of each node in the full data set, which determines whether it is masked. ``(n_nodes,)``.
         augment
-            Whether to mask spots and, in training, to drop values and to draw from the normal distributions.
+            Whether to mask spots and, in training, to apply dropout and to sample from the normal distributions.
 
         Returns
         -------
-        For the seeds: the latent representation ``"z"``, what the encoders give, what the decoder reads, mean and log
-        deviation of the graph encoder, and which spots are masked.
+        For the seed spots: the latent representation ``"z"``, the output of the encoders ``"encoded"``, the input of
+        the decoder ``"decoder_input"``, mean and log standard deviation of the graph encoder (``"mean"``,
+        ``"log_deviation"``) and, if spots are masked, the ``"mask"``.
         """
         hops = nodes_within_hop.tolist()
         n_seeds = hops[0]
-        draws = augment and self.training
-        generator = self._generator(1, adjacency.device) if draws else None
-        mask = None
-        if augment or self.mask_at_inference:
-            mask = nn.draw_spot_mask(nodes, self.mask_rate, self._key(0))
+        stochastic = augment and self.training
+        generator = self._generator(1, adjacency.device) if stochastic else None
+        masked = augment or self.mask_at_inference
+        mask = nn.draw_spot_mask(nodes, self.mask_rate, self._key(0)) if masked else None
         features = self.feature_encoder(x, n_seeds, mask=mask, additive=self.masking == "add", generator=generator)
         mean, log_deviation = self.graph_encoder(features, adjacency, hops[-3:], generator)
-        of_graph = mean
-        if draws:
+        graph_latent = mean
+        if stochastic:
             noise = torch.empty_like(mean).normal_(generator=generator)
-            of_graph = mean + log_deviation.exp() * noise
-        encoded = torch.cat([features[: len(mean)], of_graph], dim=1)
-        shown = nn.drop_out(encoded, self.dropout_rate, generator)
+            graph_latent = mean + log_deviation.exp() * noise
+        encoded = torch.cat([features[: len(mean)], graph_latent], dim=1)
+        decoder_input = nn.drop_out(encoded, self.dropout_rate, generator)
         if self.average is not None:
-            shown = self.average(shown, nn.leading_rows(adjacency, n_seeds, len(encoded)))
+            decoder_input = self.average(decoder_input, nn.leading_rows(adjacency, n_seeds, len(encoded)))
         outputs = {
             MODULE_KEYS.ENCODED: encoded[:n_seeds],
-            MODULE_KEYS.DECODER_INPUT: shown,
+            MODULE_KEYS.DECODER_INPUT: decoder_input,
             MODULE_KEYS.MEAN: mean[:n_seeds],
             MODULE_KEYS.LOG_DEVIATION: log_deviation[:n_seeds],
         }
         if mask is not None:
             outputs[MODULE_KEYS.MASK] = mask[:n_seeds]
-        outputs[MODULE_KEYS.LATENT] = outputs[
-            MODULE_KEYS.DECODER_INPUT if self.representation == "decoder" else MODULE_KEYS.ENCODED
-        ]
+        outputs[MODULE_KEYS.LATENT] = decoder_input if self.representation == "decoder" else encoded[:n_seeds]
         return outputs
 
     def _get_generative_input(
@@ -206,12 +204,14 @@ class SEDRModule(BaseModuleClass):
         return {"decoder_input": inference_outputs[MODULE_KEYS.DECODER_INPUT]}
 
     def generative(self, decoder_input: Tensor) -> dict[str, Tensor]:
-        """What the last, linear map of the decoder reads, from which the losses need not build the features.
+        """Return the input of the last, linear map of the decoder.
+
+        The losses are computed from this input, without building the reconstructed features of sparse data.
 
         Parameters
         ----------
         decoder_input
-            ``(n_seeds, 2 * n_latent)``.
+            Input of the decoder. ``(n_seeds, 2 * n_latent)``.
 
         Returns
         -------
@@ -221,16 +221,16 @@ class SEDRModule(BaseModuleClass):
 
     @auto_move_data
     def reconstruct(self, latent: Tensor) -> Tensor:
-        """Features that the decoder expects of the output :attr:`decoder_reads`.
+        """Reconstruct the features.
 
         Parameters
         ----------
         latent
-            ``(n_spots, 2 * n_latent)``.
+            Output :attr:`decoder_reads` of :meth:`inference`. ``(n_spots, 2 * n_latent)``.
 
         Returns
         -------
-        ``(n_spots, n_input)``.
+        Features. ``(n_spots, n_input)``.
         """
         return self.decoder(latent)
 
@@ -242,26 +242,26 @@ class SEDRModule(BaseModuleClass):
         *,
         use_clusters: bool = False,
     ) -> LossOutput:
-        """Weighted sum of the losses.
+        """Compute the weighted sum of the losses.
 
         Parameters
         ----------
         tensors
-            A batch of the loader.
+            Batch of the data loader.
         inference_outputs, generative_outputs
-            What :meth:`inference` (with ``augment=True``) and :meth:`generative` return.
+            Outputs of :meth:`inference` (with ``augment=True``) and :meth:`generative`.
         use_clusters
-            Whether deep embedded clustering has begun.
+            Whether to include the clustering loss.
 
         Returns
         -------
-        The loss, the reconstruction loss of each seed, and each term (unweighted) under its name.
+        The loss, the reconstruction loss of each seed spot, and each unweighted term by name.
         """
         latent = inference_outputs[MODULE_KEYS.ENCODED].float()
-        # Neither dot products of many pairs nor squares of many genes leave half precision any digits.
+        # Sums over many pairs and squares of many genes need more than half precision.
         with torch.autocast(latent.device.type, enabled=False):
-            hidden = generative_outputs[MODULE_KEYS.RECONSTRUCTION].float()
-            reconstruction, masked = self._errors(tensors[BATCH_KEYS.FEATURES], hidden, inference_outputs)
+            target, hidden = tensors[BATCH_KEYS.FEATURES], generative_outputs[MODULE_KEYS.RECONSTRUCTION].float()
+            reconstruction, masked = self._reconstruction_errors(target, hidden, inference_outputs)
             terms, weights = {}, {}
             loss = self.reconstruction_weight * nn.mean_over_processes(reconstruction)
             if self.masked_weight > 0:
@@ -276,7 +276,7 @@ class SEDRModule(BaseModuleClass):
                 if use_clusters and self._targets is not None:
                     terms["cluster"] = self._cluster_loss(tensors, latent, self._targets)
                 else:
-                    # Several processes wait for a gradient of every parameter in every step.
+                    # Distributed training needs a gradient of every parameter in every step.
                     terms["cluster"] = 0 * self.centres.sum()
                 weights["cluster"] = self.cluster_weight
             loss = loss + sum(weights[name] * term for name, term in terms.items())
@@ -290,35 +290,39 @@ class SEDRModule(BaseModuleClass):
         )
 
     def sample(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: only half of the representation has a distribution, and there is none of counts."""
+        """Raise an error: the model has no distribution of counts to sample from."""
         raise NotImplementedError(
-            "SEDR has no distribution of counts to draw from; use `get_normalized_expression` for denoised expression."
+            "SEDR has no distribution of counts to sample; use `get_normalized_expression` for denoised expression."
         )
 
     @torch.no_grad()
     def start_clusters(self, latent: Tensor) -> None:
-        """Put the centres of the clusters where k-means finds them.
+        """Initialise the cluster centres with k-means.
 
         Parameters
         ----------
         latent
-            What the encoders give of all training spots. ``(n_spots, 2 * n_latent)``.
+            Output of the encoders for all training spots. ``(n_spots, 2 * n_latent)``.
+
+        Raises
+        ------
+        ValueError
+            If the module has no clusters.
         """
-        if self.centres is None:
-            raise ValueError("The module was made without clusters; pass `n_clusters`.")
+        centres = self._require_centres()
         generator = torch.Generator(latent.device).manual_seed(self.seed)
-        self.centres.copy_(nn.find_centres(latent, len(self.centres), generator=generator))
+        centres.copy_(nn.find_centres(latent, len(centres), generator=generator))
 
     @torch.no_grad()
     def update_targets(self, latent: Tensor, nodes: Tensor) -> Tensor:
-        """Sharpen the clusters' probabilities into the targets of the steps to come.
+        """Compute the targets of the clustering loss for the next training steps.
 
         Parameters
         ----------
         latent
-            What the encoders give of all training spots. ``(n_spots, 2 * n_latent)``.
+            Output of the encoders for all training spots. ``(n_spots, 2 * n_latent)``.
         nodes
-            Number of each in the whole data. ``(n_spots,)``.
+            Index of each of these spots in the full data set. ``(n_spots,)``.
 
         Returns
         -------
@@ -331,41 +335,54 @@ class SEDRModule(BaseModuleClass):
 
     @auto_move_data
     def assign(self, latent: Tensor) -> Tensor:
-        """Probability of each cluster. ``(n_spots, 2 * n_latent)`` to ``(n_spots, n_clusters)``."""
+        """Compute the probability of each cluster.
+
+        Parameters
+        ----------
+        latent
+            Output of the encoders. ``(n_spots, 2 * n_latent)``.
+
+        Returns
+        -------
+        Probabilities. ``(n_spots, n_clusters)``.
+
+        Raises
+        ------
+        ValueError
+            If the module has no clusters.
+        """
+        return nn.soft_assignment(latent, self._require_centres())
+
+    def _require_centres(self) -> Tensor:
         if self.centres is None:
-            raise ValueError("The module was made without clusters; pass `n_clusters`.")
-        return nn.soft_assignment(latent, self.centres)
+            raise ValueError("This module has no clusters (`n_clusters` is None); create it with a number of clusters.")
+        return self.centres
 
-    def _generator(self, stream: int, device: torch.device) -> torch.Generator:
-        return torch.Generator(device).manual_seed(self._key(stream))
-
-    def _key(self, stream: int) -> int:
-        return nn.random_key(self.seed, self._n_steps if self.training else -1, stream)
-
-    def _errors(self, target: Tensor, hidden: Tensor, outputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """Squared error of each seed, and the error of the masked ones."""
+    def _reconstruction_errors(self, target: Tensor, hidden: Tensor, outputs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Squared error of each seed spot, and the error of each masked seed spot."""
         mask, n_seeds = outputs[MODULE_KEYS.MASK], len(hidden)
         if target.layout == torch.strided:
             target, prediction = target[:n_seeds], self.decoder(hidden)
             squared = nn.reconstruction_loss(target, prediction)
             if self.masked_loss == "squared":
                 return squared, squared[mask]
-            # As released: where the token is added it is part of what the masked spots should become.
-            shown = target + self.feature_encoder.token if self.masking == "add" else target
-            return squared, nn.scaled_cosine_loss(shown[mask], prediction[mask], gamma=self.gamma)
-        layer = (nn.leading_rows(target, n_seeds, target.shape[1]), hidden, self.decoder.weight, self.decoder.bias)
-        squared = nn.sparse_reconstruction_loss(*layer)
-        error = squared if self.masked_loss == "squared" else nn.sparse_scaled_cosine_loss(*layer, gamma=self.gamma)
-        return squared, error[mask]
+            # As in the released code, a token that is added to the expression is also added to the target.
+            masked_target = target + self.feature_encoder.token if self.masking == "add" else target
+            return squared, nn.scaled_cosine_loss(masked_target[mask], prediction[mask], gamma=self.gamma)
+        arguments = nn.leading_rows(target, n_seeds, target.shape[1]), hidden, self.decoder.weight, self.decoder.bias
+        squared = nn.sparse_reconstruction_loss(*arguments)
+        if self.masked_loss == "squared":
+            return squared, squared[mask]
+        return squared, nn.sparse_scaled_cosine_loss(*arguments, gamma=self.gamma)[mask]
 
     def _adjacency_loss(self, tensors: dict[str, Tensor], latent: Tensor) -> Tensor:
         edges = nn.edges_between_seeds(tensors[BATCH_KEYS.ADJACENCY], len(latent))
         slices = tensors[BATCH_KEYS.SLICE][: len(latent), 0]
         key = self._key(2) if self.redraw_pairs else nn.random_key(self.seed, 0, 2)
         generator = torch.Generator(latent.device).manual_seed(key)
-        sample = patch_sample(tensors)
+        sample = self._patch_sample(tensors)
         if sample is not None:
-            # Pairs are those of this process: over the processes only the mean is taken.
+            # Pairs are drawn within this process; the losses of the processes are then averaged.
             sample = sample._replace(n_drawn=len(sample.sizes))
         pairs = nn.draw_pairs(slices, max(edges.shape[1], 1), generator)
         loss = nn.adjacency_loss(latent, edges, pairs, slices, sample=sample)
@@ -373,6 +390,7 @@ class SEDRModule(BaseModuleClass):
 
     def _cluster_loss(self, tensors: dict[str, Tensor], latent: Tensor, targets: Tensor) -> Tensor:
         nodes = tensors[BATCH_KEYS.NODE_INDEX][: len(latent)]
-        known = nodes < len(targets)
-        target = targets[nodes[known]]
-        return nn.mean_over_processes(nn.clustering_loss(self.assign(latent[known]), target))
+        # There are targets up to the last training spot; those of validation spots before it are zero.
+        has_target = nodes < len(targets)
+        target = targets[nodes[has_target]]
+        return nn.mean_over_processes(nn.clustering_loss(self.assign(latent[has_target]), target))

@@ -4,64 +4,80 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-from scvi.module.base import BaseModuleClass, LossOutput, auto_move_data
+from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor
 
 from spotscape import nn
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
-from spotscape.module._batch import patch_sample
+from spotscape.module._base import GraphModule
 
 
-class SpotscapeModule(BaseModuleClass):
+class SpotscapeModule(GraphModule):
     r"""Siamese graph encoder that aligns the similarities of all pairs of spots between two views :cite:p:`Oh2025`.
 
-    Two views of the tissue, each with edges dropped and features hidden, go through one encoder and one decoder. The
-    loss is
+    The same encoder and decoder are applied to two views of the tissue, each with randomly dropped edges and hidden
+    features. The loss is
 
     .. math::
 
         L = w_\text{telescope} L_\text{SC} + w_\text{reconstruction} L_\text{recon}
             + w_\text{scaling} L_\text{SS} + w_\text{prototype} L_\text{PCL}
 
-    with the terms of :func:`~spotscape.nn.similarity_telescope_loss`, :func:`~spotscape.nn.reconstruction_loss` (the
-    mean over both views), :func:`~spotscape.nn.similarity_scaling_loss` and
-    :func:`~spotscape.nn.prototypical_contrastive_loss` (the mean over all granularities). A weight of zero switches a
-    term off and spares its cost.
+    with the terms :func:`~spotscape.nn.similarity_telescope_loss`, :func:`~spotscape.nn.reconstruction_loss` (mean over
+    both views), :func:`~spotscape.nn.similarity_scaling_loss` and
+    :func:`~spotscape.nn.prototypical_contrastive_loss` (mean over all numbers of prototypes). A term with weight zero
+    is not computed.
 
     Parameters
     ----------
     n_input
-        Number of features of a spot.
+        Number of features of each spot.
     n_slices
-        Number of slices in the data to train on. The scaling and prototype losses need at least two.
+        Number of slices in the training data. The scaling and prototype losses need at least two.
     n_hidden
-        Width of the hidden layers.
+        Number of hidden units.
     n_latent
-        Width of the latent representation.
+        Number of latent dimensions.
     n_layers
-        Number of graph convolutions, which is also how many hops a spot sees.
+        Number of graph convolutions, which is also the number of hops from which a spot takes information.
     latent_activation
-        ``"linear"`` or ``"relu"`` (as published, with batch normalisation before it).
+        ``"linear"``, or ``"relu"`` with batch normalisation before it, as published.
     residual
-        Whether the convolutions add to the smoothed features, which must be dense then.
+        Whether the output of the convolutions is added to the smoothed features, see
+        :class:`~spotscape.nn.GraphEncoder`. Needs dense features.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense.
+        Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch.
     edge_drop_rate, feature_drop_rate
-        Probabilities with which a view loses an edge, or a whole feature.
+        Probabilities that an edge is dropped from a view, and that a feature is hidden in all its spots.
     telescope_weight, reconstruction_weight, scaling_weight, prototype_weight
-        Weights of the four losses.
+        Weights of the four terms of the loss.
     n_similar
-        Number of most similar spots that similarity scaling compares.
+        Number of most similar spots in similarity scaling.
     n_anchors
-        Number of spots that similarity scaling is averaged over in one step; ``None`` for all.
+        Number of randomly drawn spots over which similarity scaling is averaged in each step. ``None``: all spots.
     n_prototypes
-        Numbers of prototypes, one for each granularity.
+        Numbers of prototypes. The prototypical contrastive loss is averaged over them.
     temperature
         Temperature of the prototypical contrastive loss.
     prototype_refresh
-        Number of steps for which prototypes are kept before k-means moves them on.
+        Number of training steps between two updates of the prototypes by k-means.
     seed
-        Seed of the weights and of the augmentation. The augmentation of a step depends on the seed and the step only.
+        Seed of the initial parameters and of the augmentation. The augmentation of a training step depends only on the
+        seed and on the number of the step.
+
+    Examples
+    --------
+    Ten spots with 20 features; each spot is a neighbour of all others:
+
+    >>> import torch
+    >>> from spotscape.module import SpotscapeModule
+    >>> module = SpotscapeModule(n_input=20, n_latent=8)
+    >>> adjacency, nodes_within_hop = torch.full((10, 10), 0.1).to_sparse_csr(), torch.tensor([10, 10, 10])
+    >>> outputs = module.inference(torch.ones(10, 20), adjacency, nodes_within_hop)
+    >>> outputs["z"].shape
+    torch.Size([10, 8])
+    >>> module.reconstruct(outputs["z"]).shape
+    torch.Size([10, 20])
     """
 
     def __init__(
@@ -88,7 +104,7 @@ class SpotscapeModule(BaseModuleClass):
         prototype_refresh: int = 5,
         seed: int = 0,
     ):
-        super().__init__()
+        super().__init__(seed)
         self.n_input = n_input
         self.n_slices = n_slices
         self.n_layers = n_layers
@@ -103,9 +119,6 @@ class SpotscapeModule(BaseModuleClass):
         self.n_prototypes = tuple(n_prototypes)
         self.temperature = temperature
         self.prototype_refresh = prototype_refresh
-        self.seed = seed
-
-        self._n_steps = 0
         self._prototypes: list[Tensor | None] = [None] * len(self.n_prototypes)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -119,26 +132,13 @@ class SpotscapeModule(BaseModuleClass):
 
     @property
     def uses_prototypes(self) -> bool:
-        """Whether the prototypical contrastive loss takes part, once the warm-up is over."""
+        """Whether the loss includes the prototypical contrastive term after the warm-up."""
         return self.prototype_weight > 0 and self.n_slices > 1
 
     @property
     def decoder_reads(self) -> str:
-        """Which output of :meth:`inference` :meth:`reconstruct` reads."""
+        """Key of the output of :meth:`inference` that :meth:`reconstruct` takes as its argument."""
         return MODULE_KEYS.LATENT
-
-    def forward(self, tensors: dict[str, Tensor], *, compute_loss: bool = True, **kwargs: Any):
-        """Run two augmented views if the loss is asked for, the tissue as it is otherwise."""
-        inference_kwargs = {"augment": compute_loss} | kwargs.pop("inference_kwargs", {})
-        return super().forward(tensors, compute_loss=compute_loss, inference_kwargs=inference_kwargs, **kwargs)
-
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Any]:
-        return {
-            "x": tensors[BATCH_KEYS.FEATURES],
-            "adjacency": tensors[BATCH_KEYS.ADJACENCY],
-            "nodes_within_hop": tensors[BATCH_KEYS.NODES_WITHIN_HOP],
-            "nodes": tensors[BATCH_KEYS.NODE_INDEX],
-        }
 
     @auto_move_data
     def inference(
@@ -150,20 +150,21 @@ class SpotscapeModule(BaseModuleClass):
         *,
         augment: bool = False,
     ) -> dict[str, Any]:
-        """Latent representation of the seeds: of the tissue as it is, or of two augmented views.
+        """Compute the latent representation of the seed spots.
 
         Parameters
         ----------
         x
-            Features of all nodes, seeds first. ``(n_nodes, n_input)``, dense or sparse CSR.
+            Features of all nodes, seed spots first. ``(n_nodes, n_input)``, dense or sparse CSR.
         adjacency
-            Normalised adjacency, sparse CSR, with a row for each node nearer than the outermost hop.
+            Normalised adjacency as a sparse CSR tensor, with a row for every node inside the outermost hop.
         nodes_within_hop
-            Number of nodes at most 0, 1, ... hops from the seeds. ``(n_layers + 1,)``.
+            Number of nodes within 0, 1, ... hops of the seed spots. ``(n_layers + 1,)``.
         nodes
-            Number of each node in the whole data, by which its edges are dropped. ``(n_nodes,)``. ``None``: in order.
+            Index of each node in the full data set, which determines the edges that are dropped. ``(n_nodes,)``.
+            ``None``: ``0, 1, ...``.
         augment
-            Whether to encode two augmented views in place of the tissue as it is.
+            Whether to encode two augmented views instead of the original data.
 
         Returns
         -------
@@ -175,9 +176,9 @@ class SpotscapeModule(BaseModuleClass):
         nodes = torch.arange(len(x), device=x.device) if nodes is None else nodes
         views = []
         for view in range(2):
-            thinned = nn.drop_edges(adjacency, self.edge_drop_rate, self._key(view), nodes)
+            remaining = nn.drop_edges(adjacency, self.edge_drop_rate, self._key(view), nodes)
             mask = nn.draw_feature_mask(self.n_input, self.feature_drop_rate, self._generator(view, x.device))
-            views.append(self.encoder(x, thinned, hops, mask))
+            views.append(self.encoder(x, remaining, hops, mask))
         return {MODULE_KEYS.VIEWS: views}
 
     def _get_generative_input(
@@ -188,9 +189,9 @@ class SpotscapeModule(BaseModuleClass):
 
     @auto_move_data
     def generative(self, latents: list[Tensor]) -> dict[str, list[Tensor]]:
-        """Last hidden layer of the decoder for each latent representation.
+        """Compute the last hidden layer of the decoder for each latent representation.
 
-        The features themselves are left to :meth:`reconstruct` and to the loss, which need not build them.
+        The losses are computed from this layer, without building the reconstructed features of sparse data.
 
         Parameters
         ----------
@@ -205,7 +206,17 @@ class SpotscapeModule(BaseModuleClass):
 
     @auto_move_data
     def reconstruct(self, latent: Tensor) -> Tensor:
-        """Features that the decoder expects. ``(n_spots, n_latent)`` to ``(n_spots, n_input)``."""
+        """Reconstruct the features.
+
+        Parameters
+        ----------
+        latent
+            Latent representation. ``(n_spots, n_latent)``.
+
+        Returns
+        -------
+        Features. ``(n_spots, n_input)``.
+        """
         return self.decoder(latent)
 
     def loss(
@@ -216,36 +227,36 @@ class SpotscapeModule(BaseModuleClass):
         *,
         use_prototypes: bool = False,
     ) -> LossOutput:
-        """Weighted sum of the four losses.
+        """Compute the weighted sum of the four losses.
 
         Parameters
         ----------
         tensors
-            A batch of the loader.
+            Batch of the data loader.
         inference_outputs, generative_outputs
-            What :meth:`inference` (with ``augment=True``) and :meth:`generative` return.
+            Outputs of :meth:`inference` (with ``augment=True``) and :meth:`generative`.
         use_prototypes
-            Whether the warm-up of the prototypes is over.
+            Whether to include the prototypical contrastive loss.
 
         Returns
         -------
-        The loss, the reconstruction loss of each seed, and each term (unweighted) under its name.
+        The loss, the reconstruction loss of each seed spot, and each unweighted term by name.
         """
         first, second = (view.float() for view in inference_outputs[MODULE_KEYS.VIEWS])
         target = tensors[BATCH_KEYS.FEATURES]
         reconstructions = generative_outputs[MODULE_KEYS.RECONSTRUCTION]
         terms = {}
-        # Similarities are near 1, where half precision has no digits left.
+        # Differences of similarities close to 1 need more than half precision.
         with torch.autocast(first.device.type, enabled=False):
             reconstruction = torch.stack(
                 [self._reconstruction_loss(target, hidden.float()) for hidden in reconstructions]
             ).mean(0)
             loss = self.reconstruction_weight * nn.mean_over_processes(reconstruction)
             if self.telescope_weight > 0:
-                terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=patch_sample(tensors))
+                terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=self._patch_sample(tensors))
                 loss = loss + self.telescope_weight * terms["telescope"]
             if self.n_slices > 1:
-                first, second, slices = self._spots_to_compare(first, second, tensors)
+                first, second, slices = self._views_of_all_processes(first, second, tensors)
             if self.scaling_weight > 0 and self.n_slices > 1:
                 terms["scaling"] = self._scaling_loss(first, second, slices)
                 loss = loss + self.scaling_weight * terms["scaling"]
@@ -262,16 +273,10 @@ class SpotscapeModule(BaseModuleClass):
         )
 
     def sample(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse: the model is deterministic and has no distribution to draw from."""
+        """Raise an error: the model is deterministic and has no distribution to sample from."""
         raise NotImplementedError(
             "Spotscape is not a generative model; use `get_normalized_expression` for denoised expression."
         )
-
-    def _generator(self, stream: int, device: torch.device) -> torch.Generator:
-        return torch.Generator(device).manual_seed(self._key(stream))
-
-    def _key(self, stream: int) -> int:
-        return nn.random_key(self.seed, self._n_steps if self.training else -1, stream)
 
     def _reconstruction_loss(self, target: Tensor, hidden: Tensor) -> Tensor:
         if target.layout == torch.strided:
@@ -279,15 +284,15 @@ class SpotscapeModule(BaseModuleClass):
         seeds = nn.leading_rows(target, len(hidden), target.shape[1])
         return nn.sparse_reconstruction_loss(seeds, hidden, self.decoder.output.weight, self.decoder.output.bias)
 
-    def _spots_to_compare(
+    def _views_of_all_processes(
         self, first: Tensor, second: Tensor, tensors: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Both views and the slices of the seeds among which similarity scaling and prototypes compare spots."""
+        """Both views and the slice codes of the seed spots of all processes, in the order of the full data set."""
         slices = tensors[BATCH_KEYS.SLICE][: len(first), 0]
-        # Processes share the batches of the training only.
+        # Only training batches are divided among processes.
         if not self.training:
             return first, second, slices
-        # In the order of the data, so that the same anchors and prototypes are drawn by however many processes.
+        # Sorted, so that the random anchors and prototypes do not depend on the number of processes.
         order = nn.gather_spots(tensors[BATCH_KEYS.NODE_INDEX][: len(first)]).argsort()
         first, second, slices = (nn.gather_spots(values)[order] for values in (first, second, slices))
         return first, second, slices

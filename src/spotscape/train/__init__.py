@@ -1,4 +1,4 @@
-"""Training plan and callbacks."""
+"""Training plan, callbacks and the defaults for the length of the training."""
 
 from spotscape._defaults import default_batch_size, default_n_steps
 from spotscape.train._callbacks import ClusterPhase, PrototypeWarmup, StopAtPlateau

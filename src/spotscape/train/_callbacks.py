@@ -1,4 +1,4 @@
-"""What happens between the epochs."""
+"""Callbacks that change the losses or stop the training at the start or end of an epoch."""
 
 from typing import Any, cast
 
@@ -11,12 +11,25 @@ from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 
 
 class PrototypeWarmup(Callback):
-    """Switch the prototypical contrastive loss on once the latent space has taken shape.
+    """Switch on the prototypical contrastive loss after a number of epochs.
+
+    Prototypes are informative only once the latent space separates the domains.
 
     Parameters
     ----------
     n_epochs
-        Number of epochs before the loss is switched on.
+        Number of epochs without the loss.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from spotscape.train import PrototypeWarmup
+    >>> warmup, plan = PrototypeWarmup(n_epochs=100), SimpleNamespace(loss_kwargs={})
+    >>> for epoch in (99, 100):
+    ...     warmup.on_train_epoch_start(SimpleNamespace(current_epoch=epoch), plan)
+    ...     print(plan.loss_kwargs)
+    {'use_prototypes': False}
+    {'use_prototypes': True}
     """
 
     def __init__(self, n_epochs: int):
@@ -24,21 +37,30 @@ class PrototypeWarmup(Callback):
         self.n_epochs = n_epochs
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the argument of the module's loss."""
+        """Set the argument ``use_prototypes`` of the loss of the module."""
         cast(TrainingPlan, pl_module).loss_kwargs["use_prototypes"] = trainer.current_epoch >= self.n_epochs
 
 
 class ClusterPhase(Callback):
-    """Start deep embedded clustering once the latent space has taken shape, and sharpen its targets from time to time.
+    """Switch on deep embedded clustering after a number of epochs, and update its targets at regular intervals.
 
     Parameters
     ----------
     start_epoch
-        Epoch at which k-means finds the first centres.
+        Epoch at which the cluster centres are initialised with k-means.
     interval
-        Number of epochs for which targets are kept.
+        Number of epochs between two updates of the targets.
     tolerance
-        Training stops when less than this share of the spots have changed their cluster since the last targets.
+        Training stops if the share of spots that changed their cluster between two updates is smaller than this.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from spotscape.train import ClusterPhase
+    >>> phase, plan = ClusterPhase(start_epoch=200, interval=20), SimpleNamespace(loss_kwargs={})
+    >>> phase.on_train_epoch_start(SimpleNamespace(current_epoch=0), plan)
+    >>> plan.loss_kwargs
+    {'use_clusters': False}
     """
 
     def __init__(self, *, start_epoch: int, interval: int = 20, tolerance: float = 0.0):
@@ -49,14 +71,14 @@ class ClusterPhase(Callback):
         self.clusters: torch.Tensor | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Set the argument of the module's loss, and the targets where they are due."""
-        plan, since = cast(TrainingPlan, pl_module), trainer.current_epoch - self.start_epoch
-        plan.loss_kwargs["use_clusters"] = since >= 0
-        if since < 0 or since % self.interval:
+        """Set the argument ``use_clusters`` of the loss of the module, and update the targets if they are due."""
+        plan, n_epochs_since_start = cast(TrainingPlan, pl_module), trainer.current_epoch - self.start_epoch
+        plan.loss_kwargs["use_clusters"] = n_epochs_since_start >= 0
+        if n_epochs_since_start < 0 or n_epochs_since_start % self.interval:
             return
         module = cast(Any, plan.module)
         encoded, nodes = _encode_all(module, trainer)
-        if since == 0:
+        if n_epochs_since_start == 0:
             module.start_clusters(encoded)
         clusters = module.update_targets(encoded, nodes)
         changed = 1.0 if self.clusters is None else float((clusters != self.clusters).double().mean())
@@ -67,7 +89,7 @@ class ClusterPhase(Callback):
 
 @torch.no_grad()
 def _encode_all(module: Any, trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the encoders give of all training spots, and the numbers of these spots."""
+    """Output of the encoders for all training spots, and the rows of these spots in the AnnData."""
     module.eval()
     encoded, nodes = [], []
     for batch in cast(Any, trainer).datamodule.predict_dataloader():
@@ -75,25 +97,40 @@ def _encode_all(module: Any, trainer: Trainer) -> tuple[torch.Tensor, torch.Tens
         encoded.append(part)
         nodes.append(batch[BATCH_KEYS.NODE_INDEX][: len(part)].to(part.device))
     module.train()
-    every = torch.cat(nodes)
-    order = every.argsort()
-    return torch.cat(encoded)[order], every[order]
+    all_nodes = torch.cat(nodes)
+    order = all_nodes.argsort()
+    return torch.cat(encoded)[order], all_nodes[order]
 
 
 class StopAtPlateau(Callback):
-    """Stop once the training loss, smoothed, no longer falls. Needs neither labels nor spots held out.
+    """Stop the training when the smoothed training loss no longer decreases. Needs no validation spots.
+
+    The smoothed loss is an exponential moving average over the epochs.
 
     Parameters
     ----------
     patience
-        Number of epochs without improvement that are waited for.
+        Number of epochs without improvement after which training stops.
     min_change
-        Smallest relative fall of the smoothed loss that counts as an improvement.
+        Minimum relative decrease of the smoothed loss that counts as an improvement.
     start_epoch
-        Epoch from which losses are compared: when the prototypes are switched on the loss jumps, so comparisons begin
-        after that.
+        First epoch that is compared. The loss jumps when the prototypes are switched on, so comparisons should start
+        afterwards.
     smoothing
-        Weight of the past in the running mean of the loss.
+        Weight of the previous epochs in the moving average, in ``[0, 1)``.
+
+    Examples
+    --------
+    A loss that stays at 1 ends the training after the patience of three epochs:
+
+    >>> from types import SimpleNamespace
+    >>> from spotscape.train import StopAtPlateau
+    >>> stop = StopAtPlateau(patience=3)
+    >>> trainer = SimpleNamespace(should_stop=False, callback_metrics={"train_loss": 1.0})
+    >>> for trainer.current_epoch in range(4):
+    ...     stop.on_train_epoch_end(trainer, pl_module=None)
+    >>> trainer.should_stop
+    True
     """
 
     def __init__(self, *, patience: int = 30, min_change: float = 1e-3, start_epoch: int = 0, smoothing: float = 0.9):
@@ -107,7 +144,7 @@ class StopAtPlateau(Callback):
         self.best_epoch = 0
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Update the running mean and stop if it has not fallen for long enough."""
+        """Update the smoothed loss, and stop if it has not decreased for ``patience`` epochs."""
         epoch = trainer.current_epoch
         if epoch < self.start_epoch:
             return

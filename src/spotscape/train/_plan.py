@@ -1,4 +1,4 @@
-"""Training plan shared by the models: scvi-tools' own, with a schedule for the learning rate."""
+"""Training plan of all models: that of scvi-tools with a learning rate schedule."""
 
 from typing import Any, Literal
 
@@ -10,23 +10,32 @@ from spotscape._constants import BATCH_KEYS
 
 
 class ScheduledTrainingPlan(TrainingPlan):
-    """scvi-tools' training plan with a learning rate that follows the length of the training.
+    """Training plan of scvi-tools with a learning rate schedule that spans the whole training.
 
     Parameters
     ----------
     module
         Module to train.
     lr
-        Largest learning rate.
+        Maximum learning rate.
     weight_decay
-        Weight decay.
+        Weight decay of the optimiser.
     eps
-        Adam's epsilon; PyTorch's default, as in the published methods, not scvi-tools'.
+        Epsilon of the Adam optimiser. The default is that of PyTorch and of the published methods, which is smaller
+        than that of scvi-tools.
     schedule
-        ``"one-cycle"`` rises to ``lr`` over the first tenth of the steps and falls to zero along a cosine, so that a
-        run ends at rest instead of wherever the last step threw it. ``"constant"`` keeps ``lr``, as published.
+        ``"one-cycle"`` increases the learning rate to ``lr`` over the first tenth of the steps and then decays it to
+        zero along a cosine, so that training converges smoothly. ``"constant"`` keeps ``lr``, as published.
     **kwargs
-        As :class:`scvi.train.TrainingPlan`.
+        Further arguments of :class:`scvi.train.TrainingPlan`.
+
+    Examples
+    --------
+    >>> from spotscape.module import SpotscapeModule
+    >>> from spotscape.train import ScheduledTrainingPlan
+    >>> plan = ScheduledTrainingPlan(SpotscapeModule(n_input=20), lr=0.01, schedule="constant")
+    >>> plan.configure_optimizers()["optimizer"].param_groups[0]["lr"]
+    0.01
     """
 
     def __init__(
@@ -44,22 +53,23 @@ class ScheduledTrainingPlan(TrainingPlan):
         self._n_seeds = 1
 
     def log(self, *args: Any, **kwargs: Any) -> None:
-        """Log, weighting batches by their seeds, which Lightning cannot tell from the nodes around them.
+        """Log a value, with each batch weighted by its number of seed spots.
 
-        Losses are those of all processes already, and the same in each.
+        Lightning would count all nodes of a batch. Values are not averaged over the processes, because they are already
+        the same in each process.
         """
         super().log(*args, **{"batch_size": self._n_seeds} | kwargs | {"sync_dist": False})
 
     def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
-        """Note the number of seeds."""
+        """Store the number of seed spots of the batch."""
         self._n_seeds = int(batch[BATCH_KEYS.NODES_WITHIN_HOP][0])
 
     def on_validation_batch_start(self, batch: dict[str, torch.Tensor], *args: Any) -> None:
-        """Note the number of seeds."""
+        """Store the number of seed spots of the batch."""
         self._n_seeds = int(batch[BATCH_KEYS.NODES_WITHIN_HOP][0])
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimiser, and its schedule if there is one."""
+        """Return the optimiser, and the learning rate schedule if there is one."""
         configuration = super().configure_optimizers()
         if self.schedule == "one-cycle":
             n_steps = max(2, int(self.trainer.estimated_stepping_batches))
@@ -67,7 +77,7 @@ class ScheduledTrainingPlan(TrainingPlan):
                 configuration["optimizer"],
                 max_lr=self.lr,
                 total_steps=n_steps,
-                # The rise must end after the first step, which PyTorch would divide by zero on.
+                # The increase must take more than one step: PyTorch divides by the number of its steps minus one.
                 pct_start=max(0.1, 1.5 / n_steps),
                 cycle_momentum=False,
             )
