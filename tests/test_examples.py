@@ -9,9 +9,9 @@ import pytest
 from .test_project import exported
 
 #: Packages whose public classes and functions all have an example. Only the examples of these packages are run.
-COMPLETE = {"module", "nn"}
+COMPLETE = {"metrics", "module", "nn", "train"}
 #: Examples that need a library that is not always installed.
-NEEDS: dict[str, str] = {}
+NEEDS = {"spotscape.metrics.integration_scores": "scib_metrics"}
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

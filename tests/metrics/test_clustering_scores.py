@@ -1,4 +1,4 @@
-"""Further scores of clusters, against their definitions."""
+"""Further clustering metrics against their definitions."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ def entropy_given(labels, given):
 
 
 def slow_expected_information(true, pred):
-    """Sum over all counts that a cell of the table can have when labels are shuffled."""
+    """Sum over all possible counts in each cell of the contingency table of shuffled labels."""
     n, total = len(true), 0.0
     for a, b in itertools.product(*(np.unique(labels, return_counts=True)[1] for labels in (true, pred))):
         for both in range(max(1, a + b - n), min(a, b) + 1):
@@ -51,15 +51,15 @@ def test_scores_equal_their_definitions():
     true, pred = labellings(0)
     information = entropy(true) - entropy_given(true, pred)
     expected = slow_expected_information(true, pred)
-    chance_free = (information - expected) / ((entropy(true) + entropy(pred)) / 2 - expected)
-    assert adjusted_mutual_information(true, pred) == pytest.approx(chance_free)
+    adjusted = (information - expected) / ((entropy(true) + entropy(pred)) / 2 - expected)
+    assert adjusted_mutual_information(true, pred) == pytest.approx(adjusted)
     assert homogeneity(true, pred) == pytest.approx(1 - entropy_given(true, pred) / entropy(true))
     assert completeness(true, pred) == pytest.approx(1 - entropy_given(pred, true) / entropy(pred))
     both = homogeneity(true, pred), completeness(true, pred)
     assert v_measure(true, pred) == pytest.approx(2 / (1 / both[0] + 1 / both[1]))
     assert v_measure(true, pred) == pytest.approx(normalized_mutual_information(true, pred))
-    commonest = [pd.Series(true[pred == cluster]).value_counts().iloc[0] for cluster in np.unique(pred)]
-    assert purity(true, pred) == pytest.approx(sum(commonest) / len(true))
+    largest = [pd.Series(true[pred == cluster]).value_counts().iloc[0] for cluster in np.unique(pred)]
+    assert purity(true, pred) == pytest.approx(sum(largest) / len(true))
 
 
 def test_purity_by_hand():
@@ -69,14 +69,14 @@ def test_purity_by_hand():
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
-def test_unannotated_spots_are_left_out(metric, missing):
+def test_unannotated_spots_are_ignored(metric, missing):
     true, pred = labellings(1)
     names = [f"layer {code}" for code in true]
     assert metric([missing, *names, missing], np.r_[0, pred, 9]) == pytest.approx(metric(names, pred))
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_same_partition_has_one(metric):
+def test_identical_partitions_score_one(metric):
     true, _ = labellings(2)
     assert metric(true, [f"domain {5 - code}" for code in true]) == pytest.approx(1)
 
@@ -92,8 +92,8 @@ def test_silhouette_equals_its_definition():
         outside = min(distances[i, true == other].mean() for other in set(true) - {label})
         slow.append((outside - inside) / max(inside, outside))
     assert silhouette(values, true) == pytest.approx(np.mean(slow), rel=1e-4)
-    spoilt = np.vstack([values, 99 * np.ones((2, 3))])
-    assert silhouette(spoilt, [*(f"layer {code}" for code in true), None, np.nan]) == pytest.approx(
+    with_unlabelled = np.vstack([values, 99 * np.ones((2, 3))])
+    assert silhouette(with_unlabelled, [*(f"layer {code}" for code in true), None, np.nan]) == pytest.approx(
         np.mean(slow), rel=1e-4
     )
 

@@ -1,4 +1,4 @@
-"""Scores of integration, held against their definitions in plain loops."""
+"""Integration metrics against slow definitions in plain loops."""
 
 import sys
 
@@ -19,23 +19,23 @@ BATCH = {"iLISI", "silhouette batch", "kBET", "graph connectivity", "PCR compari
 
 @pytest.fixture(scope="module")
 def tissue():
-    """Three labels in two slices that lie apart; some spots have no label."""
+    """Three labels in two slices, mixed or separated by a batch effect; some spots have no label."""
     rng = np.random.default_rng(0)
     labels, slices = rng.integers(0, 3, 240), rng.integers(0, 2, 240)
     mixed = rng.normal(size=(240, 6)) + 6 * np.eye(6)[labels]
-    apart = mixed + 5 * np.eye(6)[slices + 3]
+    separated = mixed + 5 * np.eye(6)[slices + 3]
     names = np.array(["a", "b", "c"], dtype=object)[labels]
     names[:20] = None
-    return {"mixed": mixed, "apart": apart, "labels": names, "slices": np.array(["left", "right"])[slices]}
+    return {"mixed": mixed, "separated": separated, "labels": names, "slices": np.array(["left", "right"])[slices]}
 
 
 def slow_lisi(values, groups, n_neighbors=90, perplexity=30):
-    """Inverse Simpson index under Gaussian weights of a given perplexity, spot by spot."""
+    """Inverse Simpson index of each spot, with neighbour weights of a given perplexity."""
     result = []
     for value in values:
         distances = np.linalg.norm(values - value, axis=1)
         nearest = np.argsort(distances)[:n_neighbors]
-        # The spot itself is the first and has no weight.
+        # The first neighbour is the spot itself, which has no weight.
         near, groups_near = distances[nearest][1:], groups[nearest][1:]
         low, high = 1e-6, 1e6
         for _ in range(200):
@@ -48,9 +48,9 @@ def slow_lisi(values, groups, n_neighbors=90, perplexity=30):
     return np.array(result)
 
 
-def test_scores_are_those_of_their_definitions(tissue):
-    values, labels, slices = tissue["apart"], tissue["labels"], tissue["slices"]
-    scores = integration_scores(values, slices, labels, unintegrated=tissue["apart"] * 2)
+def test_metrics_equal_their_definitions(tissue):
+    values, labels, slices = tissue["separated"], tissue["labels"], tissue["slices"]
+    scores = integration_scores(values, slices, labels, unintegrated=tissue["separated"] * 2)
     assert set(scores.bio) == BIO and set(scores.batch) == BATCH
     known = pd.notna(labels)
     known_values, known_labels, known_slices = values[known], labels[known].astype(str), slices[known]
@@ -73,42 +73,42 @@ def test_scores_are_those_of_their_definitions(tissue):
         pieces = connected_components(graph[here][:, here], connection="strong")[1]
         largest.append(np.bincount(pieces).max() / len(here))
     assert scores.batch["graph connectivity"] == pytest.approx(np.mean(largest))
-    # The slices explain as much as before.
+    # Rescaling does not change the share of the variance that the slices explain.
     assert scores.batch["PCR comparison"] == pytest.approx(0, abs=1e-5)
     assert scores.bio_mean == pytest.approx(np.mean(list(scores.bio.values())))
     assert scores.batch_mean == pytest.approx(np.mean(list(scores.batch.values())))
 
 
-def test_pcr_comparison_is_that_of_its_definition(tissue):
+def test_pcr_comparison_equals_its_definition(tissue):
     def explained(values):
         slices = tissue["slices"]
         means = np.stack([values[slices == name].mean(axis=0) for name in slices])
         centred = values - values.mean(axis=0)
-        # Explained variance does not depend on the basis, components or not.
+        # The explained variance does not depend on the basis, so no principal components are needed.
         return ((means - values.mean(axis=0)) ** 2).sum() / (centred**2).sum()
 
-    found = integration_scores(tissue["mixed"], tissue["slices"], unintegrated=tissue["apart"]).batch
-    before, after = explained(tissue["apart"]), explained(tissue["mixed"])
+    found = integration_scores(tissue["mixed"], tissue["slices"], unintegrated=tissue["separated"]).batch
+    before, after = explained(tissue["separated"]), explained(tissue["mixed"])
     assert found["PCR comparison"] == pytest.approx((before - after) / before, abs=1e-4)
-    rising = integration_scores(tissue["apart"], tissue["slices"], unintegrated=tissue["mixed"]).batch
+    rising = integration_scores(tissue["separated"], tissue["slices"], unintegrated=tissue["mixed"]).batch
     assert rising["PCR comparison"] == 0
 
 
-def test_mixed_slices_score_higher_and_collapse_loses_the_biology(tissue):
+def test_mixed_slices_have_higher_batch_scores_and_noise_has_lower_bio_scores(tissue):
     def scores(values):
-        return integration_scores(values, tissue["slices"], tissue["labels"], unintegrated=tissue["apart"])
+        return integration_scores(values, tissue["slices"], tissue["labels"], unintegrated=tissue["separated"])
 
     noise = np.random.default_rng(1).normal(size=tissue["mixed"].shape)
-    apart, mixed, collapsed = scores(tissue["apart"]), scores(tissue["mixed"]), scores(noise)
+    separated, mixed, noisy = scores(tissue["separated"]), scores(tissue["mixed"]), scores(noise)
     for name in ("iLISI", "silhouette batch", "kBET", "PCR comparison"):
-        assert mixed.batch[name] > apart.batch[name] + 0.1, name
-    assert collapsed.batch_mean > apart.batch_mean
-    assert collapsed.bio_mean < mixed.bio_mean - 0.2
+        assert mixed.batch[name] > separated.batch[name] + 0.1, name
+    assert noisy.batch_mean > separated.batch_mean
+    assert noisy.bio_mean < mixed.bio_mean - 0.2
 
 
-def test_same_input_gives_the_same_numbers_in_any_order(tissue):
+def test_results_are_reproducible_and_do_not_depend_on_the_order_of_spots(tissue):
     order = np.random.default_rng(2).permutation(240)
-    arguments = tissue["apart"], tissue["slices"], tissue["labels"]
+    arguments = tissue["separated"], tissue["slices"], tissue["labels"]
     first, again = (integration_scores(*arguments, unintegrated=tissue["mixed"]) for _ in range(2))
     permuted = integration_scores(*(one[order] for one in arguments), unintegrated=tissue["mixed"][order])
     assert first == again
@@ -116,18 +116,18 @@ def test_same_input_gives_the_same_numbers_in_any_order(tissue):
         assert group == pytest.approx(other, abs=1e-3)
 
 
-def test_metrics_without_their_input_are_not_in_the_answer(tissue):
+def test_undefined_metrics_are_omitted(tissue):
     scores = integration_scores(tissue["mixed"], tissue["slices"])
     assert scores.bio == {} and np.isnan(scores.bio_mean)
     assert set(scores.batch) == {"iLISI"}
-    # Each label is in one slice: nothing can be said about its mixing.
+    # Each label is in one slice, so mixing within labels is not defined.
     own = integration_scores(tissue["mixed"], tissue["slices"], tissue["slices"])
     assert set(own.bio) == BIO and set(own.batch) == {"iLISI", "graph connectivity"}
     one = integration_scores(tissue["mixed"], tissue["slices"], ["a"] * 240)
     assert one.bio == {} and set(one.batch) == BATCH - {"PCR comparison"}
 
 
-def test_unlabelled_spots_take_no_part_where_labels_count(tissue):
+def test_metrics_that_use_labels_ignore_unlabelled_spots(tissue):
     known = pd.notna(tissue["labels"])
     with_others = integration_scores(tissue["mixed"], tissue["slices"], tissue["labels"])
     without = integration_scores(tissue["mixed"][known], tissue["slices"][known], tissue["labels"][known])

@@ -8,7 +8,7 @@ from spotscape.metrics import adjusted_rand_index, label_transfer_adjusted_rand_
 
 
 def slow(true, transferred):
-    """Count pairs of annotated spots; no label is a label like any other."""
+    """Count pairs of annotated spots; a missing transferred label is treated as one more label."""
     known = [(t, p if isinstance(p, str) else "none") for t, p in zip(true, transferred, strict=True) if t is not None]
     pairs = list(itertools.combinations(known, 2))
     same_true = np.array([a[0] == b[0] for a, b in pairs])
@@ -19,7 +19,7 @@ def slow(true, transferred):
 
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 @pytest.mark.parametrize("container", [list, pd.Series, pd.Categorical, lambda x: np.array(x, dtype=object)])
-def test_it_is_the_rand_index_with_a_class_of_spots_without_label(missing, container):
+def test_it_is_the_rand_index_with_an_extra_label_for_spots_without_one(missing, container):
     rng = np.random.default_rng(0)
     true = rng.choice(["a", "b", "c"], 60).astype(object)
     transferred = np.where(rng.random(60) < 0.7, true, rng.choice(["a", "b", "d"], 60)).astype(object)
@@ -30,13 +30,13 @@ def test_it_is_the_rand_index_with_a_class_of_spots_without_label(missing, conta
     assert 0.1 < found < 0.9
 
 
-def test_leaving_out_hard_spots_gains_nothing():
+def test_leaving_out_difficult_spots_does_not_improve_the_score():
     true = np.repeat(["a", "b"], 20)
-    honest, shy = true.astype(object), true.astype(object)
-    honest[10:20], shy[10:20] = "b", None
-    left_out = pd.notna(shy)
-    assert adjusted_rand_index(true[left_out], shy[left_out]) == 1.0
-    assert label_transfer_adjusted_rand_index(true, shy) < 0.75
+    all_labelled, partly_labelled = true.astype(object), true.astype(object)
+    all_labelled[10:20], partly_labelled[10:20] = "b", None
+    labelled = pd.notna(partly_labelled)
+    assert adjusted_rand_index(true[labelled], partly_labelled[labelled]) == 1.0
+    assert label_transfer_adjusted_rand_index(true, partly_labelled) < 0.75
     assert label_transfer_adjusted_rand_index(true, true) == 1.0
 
 

@@ -25,7 +25,7 @@ def labellings(seed, n_true=4, n_pred=3, n_spots=60):
 
 
 def slow_accuracy_per_spot(true, pred):
-    """Try every one-to-one matching; spots of clusters without a class are wrong."""
+    """Try every one-to-one matching; spots of unmatched clusters are wrong."""
     classes, clusters = sorted(set(true)), sorted(set(pred))
     padded = [*classes, *[None] * len(clusters)]
     best = None
@@ -66,7 +66,7 @@ def test_clustering_accuracy_by_hand():
     assert clustering_accuracy(["a", "a", "a", "a"], [1, 2, 3, 4]) == 0.25
 
 
-def test_rand_index_and_information_equal_their_definitions():
+def test_rand_index_and_mutual_information_equal_their_definitions():
     true, pred = labellings(0)
     assert adjusted_rand_index(true, pred) == pytest.approx(slow_ari(true, pred))
     assert normalized_mutual_information(true, pred) == pytest.approx(slow_nmi(true, pred))
@@ -75,12 +75,12 @@ def test_rand_index_and_information_equal_their_definitions():
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
 @pytest.mark.parametrize("container", [list, lambda x: np.array(x, dtype=object), pd.Series, pd.Categorical])
-def test_unannotated_spots_are_left_out(metric, missing, container):
+def test_unannotated_spots_are_ignored(metric, missing, container):
     true, pred = labellings(1)
     names = [f"layer {code}" for code in true]
     expected = metric(names, pred)
-    spoilt = container([missing, *names, missing])
-    assert metric(spoilt, np.r_[0, pred, 9]) == pytest.approx(expected)
+    with_missing = container([missing, *names, missing])
+    assert metric(with_missing, np.r_[0, pred, 9]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -91,7 +91,7 @@ def test_names_do_not_matter(metric):
     assert metric(true, true.astype(float)) == pytest.approx(1.0)
 
 
-def test_labels_are_compared_by_position_whatever_their_index():
+def test_labels_are_compared_by_position_and_not_by_index():
     true, pred = labellings(3)
     shuffled = np.random.default_rng(0).permutation(len(true))
     assert adjusted_rand_index(pd.Series(true), pd.Series(pred, index=shuffled)) == adjusted_rand_index(true, pred)
@@ -150,7 +150,7 @@ def test_boundary_accuracy_without_a_boundary():
     assert math.isnan(found.boundary) and found.interior == pytest.approx(2 / 3)
 
 
-def test_stored_zeros_are_no_neighbours():
+def test_stored_zeros_are_not_edges():
     graph = sparse.csr_matrix((np.zeros(2), ([0, 1], [1, 0])), shape=(2, 2))
     assert boundary_accuracy([1, 2], [1, 2], graph).n_boundary == 0
 

@@ -1,4 +1,4 @@
-"""The encoder against dense matrix products, and the augmentation against its definition."""
+"""The graph encoder against dense matrix products, and the augmentation against its definition."""
 
 import numpy as np
 import pytest
@@ -51,12 +51,12 @@ def test_dropped_edges_keep_the_expectation():
     kept = (views[:, stored] != 0).double()
     assert abs(kept.mean() - 0.6) < 0.01
     assert not views[:, ~stored].any()
-    # Edges are dropped independently of each other: the covariances are those of independent draws.
+    # Edges are dropped independently of each other, so the covariance matrix is diagonal.
     covariance = torch.cov(kept.T)
     torch.testing.assert_close(covariance, 0.24 * torch.eye(len(covariance)).double(), rtol=0, atol=0.025)
 
 
-def test_what_is_drawn_for_an_edge_follows_from_its_spots():
+def test_dropped_edges_depend_on_their_spots_only():
     original, order = adjacency(), torch.randperm(12, generator=torch.Generator().manual_seed(0))
     whole = nn.drop_edges(original, 0.5, 7, torch.arange(12)).to_dense()
     permuted = nn.drop_edges(original.to_dense()[order][:, order].to_sparse_csr(), 0.5, 7, order).to_dense()
@@ -72,21 +72,21 @@ def test_augmentation_of_rate_zero_changes_nothing():
     assert nn.draw_feature_mask(10, 0, torch.Generator()) is None
 
 
-def test_feature_mask_hides_the_stated_share_and_follows_its_generator():
+def test_feature_mask_hides_the_given_share_and_depends_on_its_generator_only():
     masks = [nn.draw_feature_mask(10_000, 0.3, torch.Generator().manual_seed(s)) for s in (0, 0, 1)]
     assert set(masks[0].tolist()) == {0.0, 1.0}
     assert abs(masks[0].mean() - 0.7) < 0.02
     assert torch.equal(masks[0], masks[1]) and not torch.equal(masks[0], masks[2])
 
 
-def test_leading_rows_are_a_slice():
+def test_leading_rows_are_the_leading_block():
     matrix = torch.tensor([[1.0, 2, 0, 0], [0, 3, 0, 0], [4, 0, 5, 6]])
     rows = nn.leading_rows(matrix.to_sparse_csr(), 2, 2)
     torch.testing.assert_close(rows.to_dense(), matrix[:2, :2])
 
 
 @pytest.mark.parametrize("n_seeds", [7, 12])
-def test_batch_norm_takes_the_moments_of_the_seeds(n_seeds):
+def test_batch_norm_uses_the_statistics_of_the_seed_spots(n_seeds):
     torch.manual_seed(0)
     x = (torch.randn(12, 3) + 2).requires_grad_()
     norm, twin = nn.SeedBatchNorm(3, momentum=0.3), torch.nn.BatchNorm1d(3, momentum=0.3)

@@ -1,4 +1,4 @@
-"""Every loss against its slow, obvious definition, in value and gradient."""
+"""Value and gradient of every loss of SPOTSCAPE against its slow definition."""
 
 import itertools
 
@@ -10,13 +10,13 @@ from scipy.sparse import random as random_sparse
 from spotscape import nn
 
 
-def literal_telescope(z1, z2):
+def slow_telescope(z1, z2):
     a, b = (z / z.norm(dim=1, keepdim=True) for z in (z1, z2))
     similarity = a @ b.T
     return (similarity - similarity.T).square().mean()
 
 
-def literal_scaling(z1, z2, slices, k):
+def slow_scaling(z1, z2, slices, k):
     a, b = (z / z.norm(dim=1, keepdim=True) for z in (z1, z2))
     similarity = a @ b.T
     terms = []
@@ -29,7 +29,7 @@ def literal_scaling(z1, z2, slices, k):
     return torch.stack(terms).mean()
 
 
-def literal_prototype(z, prototypes, assignment, temperature):
+def slow_prototype(z, prototypes, assignment, temperature):
     losses = []
     for spot, own in zip(z, assignment, strict=True):
         cosines = torch.stack([spot @ c / (spot.norm() * c.norm()) for c in prototypes]) / temperature
@@ -54,19 +54,19 @@ def assert_same_value_and_gradient(fast, slow, *inputs, rtol=1e-9):
 
 
 @pytest.mark.parametrize("noise", [1.0, 1e-3])
-def test_telescope_equals_all_pairs(noise):
-    assert_same_value_and_gradient(nn.similarity_telescope_loss, literal_telescope, *views(noise=noise))
+def test_telescope_equals_the_sum_over_all_pairs(noise):
+    assert_same_value_and_gradient(nn.similarity_telescope_loss, slow_telescope, *views(noise=noise))
 
 
-def test_telescope_does_not_cancel_in_float32():
+def test_telescope_is_precise_in_float32():
     z1, z2 = (z.detach() for z in views(n_spots=300, noise=1e-3))
-    expected = literal_telescope(z1, z2)
+    expected = slow_telescope(z1, z2)
     found = nn.similarity_telescope_loss(z1.float(), z2.float())
     torch.testing.assert_close(found.double(), expected, rtol=1e-3, atol=0)
 
 
 def test_telescope_of_patches_is_unbiased():
-    """Its mean over all batches that could be drawn is the loss of the whole, in value and gradient."""
+    """The mean over all possible batches is the loss of the whole tissue, in value and gradient."""
     z1, z2 = views(n_spots=21)
     patches = torch.arange(21).split([5, 6, 5, 5])
 
@@ -79,10 +79,10 @@ def test_telescope_of_patches_is_unbiased():
         return torch.stack(losses).mean()
 
     for n_drawn in (2, 3, 4):
-        assert_same_value_and_gradient(lambda a, b, n=n_drawn: mean_over_batches(a, b, n), literal_telescope, z1, z2)
+        assert_same_value_and_gradient(lambda a, b, n=n_drawn: mean_over_batches(a, b, n), slow_telescope, z1, z2)
 
 
-def test_telescope_is_zero_for_equal_views_and_only_sees_directions():
+def test_telescope_is_zero_for_equal_views_and_ignores_lengths():
     z1, z2 = views()
     assert nn.similarity_telescope_loss(z1, z1).abs() < 1e-15
     lengths = torch.linspace(0.5, 3, len(z1))[:, None]
@@ -95,12 +95,12 @@ def test_scaling_equals_its_definition(n_slices, k):
     slices = torch.arange(40) % n_slices
     assert_same_value_and_gradient(
         lambda a, b: nn.similarity_scaling_loss(a, b, slices, n_similar=k),
-        lambda a, b: literal_scaling(a, b, slices, k),
+        lambda a, b: slow_scaling(a, b, slices, k),
         *views(),
     )
 
 
-def test_scaling_in_blocks_equals_all_at_once(monkeypatch):
+def test_scaling_in_blocks_equals_scaling_in_one_block(monkeypatch):
     slices = torch.arange(40) % 3
     whole = nn.similarity_scaling_loss(*views(), slices)
     monkeypatch.setattr("spotscape.nn._similarity_scaling._BLOCK_ELEMENTS", 50)
@@ -109,7 +109,7 @@ def test_scaling_in_blocks_equals_all_at_once(monkeypatch):
 
 def test_scaling_of_anchors_is_unbiased():
     z1, z2 = views()
-    # Slices of one size, so that every anchor has the same number of terms.
+    # Slices of the same size, so that every anchor has the same number of terms.
     slices = torch.arange(40) % 2
     whole = nn.similarity_scaling_loss(z1, z2, slices)
     each = [nn.similarity_scaling_loss(z1, z2, slices, anchors=torch.tensor([i])) for i in range(40)]
@@ -123,8 +123,8 @@ def test_scaling_of_one_slice_is_zero_with_zero_gradient():
     assert loss == 0 and not gradient.any()
 
 
-def test_scaling_lets_no_zero_win_over_negative_similarities():
-    # Two slices that point in opposite directions: every similarity between them is negative.
+def test_scaling_of_negative_similarities():
+    # The two slices point in opposite directions, so every similarity between them is negative.
     z = torch.cat([torch.eye(3).double()[:1].repeat(6, 1), -torch.eye(3).double()[:1].repeat(6, 1)])
     slices = torch.arange(12) // 6
     torch.testing.assert_close(nn.similarity_scaling_loss(z, z, slices), torch.tensor(4.0, dtype=torch.float64))
@@ -136,7 +136,7 @@ def test_prototypical_contrastive_loss_equals_its_definition():
     assignment = torch.arange(40) % 5
     assert_same_value_and_gradient(
         lambda z: nn.prototypical_contrastive_loss(z, prototypes, assignment, temperature=0.3),
-        lambda z: literal_prototype(z, prototypes, assignment, 0.3),
+        lambda z: slow_prototype(z, prototypes, assignment, 0.3),
         z,
     )
 
@@ -171,13 +171,13 @@ def test_prototypes_are_a_fixed_point_of_k_means():
     torch.testing.assert_close(prototypes, means)
 
 
-def test_prototypes_start_from_the_given_ones_and_refill_empty_ones():
+def test_prototypes_start_from_given_ones_and_empty_ones_are_moved():
     z = torch.cat([torch.zeros(10, 2), torch.ones(10, 2), 5 * torch.ones(10, 2)])
     start = torch.tensor([[0.0, 0.0], [1.0, 1.0], [100.0, 100.0]])
     found = nn.find_prototypes(z, 3, start=start, generator=torch.Generator())
     assert sorted(found[:, 0].tolist()) == [0, 1, 5]
 
 
-def test_prototypes_of_identical_spots_do_not_fail():
+def test_prototypes_of_identical_spots():
     found = nn.find_prototypes(torch.ones(5, 2), 3, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(found, torch.ones(3, 2))

@@ -1,4 +1,4 @@
-"""Losses, masks and clusters of SEDR against their slow, obvious definitions."""
+"""Losses, masks and clusters of SEDR against their slow definitions."""
 
 import itertools
 
@@ -16,7 +16,7 @@ from .test_losses import assert_same_value_and_gradient
 
 
 def tissue(sizes=(14, 9), seed=0):
-    """Latent representation, slices, and the edges of rings within the slices; all in a random order."""
+    """Latent representation, slice codes and edges of a tissue. Each slice is a closed chain; spots are shuffled."""
     generator = torch.Generator().manual_seed(seed)
     n_spots = sum(sizes)
     latent = torch.randn(n_spots, 4, generator=generator, dtype=torch.float64).requires_grad_()
@@ -32,23 +32,23 @@ def all_pairs(slices):
     return torch.nonzero(slices[:, None] == slices).T
 
 
-def literal_adjacency(latent, slices, edges):
+def slow_adjacency(latent, slices, edges):
     joined = set(zip(*edges.tolist(), strict=True))
-    attraction, repulsion = [], []
+    edge_losses, non_edge_losses = [], []
     for i, j in itertools.permutations(range(len(latent)), 2):
         probability = torch.sigmoid(latent[i] @ latent[j])
         if (i, j) in joined:
-            attraction.append(-probability.log())
+            edge_losses.append(-probability.log())
         elif slices[i] == slices[j]:
-            repulsion.append(-(1 - probability).log())
-    return (torch.stack(attraction).mean() + torch.stack(repulsion).mean()) / 2
+            non_edge_losses.append(-(1 - probability).log())
+    return (torch.stack(edge_losses).mean() + torch.stack(non_edge_losses).mean()) / 2
 
 
 def test_adjacency_loss_of_all_pairs_is_the_dense_loss():
     latent, slices, edges = tissue()
     assert_same_value_and_gradient(
         lambda z: nn.adjacency_loss(z, edges, all_pairs(slices), slices),
-        lambda z: literal_adjacency(z, slices, edges),
+        lambda z: slow_adjacency(z, slices, edges),
         latent,
         rtol=1e-7,
     )
@@ -56,7 +56,7 @@ def test_adjacency_loss_of_all_pairs_is_the_dense_loss():
 
 def test_sampled_adjacency_loss_is_unbiased():
     latent, slices, edges = tissue()
-    dense = literal_adjacency(latent, slices, edges)
+    dense = slow_adjacency(latent, slices, edges)
     (dense_gradient,) = torch.autograd.grad(dense, latent)
     losses, gradients = [], []
     for seed in range(1000):
@@ -66,11 +66,11 @@ def test_sampled_adjacency_loss_is_unbiased():
     for values, expected in ((torch.stack(losses).detach(), dense.detach()), (torch.stack(gradients), dense_gradient)):
         error = values.std(dim=0) / len(values) ** 0.5
         assert (values.std(dim=0) > 0).all()
-        # 93 comparisons: 4.5 standard errors are exceeded by chance once in 1,500 times.
+        # With 93 comparisons, 4.5 standard errors are exceeded by chance about once in 1,500 runs.
         assert ((values.mean(dim=0) - expected).abs() < 4.5 * error).all()
 
 
-def test_pairs_are_uniform_and_never_cross_slices():
+def test_pairs_are_uniform_and_within_slices():
     slices = torch.tensor([2, 0, 0, 2, 2, 5])
     pairs = nn.draw_pairs(slices, 28_000, torch.Generator().manual_seed(0))
     assert (slices[pairs[0]] == slices[pairs[1]]).all()
@@ -81,10 +81,10 @@ def test_pairs_are_uniform_and_never_cross_slices():
 
 @pytest.mark.parametrize("n_drawn", [2, 3, 4])
 def test_adjacency_sums_of_patches_are_unbiased(n_drawn):
-    """Their means over all batches that could be drawn are those of the whole tissue."""
+    """The means over all possible batches are the sums of the whole tissue."""
     latent, slices, edges = tissue()
     patches = [torch.nonzero(slices == s).squeeze(1).tensor_split(n) for s, n in ((0, 3), (1, 2))]
-    patches = [patch for of_slice in patches for patch in of_slice]
+    patches = [patch for slice_patches in patches for patch in slice_patches]
     whole = _weighted_sums(latent, edges, all_pairs(slices), slices, None)
     found = []
     for drawn in itertools.combinations(patches, n_drawn):
@@ -94,12 +94,12 @@ def test_adjacency_sums_of_patches_are_unbiased(n_drawn):
         inside = position[edges]
         inside = inside[:, (inside >= 0).all(dim=0)]
         sample = nn.PatchSample([len(patch) for patch in drawn], n_drawn, len(patches), len(latent))
-        of_batch = slices[seeds]
-        found.append(torch.stack(_weighted_sums(latent[seeds], inside, all_pairs(of_batch), of_batch, sample)))
+        batch_slices = slices[seeds]
+        found.append(torch.stack(_weighted_sums(latent[seeds], inside, all_pairs(batch_slices), batch_slices, sample)))
     torch.testing.assert_close(torch.stack(found).mean(dim=0), torch.stack(whole))
 
 
-def test_adjacency_loss_without_pairs_that_lack_an_edge():
+def test_adjacency_loss_if_all_pairs_have_an_edge():
     latent = torch.ones(3, 2)
     slices = torch.zeros(3, dtype=torch.long)
     edges = all_pairs(slices)
@@ -108,7 +108,7 @@ def test_adjacency_loss_without_pairs_that_lack_an_edge():
     torch.testing.assert_close(loss, torch.log1p(torch.exp(torch.tensor(-2.0))) / 2)
 
 
-def test_edges_between_seeds_leave_out_loops_and_the_outside():
+def test_edges_between_seeds_exclude_self_loops_and_other_nodes():
     dense = torch.tensor([[1.0, 2.0, 0.0, 3.0], [2.0, 1.0, 4.0, 0.0], [0.0, 4.0, 1.0, 5.0]])
     found = nn.edges_between_seeds(dense.to_sparse_csr(), 2)
     assert found.tolist() == [[0, 1], [1, 0]]
@@ -147,14 +147,14 @@ def test_an_empty_spot_has_a_cosine_error_of_one_and_no_gradient():
     assert loss.item() == 1 and not gradient.any()
 
 
-def test_kl_divergence_is_that_of_normal_distributions():
+def test_kl_divergence_equals_that_of_torch():
     generator = torch.Generator().manual_seed(0)
     mean, log_deviation = (torch.randn(9, 4, generator=generator) for _ in range(2))
     expected = kl_divergence(Normal(mean, log_deviation.exp()), Normal(0.0, 1.0)).sum(dim=1)
     torch.testing.assert_close(nn.kl_divergence(mean, log_deviation), expected)
 
 
-def test_clusters_are_those_of_their_definition():
+def test_deep_embedded_clustering_equals_its_definition():
     generator = torch.Generator().manual_seed(0)
     z, centres = torch.randn(15, 3, generator=generator), torch.randn(4, 3, generator=generator)
     q = nn.soft_assignment(z, centres)
@@ -162,22 +162,22 @@ def test_clusters_are_those_of_their_definition():
     losses = nn.clustering_loss(q, p)
     kernel = np.array([[1 / (1 + float(((a - b) ** 2).sum())) for b in centres] for a in z])
     expected_q = kernel / kernel.sum(axis=1, keepdims=True)
-    raised = np.array([[expected_q[i, j] ** 2 / expected_q[:, j].sum() for j in range(4)] for i in range(15)])
-    expected_p = raised / raised.sum(axis=1, keepdims=True)
+    sharpened = np.array([[expected_q[i, j] ** 2 / expected_q[:, j].sum() for j in range(4)] for i in range(15)])
+    expected_p = sharpened / sharpened.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(q, expected_q, rtol=1e-5)
     np.testing.assert_allclose(p, expected_p, rtol=1e-5)
     np.testing.assert_allclose(losses, (expected_p * np.log(expected_p / expected_q)).sum(axis=1), rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(nn.clustering_loss(q, q), torch.zeros(15), atol=1e-6, rtol=0)
 
 
-def test_centres_are_as_good_as_those_of_k_means():
+def test_centres_are_as_good_as_those_of_scikit_learn():
     z = torch.randn(300, 2, generator=torch.Generator().manual_seed(0))
     centres = nn.find_centres(z, 6, generator=torch.Generator().manual_seed(0))
-    spread = torch.cdist(z, centres).min(dim=1).values.square().sum()
-    assert spread < 1.01 * KMeans(6, n_init=20, random_state=0).fit(z.numpy()).inertia_
+    inertia = torch.cdist(z, centres).min(dim=1).values.square().sum()
+    assert inertia < 1.01 * KMeans(6, n_init=20, random_state=0).fit(z.numpy()).inertia_
 
 
-def test_masks_follow_spots_and_keys():
+def test_masks_depend_on_spots_and_keys_only():
     nodes = torch.arange(20_000)
     mask = nn.draw_spot_mask(nodes, 0.8, key=3)
     # Five standard errors of a share of 20,000.

@@ -1,4 +1,4 @@
-"""Triplets are what they are said to be; losses of windows equal their definitions, value and gradient."""
+"""Triplets, and the window autoencoder, against their definitions."""
 
 import numpy as np
 import pytest
@@ -11,34 +11,35 @@ def drawn(across, *, seed=0, n=200):
     rng = np.random.default_rng(seed)
     clusters = torch.from_numpy(rng.integers(-1, 4, n))
     slices = torch.from_numpy(rng.integers(0, 3, n))
-    # Cluster 3 is in one slice only, so that its spots have no positive elsewhere.
+    # Cluster 3 is in one slice only, so its spots have no positive in another slice.
     clusters[(clusters == 3) & (slices != 1)] = 0
     generator = torch.Generator().manual_seed(seed)
     return clusters, slices, nn.mine_triplets(clusters, slices, 5, generator, across=across)
 
 
 @pytest.mark.parametrize("across", [True, False])
-def test_triplets_are_of_one_cluster_and_another(across):
+def test_positives_share_the_cluster_and_negatives_do_not(across):
     clusters, slices, (anchors, positives, negatives) = drawn(across)
     assert (clusters[anchors] == clusters[positives]).all()
     assert (clusters[anchors] != clusters[negatives]).all()
-    # Every spot with a cluster meets each of the other clusters that the batch has, once.
+    # Every spot with a cluster is paired once with each other cluster of the batch.
     pairs = set(zip(anchors.tolist(), clusters[negatives].tolist(), strict=True))
     assert len(pairs) == len(anchors)
     assert pairs == {(i, k) for i in range(200) for k in range(4) if clusters[i] >= 0 and clusters[i] != k}
-    elsewhere = slices[anchors] != slices[positives]
-    here = slices[anchors] == slices[negatives]
+    positive_in_other_slice = slices[anchors] != slices[positives]
+    negative_in_same_slice = slices[anchors] == slices[negatives]
     if not across:
-        assert 0.4 < elsewhere[clusters[anchors] < 3].float().mean() < 0.9
+        assert 0.4 < positive_in_other_slice[clusters[anchors] < 3].float().mean() < 0.9
         return
-    assert elsewhere[clusters[anchors] < 3].all() and not elsewhere[clusters[anchors] == 3].any()
+    assert positive_in_other_slice[clusters[anchors] < 3].all()
+    assert not positive_in_other_slice[clusters[anchors] == 3].any()
     possible = torch.tensor(
         [
             bool(((clusters == clusters[n]) & (slices == slices[a])).any())
             for a, n in zip(anchors, negatives, strict=True)
         ]
     )
-    assert here[possible].all()
+    assert negative_in_same_slice[possible].all()
 
 
 @pytest.mark.parametrize("across", [True, False])
@@ -72,20 +73,20 @@ def test_the_margin_loss_equals_its_definition():
         torch.testing.assert_close(fast, expected, atol=1e-6, rtol=1e-5)
 
 
-def test_no_triplets_no_loss():
+def test_without_triplets_the_loss_is_zero():
     for clusters in (torch.full((5,), -1), torch.zeros(5, dtype=torch.int64)):
         triplets = nn.mine_triplets(clusters, torch.zeros(5, dtype=torch.int64), 3, torch.Generator(), across=True)
         assert len(triplets.anchors) == 0
         assert nn.triplet_margin_loss(torch.randn(5, 2), triplets) == 0
 
 
-def test_averages_and_errors_of_windows_equal_their_definitions():
+def test_window_averages_and_errors_equal_their_definitions():
     means, counts = torch.randn(6, 3, 4), torch.randint(0, 5, (6, 3)).float()
     counts[0] = 0
-    guess = torch.randn(6, 3, 4)
+    reconstruction = torch.randn(6, 3, 4)
     ring_weights = torch.tensor([1.0, 0.7, 0.25])
     average = nn.window_average(means, counts, ring_weights)
-    error = nn.window_reconstruction_loss(means, guess, counts)
+    error = nn.window_reconstruction_loss(means, reconstruction, counts)
     shares = nn.ring_shares(counts)
     assert not average[0].any() and error[0] == 0
     for i in range(1, 6):
@@ -94,11 +95,11 @@ def test_averages_and_errors_of_windows_equal_their_definitions():
         torch.testing.assert_close(average[i], total / max(sum(n_spots), 1e-6))
         q = [min(1.0, float(counts[i, r]) / (6 * r or 1)) for r in range(3)]
         np.testing.assert_allclose(shares[i], q, rtol=1e-6)
-        slow = sum(q[r] * (means[i, r] - guess[i, r]).abs().mean() for r in range(3)) / max(sum(q), 1e-6)
+        slow = sum(q[r] * (means[i, r] - reconstruction[i, r]).abs().mean() for r in range(3)) / max(sum(q), 1e-6)
         torch.testing.assert_close(error[i], torch.as_tensor(slow, dtype=torch.float32))
 
 
-def test_encoder_and_decoder_start_from_the_axes_they_are_given():
+def test_encoder_and_decoder_are_initialised_with_the_given_axes():
     weights = {"rna": 0.75, "image": 0.25}
     encoder = nn.WindowEncoder({"rna": 5, "image": 3}, (1.0, 0.25), weights, n_latent=9).eval()
     decoder = nn.WindowDecoder({"rna": 5, "image": 3}, 2, weights, n_latent=9).eval()
@@ -107,17 +108,17 @@ def test_encoder_and_decoder_start_from_the_axes_they_are_given():
         part.set_axes(axes, 0.5)
     means = {"rna": torch.randn(7, 2, 5), "image": torch.randn(7, 2, 3)}
     counts = {"rna": torch.tensor([1.0, 4.0]).expand(7, 2), "image": torch.tensor([1.0, 4.0]).expand(7, 2)}
-    # Four spots of a quarter weigh as much as the spot itself.
+    # Four spots with a weight of 1/4 weigh as much as the spot itself.
     parts = [0.75**0.5 * means["rna"].mean(1), 0.25**0.5 * means["image"].mean(1)]
     latent = encoder(means, counts)
     torch.testing.assert_close(latent[:, :8], 0.5 * torch.cat(parts, 1) @ axes)
     assert not latent[:, 8].any()
-    # With as many axes as features nothing is lost, and every ring is taken for the average.
+    # With as many axes as features the decoder inverts the encoder and gives the average for every ring.
     for name, found in decoder(latent).items():
         torch.testing.assert_close(found, means[name].mean(1, keepdim=True).expand(-1, 2, -1), rtol=1e-4, atol=1e-5)
 
 
-def test_axes_of_a_modality_without_weight_are_left_out():
+def test_axes_of_a_modality_with_weight_zero_are_zero():
     decoder = nn.WindowDecoder({"rna": 2, "image": 1}, 2, {"rna": 1.0, "image": 0.0}, n_latent=2).eval()
     decoder.set_axes(torch.eye(3)[:, :2], 1.0)
     found = decoder(torch.randn(4, 2))

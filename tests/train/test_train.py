@@ -1,4 +1,4 @@
-"""Plan and callbacks, apart from any model."""
+"""Training plan and callbacks, tested without a model."""
 
 from types import SimpleNamespace
 
@@ -20,22 +20,22 @@ def stopped_at(losses, **arguments):
     return None
 
 
-def test_a_falling_loss_is_not_stopped():
+def test_training_continues_while_the_loss_decreases():
     assert stopped_at([1 / (i + 1) for i in range(100)], patience=5) is None
 
 
-def test_a_plateau_is_stopped_after_the_patience():
+def test_training_stops_on_a_plateau_after_the_patience():
     assert stopped_at([1.0] * 100, patience=7) == 7
 
 
-def test_noise_is_smoothed_away():
+def test_noise_of_the_loss_is_smoothed():
     falling_with_noise = [1 - 0.005 * i + 0.2 * (-1) ** i for i in range(100)]
     assert stopped_at(falling_with_noise, patience=8) is None
     assert stopped_at(falling_with_noise, patience=1, smoothing=0.0) is not None
 
 
-def test_nothing_is_compared_before_the_start():
-    # The loss jumps when the prototypes come in, at epoch 20.
+def test_losses_before_the_start_epoch_are_ignored():
+    # The loss jumps when the prototypes are switched on at epoch 20.
     assert stopped_at([0.5] * 20 + [1.0] * 40, patience=5, start_epoch=20) == 25
 
 

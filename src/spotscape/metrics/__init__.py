@@ -1,4 +1,4 @@
-"""Numbers that say how good an answer is: arrays in, numbers out."""
+"""Evaluation metrics on arrays."""
 
 from spotscape.metrics._adjusted_rand_index import adjusted_rand_index
 from spotscape.metrics._boundary_accuracy import BoundaryAccuracy, boundary_accuracy

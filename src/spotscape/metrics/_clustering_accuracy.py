@@ -1,4 +1,4 @@
-"""Accuracy of a labelling under the best one-to-one matching of its clusters with the true classes."""
+"""Accuracy of clusters under the best one-to-one matching with the true labels."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -8,22 +8,22 @@ from spotscape.metrics._labels import contingency_table, drop_unannotated
 
 
 def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""Count the share of spots that are right under the best matching of clusters with classes :cite:p:`Kuhn1955`.
+    r"""Share of correct spots under the best matching of clusters to true labels :cite:p:`Kuhn1955`.
 
     .. math::
 
         \mathrm{CA} = \max_{\pi} \frac{1}{n} \sum_i \mathbf{1}\left[ y_i = \pi(c_i) \right]
 
-    over all one-to-one matchings :math:`\pi` of found clusters with true classes. Where the numbers differ, the
-    clusters (or classes) left over count as wrong.
+    over all one-to-one matchings :math:`\pi` of clusters to true labels. If their numbers differ, the spots of
+    unmatched clusters, or of unmatched labels, count as wrong.
 
     Parameters
     ----------
     labels_true
-        Known label of each spot. Spots whose label is missing (``None``, ``NaN``, ``pandas.NA``) are left out.
+        Known label of each spot. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored.
         ``(n_spots,)``.
     labels_pred
-        Found label of each spot, compared by position. The names need not match. ``(n_spots,)``.
+        Predicted label of each spot, in the same order. The labels need not have the same names. ``(n_spots,)``.
 
     Returns
     -------
@@ -32,16 +32,22 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     Raises
     ------
     ValueError
-        If the lengths differ, a found label is missing, or no spot is annotated.
+        If the lengths differ, a predicted label is missing, or no spot is annotated.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import clustering_accuracy
+    >>> clustering_accuracy(["a", "a", "a", "b"], [5, 5, 9, 9])
+    0.75
     """
     labels = drop_unannotated(labels_true, labels_pred)
-    return float(is_right(labels.true, labels.pred).mean())
+    return float(is_correct(labels.true, labels.pred).mean())
 
 
-def is_right(true_codes: np.ndarray, pred_codes: np.ndarray) -> np.ndarray:
-    """Tell whether each spot's cluster is matched with its class. ``(n_spots,)``, boolean."""
+def is_correct(true_codes: np.ndarray, pred_codes: np.ndarray) -> np.ndarray:
+    """Whether the cluster of each spot is matched to its true label. ``(n_spots,)``, boolean."""
     table = contingency_table(true_codes, pred_codes)
-    classes, clusters = linear_sum_assignment(table, maximize=True)
-    class_of_cluster = np.full(table.shape[1], -1)
-    class_of_cluster[clusters] = classes
-    return class_of_cluster[pred_codes] == true_codes
+    matched_labels, matched_clusters = linear_sum_assignment(table, maximize=True)
+    label_of_cluster = np.full(table.shape[1], -1)
+    label_of_cluster[matched_clusters] = matched_labels
+    return label_of_cluster[pred_codes] == true_codes

@@ -1,4 +1,4 @@
-"""Further scores of clusters against known labels, as SEDR and others report them."""
+"""Further clustering metrics, among them those that the SEDR paper reports."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +15,7 @@ from spotscape.metrics._labels import contingency_table, drop_unannotated
 
 
 def adjusted_mutual_information(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""Mutual information of two labellings, corrected for chance :cite:p:`Vinh2010`.
+    r"""Adjusted mutual information of two labellings, corrected for chance :cite:p:`Vinh2010`.
 
     .. math::
 
@@ -24,32 +24,39 @@ def adjusted_mutual_information(labels_true: ArrayLike, labels_pred: ArrayLike) 
     Parameters
     ----------
     labels_true
-        Known label of each spot. Spots whose label is missing (``None``, ``NaN``, ``pandas.NA``) are left out.
+        Known label of each spot. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored.
         ``(n_spots,)``.
     labels_pred
-        Found label of each spot, compared by position. The names need not match. ``(n_spots,)``.
+        Predicted label of each spot, in the same order. The labels need not have the same names. ``(n_spots,)``.
 
     Returns
     -------
-    1 for the same partition, about 0 for chance, below 0 for less than that.
+    1 for identical partitions, about 0 for random labels, and negative if the agreement is worse than chance.
 
     Raises
     ------
     ValueError
-        If the lengths differ, a found label is missing, or no spot is annotated.
+        If the lengths differ, a predicted label is missing, or no spot is annotated.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import adjusted_mutual_information
+    >>> labels_true = ["a", "a", "b", "b", "c", "c"]
+    >>> round(adjusted_mutual_information(labels_true, [1, 1, 2, 2, 2, 2]), 2)
+    0.62
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(adjusted_mutual_info_score(labels.true, labels.pred))
 
 
 def purity(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""Share of the spots that have the commonest known label of their cluster.
+    r"""Share of spots whose true label is the most frequent one in their cluster.
 
     .. math::
 
         \frac{1}{n} \sum_k \max_j n_{jk}
 
-    with :math:`n_{jk}` the spots of label :math:`j` in cluster :math:`k`.
+    with :math:`n_{jk}` the number of spots with label :math:`j` in cluster :math:`k`.
 
     Parameters
     ----------
@@ -58,19 +65,27 @@ def purity(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
 
     Returns
     -------
-    Between 0 and 1. Grows with the number of clusters: 1 where each spot is a cluster of its own.
+    Between 0 and 1. It increases with the number of clusters and is 1 if every spot is its own cluster.
 
     Raises
     ------
     ValueError
-        As :func:`adjusted_mutual_information`.
+        As in :func:`adjusted_mutual_information`.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import purity
+    >>> purity(["a", "a", "a", "b"], [5, 5, 9, 9])
+    0.75
+    >>> purity(["a", "a", "a", "b"], [1, 2, 3, 4])
+    1.0
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(contingency_table(labels.true, labels.pred).max(axis=0).sum() / len(labels.true))
 
 
 def homogeneity(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""How far each cluster holds one known label only :cite:p:`Rosenberg2007`.
+    r"""Degree to which each cluster contains spots of a single true label :cite:p:`Rosenberg2007`.
 
     .. math::
 
@@ -83,19 +98,29 @@ def homogeneity(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
 
     Returns
     -------
-    Between 0 and 1. Not corrected for chance: it grows with the number of clusters.
+    Between 0 and 1. It is not corrected for chance and increases with the number of clusters.
 
     Raises
     ------
     ValueError
-        As :func:`adjusted_mutual_information`.
+        As in :func:`adjusted_mutual_information`.
+
+    Examples
+    --------
+    A label that is split into two clusters does not lower the homogeneity, but two labels in one cluster do:
+
+    >>> from spotscape.metrics import homogeneity
+    >>> round(homogeneity(["a", "a", "b", "b"], [1, 2, 3, 3]), 2)
+    1.0
+    >>> round(homogeneity(["a", "a", "b", "b"], [1, 1, 1, 1]), 2)
+    0.0
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(homogeneity_score(labels.true, labels.pred))
 
 
 def completeness(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""How far each known label lies in one cluster only :cite:p:`Rosenberg2007`.
+    r"""Degree to which the spots of each true label are in a single cluster :cite:p:`Rosenberg2007`.
 
     .. math::
 
@@ -108,12 +133,20 @@ def completeness(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
 
     Returns
     -------
-    Between 0 and 1; 1 where there is a single cluster.
+    Between 0 and 1. It is 1 if there is only one cluster.
 
     Raises
     ------
     ValueError
-        As :func:`adjusted_mutual_information`.
+        As in :func:`adjusted_mutual_information`.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import completeness
+    >>> round(completeness(["a", "a", "b", "b"], [1, 1, 1, 1]), 2)
+    1.0
+    >>> round(completeness(["a", "a", "b", "b"], [1, 2, 3, 3]), 2)
+    0.67
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(completeness_score(labels.true, labels.pred))
@@ -126,7 +159,7 @@ def v_measure(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
 
         v = \frac{2 h c}{h + c}
 
-    The same number as :func:`normalized_mutual_information`, under the name that the SEDR paper reports.
+    It is equal to :func:`normalized_mutual_information`; the SEDR paper reports it under this name.
 
     Parameters
     ----------
@@ -135,44 +168,59 @@ def v_measure(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
 
     Returns
     -------
-    Between 0 and 1. Not corrected for chance.
+    Between 0 and 1. It is not corrected for chance.
 
     Raises
     ------
     ValueError
-        As :func:`adjusted_mutual_information`.
+        As in :func:`adjusted_mutual_information`.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import v_measure
+    >>> round(v_measure(["a", "a", "b", "b"], [1, 2, 3, 3]), 2)
+    0.8
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(v_measure_score(labels.true, labels.pred))
 
 
 def silhouette(representation: ArrayLike, labels: ArrayLike) -> float:
-    r"""How much nearer spots are to those of their label than to those of the next label :cite:p:`Rousseeuw1987`.
+    r"""Mean silhouette coefficient of the labels in a representation :cite:p:`Rousseeuw1987`.
 
     .. math::
 
         \frac{1}{n} \sum_i \frac{b_i - a_i}{\max(a_i, b_i)}
 
-    with :math:`a_i` the mean distance of spot :math:`i` to the spots of its label, and :math:`b_i` to those of the
-    nearest other label. All distances are computed, some at a time: the time grows with the square of the number of
-    spots, the memory does not.
+    with :math:`a_i` the mean Euclidean distance of spot :math:`i` to the other spots with its label, and :math:`b_i`
+    the mean distance to the spots of the nearest other label. All pairwise distances are computed, in blocks: the time
+    is quadratic in the number of spots, the memory is not.
 
     Parameters
     ----------
     representation
-        ``(n_spots, n_dimensions)``.
+        Latent representation of each spot. ``(n_spots, n_dimensions)``.
     labels
-        Known or found label of each spot. Spots whose label is missing are left out. ``(n_spots,)``.
+        Known or predicted label of each spot. Spots without a label are ignored. ``(n_spots,)``.
 
     Returns
     -------
-    Between -1 and 1.
+    Between -1 and 1; larger values mean better separated labels.
 
     Raises
     ------
     ValueError
-        If the lengths differ, the representation is no matrix of numbers, or there are not at least two labels, with
+        If the lengths differ, the representation is not a numeric matrix, or there are fewer than two labels or not
         more spots than labels.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import silhouette
+    >>> representation = [[0.0], [1.0], [10.0], [11.0]]
+    >>> round(silhouette(representation, ["a", "a", "b", "b"]), 2)
+    0.9
+    >>> round(silhouette(representation, ["a", "b", "a", "b"]), 2)
+    -0.45
     """
     values = check_matrix(representation, "representation")
     if len(values) != np.size(labels):

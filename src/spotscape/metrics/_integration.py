@@ -1,4 +1,4 @@
-"""How well slices are integrated: what is kept of the biology, and what is left of the slices, apart."""
+"""Integration metrics in two groups: conservation of biological variation and mixing of slices."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -7,29 +7,44 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-#: Up to this number of spots neighbours are exact.
+#: Maximum number of spots for an exact neighbour search; above, the search is approximate.
 N_SPOTS_EXACT = 8192
 N_NEIGHBORS_LISI = 90
 N_NEIGHBORS_KBET = 50
 N_NEIGHBORS_CONNECTIVITY = 15
-#: Fewer spots than this, in all or of a label, say nothing about the mixing of slices.
-_SMALLEST = 10
+#: Minimum number of spots, in total or of a label, to measure the mixing of slices.
+_MIN_SPOTS = 10
 
 
 class IntegrationScores(NamedTuple):
-    """Metrics by name in two groups, each between 0 and 1 and the larger, the better."""
+    """Integration metrics in two groups. All metrics are between 0 and 1, and larger values are better.
+
+    Attributes
+    ----------
+    bio
+        Metrics of the conservation of biological variation, by name.
+    batch
+        Metrics of the mixing of slices, by name.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import IntegrationScores
+    >>> scores = IntegrationScores(bio={"cLISI": 0.75, "silhouette label": 0.25}, batch={"iLISI": 0.75})
+    >>> scores.bio_mean, scores.batch_mean
+    (0.5, 0.75)
+    """
 
     bio: dict[str, float]
     batch: dict[str, float]
 
     @property
     def bio_mean(self) -> float:
-        """Mean of the first group; ``NaN`` where it is empty."""
+        """Mean of the metrics in ``bio``; ``NaN`` if there are none."""
         return _mean(self.bio)
 
     @property
     def batch_mean(self) -> float:
-        """Mean of the second group; ``NaN`` where it is empty."""
+        """Mean of the metrics in ``batch``; ``NaN`` if there are none."""
         return _mean(self.batch)
 
 
@@ -41,99 +56,118 @@ def integration_scores(
     unintegrated: ArrayLike | None = None,
     seed: int = 0,
 ) -> IntegrationScores:
-    r"""Score the integration of slices by the metrics of scIB :cite:p:`Luecken2022`, with the slice as batch.
+    r"""Compute the integration metrics of scIB :cite:p:`Luecken2022`, with the slices as batches.
 
-    There are two groups, and one number for both would hide what matters: a representation that is the same for all
-    spots mixes the slices perfectly. The metrics are the functions of scib-metrics, called by their names, because
-    which of them its ``Benchmarker`` reports differs between its versions. Needs the extra ``spotscape[scib]``.
+    The two groups of metrics should be read together: a representation that is the same for all spots mixes the slices
+    perfectly but contains no biological variation. The metrics are computed by the functions of scib-metrics and not by
+    its ``Benchmarker``, which reports different metrics in different versions. Needs the extra ``spotscape[scib]``.
 
-    ``bio``, what is kept of the annotated domains:
+    ``bio``, conservation of the annotated domains:
 
     ``"cLISI"``
-        One minus the excess number of labels among the 90 nearest neighbours :cite:p:`Korsunsky2019`.
+        Purity of the labels among the 90 nearest neighbours :cite:p:`Korsunsky2019`, as
+        :math:`(n_\mathrm{labels} - \mathrm{median}_i \, L_i) / (n_\mathrm{labels} - 1)` with the effective number
+        :math:`L_i` of labels around spot :math:`i`.
     ``"silhouette label"``
-        Mean silhouette of the labels, from :math:`[-1, 1]` to :math:`[0, 1]`.
+        Mean silhouette coefficient of the labels, rescaled from :math:`[-1, 1]` to :math:`[0, 1]`.
 
-    ``batch``, how far slices cannot be told apart:
+    ``batch``, mixing of the slices:
 
     ``"iLISI"``
-        Effective number :math:`L_i` of slices among the 90 nearest neighbours of a spot :cite:p:`Korsunsky2019`, as
-        :math:`(\mathrm{median}_i \, L_i - 1) / (n_\mathrm{slices} - 1)`.
+        Effective number :math:`L_i` of slices among the 90 nearest neighbours of spot :math:`i`
+        :cite:p:`Korsunsky2019`, as :math:`(\mathrm{median}_i \, L_i - 1) / (n_\mathrm{slices} - 1)`.
     ``"silhouette batch"``
-        One minus the absolute silhouette of the slices, within each label.
+        One minus the absolute silhouette coefficient of the slices, within each label.
     ``"kBET"``
-        Share of neighbourhoods, within each label, whose slices do not differ significantly from those of the label
-        :cite:p:`Buttner2019`.
+        Share of neighbourhoods, within each label, whose composition of slices does not differ significantly from that
+        of the label :cite:p:`Buttner2019`.
     ``"graph connectivity"``
-        Share of the spots of each label in the largest piece of its graph of 15 neighbours.
+        Share of the spots of each label in the largest connected component of its graph of 15 neighbours.
     ``"PCR comparison"``
-        Share by which the variance that the slices explain falls against ``unintegrated``, 0 where it rises
-        :cite:p:`Buttner2019`.
+        Relative decrease of the variance explained by the slices compared with ``unintegrated``, or 0 if this variance
+        increases :cite:p:`Buttner2019`.
 
-    Silhouette batch, kBET and graph connectivity compare slices within a label, so a domain that one slice lacks counts
-    against nothing there. iLISI and PCR comparison know no labels and want such a domain mixed.
+    Silhouette batch, kBET and graph connectivity compare slices within a label, so a domain that is absent from one
+    slice does not lower them. iLISI and PCR comparison do not use labels, and such a domain lowers them unless it is
+    mixed with other domains.
 
     Parameters
     ----------
     representation
         Integrated representation. ``(n_spots, n_dimensions)``.
     slices
-        Slice of each spot; at least two slices. ``(n_spots,)``.
+        Slice of each spot. At least two slices. ``(n_spots,)``.
     labels
-        Known domain of each spot. Spots without one (``None``, ``NaN``, ``pandas.NA``) are left out of all metrics that
-        need labels. ``None``: these metrics are not in the answer. ``(n_spots,)``.
+        Known domain of each spot. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored by the metrics
+        that use labels. ``None``: these metrics are not computed. ``(n_spots,)``.
     unintegrated
         Representation of the same spots before integration, such as principal components. ``None``: PCR comparison is
-        not in the answer. ``(n_spots, any number)``.
+        not computed. ``(n_spots, n_other_dimensions)``.
     seed
-        Seed of the search for neighbours, which is exact up to 8,192 spots and approximate beyond.
+        Seed of the neighbour search, which is exact up to 8,192 spots and approximate above.
 
     Returns
     -------
-    Named tuple of the dicts ``bio`` and ``batch``, with the means ``bio_mean`` and ``batch_mean``. A metric that the
-    data do not define is not in its dict: all labels in one slice each, or one label.
+    Named tuple of the dicts ``bio`` and ``batch``, with the means ``bio_mean`` and ``batch_mean``. Metrics that are not
+    defined for the data are omitted, for example if there is only one label or if every label is in a single slice.
 
     Raises
     ------
     ValueError
         If lengths differ, there are fewer than two slices, a slice is missing, values are missing, infinite or all the
-        same, or fewer than 10 spots are annotated.
+        same, or there are fewer than 10 spots or fewer than 10 labelled spots.
     ImportError
         If scib-metrics is not installed.
+
+    Examples
+    --------
+    Two slices, first well mixed and then separated by a batch effect:
+
+    >>> import numpy as np
+    >>> from spotscape.metrics import integration_scores
+    >>> slices = np.repeat(["left", "right"], 200)
+    >>> mixed = np.random.default_rng(0).normal(size=(400, 5))
+    >>> separated = mixed + 10 * (slices == "left")[:, None]
+    >>> [round(integration_scores(values, slices).batch["iLISI"], 1) for values in (mixed, separated)]
+    [0.9, 0.0]
     """
     values, slice_codes = check_matrix(representation, "representation"), _check_slices(slices)
-    before = None if unintegrated is None else check_matrix(unintegrated, "unintegrated")
+    values_before = None if unintegrated is None else check_matrix(unintegrated, "unintegrated")
     label_codes = None if labels is None else pd.factorize(pd.Series(np.asarray(labels, dtype=object)), sort=False)[0]
-    for name, other in (("slices", slice_codes), ("labels", label_codes), ("unintegrated", before)):
+    for name, other in (("slices", slice_codes), ("labels", label_codes), ("unintegrated", values_before)):
         if other is not None and len(other) != len(values):
             raise ValueError(
                 f"`representation` has {len(values)} spots and `{name}` {len(other)}; pass the same spots in both."
             )
-    n_annotated = len(values) if label_codes is None else int((label_codes >= 0).sum())
-    if n_annotated < _SMALLEST:
+    if len(values) < _MIN_SPOTS:
+        raise ValueError(f"`representation` has {len(values)} spots; pass at least {_MIN_SPOTS}.")
+    n_labelled = len(values) if label_codes is None else int((label_codes >= 0).sum())
+    if n_labelled < _MIN_SPOTS:
         raise ValueError(
-            f"Only {n_annotated} of {len(values)} spots {'are there' if label_codes is None else 'have a label'}; "
-            f"neighbourhoods need at least {_SMALLEST}."
+            f"Only {n_labelled} of {len(values)} spots have a label; label at least {_MIN_SPOTS}, or omit `labels`."
         )
     try:
         import scib_metrics
     except ImportError as error:
-        raise ImportError('Scores of integration need scib-metrics; run: pip install "spotscape[scib]"') from error
+        raise ImportError('`integration_scores` needs scib-metrics; run: pip install "spotscape[scib]"') from error
 
     bio: dict[str, float] = {}
     batch = {"iLISI": float(scib_metrics.ilisi_knn(_neighbors(values, N_NEIGHBORS_LISI, seed), slice_codes))}
     if label_codes is not None:
         annotated = label_codes >= 0
-        bio, within = _scores_of_labels(values[annotated], slice_codes[annotated], label_codes[annotated], seed)
-        batch |= within
-    if before is not None:
-        batch["PCR comparison"] = _pcr_comparison(before, values, slice_codes)
+        bio, batch_within_labels = _label_based_metrics(
+            values[annotated], slice_codes[annotated], label_codes[annotated], seed
+        )
+        batch |= batch_within_labels
+    if values_before is not None:
+        batch["PCR comparison"] = _pcr_comparison(values_before, values, slice_codes)
     return IntegrationScores(bio, batch)
 
 
-def _scores_of_labels(
+def _label_based_metrics(
     values: np.ndarray, slices: np.ndarray, labels: np.ndarray, seed: int
 ) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics of both groups that use labels, as far as the data define them."""
     import scib_metrics
 
     bio: dict[str, float] = {}
@@ -142,20 +176,20 @@ def _scores_of_labels(
     if len(np.unique(labels)) > 1:
         bio["cLISI"] = float(scib_metrics.clisi_knn(neighbors, labels))
         bio["silhouette label"] = float(scib_metrics.silhouette_label(values, labels))
-    per_label = pd.DataFrame({"label": labels, "slice": slices}).groupby("label")["slice"].agg(["nunique", "size"])
-    shared = per_label["nunique"] > 1
-    if (shared & (per_label["nunique"] < per_label["size"])).any():
+    counts = pd.DataFrame({"label": labels, "slice": slices}).groupby("label")["slice"].agg(["nunique", "size"])
+    in_several_slices = counts["nunique"] > 1
+    if (in_several_slices & (counts["nunique"] < counts["size"])).any():
         batch["silhouette batch"] = float(scib_metrics.silhouette_batch(values, labels, slices))
-    if (shared & (per_label["size"] >= _SMALLEST)).any():
-        fewer = neighbors.subset_neighbors(min(N_NEIGHBORS_KBET, neighbors.n_neighbors))
-        batch["kBET"] = float(scib_metrics.kbet_per_label(fewer, slices, labels))
-    fewer = neighbors.subset_neighbors(min(N_NEIGHBORS_CONNECTIVITY, neighbors.n_neighbors))
-    batch["graph connectivity"] = float(scib_metrics.graph_connectivity(fewer, labels))
+    if (in_several_slices & (counts["size"] >= _MIN_SPOTS)).any():
+        nearest = neighbors.subset_neighbors(min(N_NEIGHBORS_KBET, neighbors.n_neighbors))
+        batch["kBET"] = float(scib_metrics.kbet_per_label(nearest, slices, labels))
+    nearest = neighbors.subset_neighbors(min(N_NEIGHBORS_CONNECTIVITY, neighbors.n_neighbors))
+    batch["graph connectivity"] = float(scib_metrics.graph_connectivity(nearest, labels))
     return bio, batch
 
 
 def _neighbors(values: np.ndarray, n_neighbors: int, seed: int) -> Any:
-    """Nearest neighbours of each spot, itself among them, as scib-metrics takes them."""
+    """Nearest neighbours of each spot, including the spot itself, in the format of scib-metrics."""
     from scib_metrics.nearest_neighbors import NeighborsResults
 
     n_neighbors = min(n_neighbors, len(values))
@@ -174,24 +208,26 @@ def _pcr_comparison(before: np.ndarray, after: np.ndarray, slices: np.ndarray) -
     import scib_metrics
 
     with warnings.catch_warnings():
-        # A rise is cut to zero, which the warning says; so does the documentation.
+        # The warning says that a negative score is set to zero, which the documentation states.
         warnings.filterwarnings("ignore", message="PCR comparison score is negative")
         return float(scib_metrics.pcr_comparison(before, after, slices, categorical=True))
 
 
 def check_matrix(values: ArrayLike, name: str) -> np.ndarray:
-    """Representation as a matrix of finite numbers that are not all the same. ``(n_spots, n_dimensions)``."""
+    """Convert a representation to a matrix; raise unless it has finite numbers that are not all the same."""
     try:
         matrix = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"`{name}` is not numeric; pass a matrix of numbers.") from error
     if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise ValueError(f"`{name}` has shape {matrix.shape}; pass a matrix with one row a spot.")
+        raise ValueError(f"`{name}` has shape {matrix.shape}; pass a matrix with one row per spot.")
     n_wrong = int((~np.isfinite(matrix)).sum())
     if n_wrong:
-        raise ValueError(f"`{name}` has {n_wrong} missing or infinite values; leave out the spots that have them.")
+        raise ValueError(f"`{name}` has {n_wrong} missing or infinite values; remove the spots that have them.")
     if not (matrix != matrix[:1]).any():
-        raise ValueError(f"`{name}` is the same for all {len(matrix)} spots; train again, or leave it out.")
+        raise ValueError(
+            f"`{name}` is the same for all {len(matrix)} spots; pass a representation that differs between spots."
+        )
     return np.ascontiguousarray(matrix)
 
 
@@ -199,12 +235,12 @@ def _check_slices(slices: ArrayLike) -> np.ndarray:
     codes, names = pd.factorize(pd.Series(np.asarray(slices, dtype=object)), sort=False)
     if (codes < 0).any():
         raise ValueError(
-            f"`slices` has {int((codes < 0).sum())} missing values; give every spot a slice, or leave these spots out."
+            f"`slices` has {int((codes < 0).sum())} missing values; give every spot a slice, or remove these spots."
         )
     if len(names) < 2:
         raise ValueError(f"`slices` has {len(names)} slice(s); there is nothing to integrate, pass at least two.")
     return codes.astype(np.int64)
 
 
-def _mean(group: dict[str, float]) -> float:
-    return float(np.mean(list(group.values()))) if group else float("nan")
+def _mean(metrics: dict[str, float]) -> float:
+    return float(np.mean(list(metrics.values()))) if metrics else float("nan")

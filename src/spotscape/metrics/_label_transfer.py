@@ -1,4 +1,4 @@
-"""Agreement of labels that an alignment handed over with those of the slice that received them."""
+"""Agreement of transferred labels with the known labels of the query."""
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -7,27 +7,35 @@ from spotscape.metrics._adjusted_rand_index import adjusted_rand_index
 
 
 def label_transfer_adjusted_rand_index(labels_true: ArrayLike, labels_transferred: ArrayLike) -> float:
-    r"""Compare labels transferred from a reference with the known ones of the query :cite:p:`Oh2025`.
+    r"""Label transfer adjusted Rand index (LTARI) :cite:p:`Oh2025`.
 
-    It is the adjusted Rand index of both at the annotated spots of the query (LTARI). Spots that received no label
-    count as one further label: an alignment does not gain by leaving out the spots that are hard to match.
+    It is the :func:`adjusted_rand_index` of the transferred labels and the known labels at the annotated spots of the
+    query. Spots that received no label are treated as one additional label, so that an alignment cannot improve its
+    score by leaving out spots that are difficult to match.
 
     Parameters
     ----------
     labels_true
-        Known label of each spot of the query. Spots whose label is missing (``None``, ``NaN``, ``pandas.NA``) are left
-        out. ``(n_spots,)``.
+        Known label of each spot of the query. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored.
+        ``(n_spots,)``.
     labels_transferred
-        Label that each spot received; missing where it received none. ``(n_spots,)``.
+        Label that each spot received from the reference; missing if it received none. ``(n_spots,)``.
 
     Returns
     -------
-    1 for the same partition, about 0 for a random one.
+    1 for identical partitions, about 0 for random labels.
 
     Raises
     ------
     ValueError
-        If the lengths differ, or no spot of the query is annotated.
+        If the lengths differ or no spot of the query is annotated.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import label_transfer_adjusted_rand_index
+    >>> labels_true = ["a", "a", "a", "b", "b", "b"]
+    >>> round(label_transfer_adjusted_rand_index(labels_true, ["a", "a", None, "b", "b", None]), 2)
+    0.24
     """
     codes = pd.factorize(pd.Series(labels_transferred, dtype=object))[0]
     return adjusted_rand_index(labels_true, codes)

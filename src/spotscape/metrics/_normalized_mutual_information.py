@@ -1,4 +1,4 @@
-"""Agreement of two labellings as the information that they share."""
+"""Normalized mutual information of two labellings."""
 
 from numpy.typing import ArrayLike
 from sklearn.metrics import normalized_mutual_info_score
@@ -7,7 +7,7 @@ from spotscape.metrics._labels import drop_unannotated
 
 
 def normalized_mutual_information(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    r"""Divide the mutual information of two labellings by their mean entropy :cite:p:`Vinh2010`.
+    r"""Mutual information of two labellings, divided by their mean entropy :cite:p:`Vinh2010`.
 
     .. math::
 
@@ -16,20 +16,28 @@ def normalized_mutual_information(labels_true: ArrayLike, labels_pred: ArrayLike
     Parameters
     ----------
     labels_true
-        Known label of each spot. Spots whose label is missing (``None``, ``NaN``, ``pandas.NA``) are left out.
+        Known label of each spot. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored.
         ``(n_spots,)``.
     labels_pred
-        Found label of each spot, compared by position. The names need not match. ``(n_spots,)``.
+        Predicted label of each spot, in the same order. The labels need not have the same names. ``(n_spots,)``.
 
     Returns
     -------
-    Between 0 (nothing shared) and 1 (the same partition). Not corrected for chance: it grows with the number of
-    clusters.
+    Between 0 (independent labels) and 1 (identical partitions). It is not corrected for chance and increases with the
+    number of clusters.
 
     Raises
     ------
     ValueError
-        If the lengths differ, a found label is missing, or no spot is annotated.
+        If the lengths differ, a predicted label is missing, or no spot is annotated.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import normalized_mutual_information
+    >>> round(normalized_mutual_information(["a", "a", "b", "b"], [7, 7, 3, 3]), 2)
+    1.0
+    >>> round(normalized_mutual_information(["a", "a", "b", "b"], [1, 2, 3, 3]), 2)
+    0.8
     """
     labels = drop_unannotated(labels_true, labels_pred)
     return float(normalized_mutual_info_score(labels.true, labels.pred))

@@ -1,4 +1,4 @@
-"""The three numbers by which spatial domains are compared."""
+"""The three metrics that are commonly reported for spatial domains."""
 
 from numpy.typing import ArrayLike
 
@@ -8,24 +8,32 @@ from spotscape.metrics._normalized_mutual_information import normalized_mutual_i
 
 
 def scores(labels_true: ArrayLike, labels_pred: ArrayLike) -> dict[str, float]:
-    """Compute adjusted Rand index, normalized mutual information and clustering accuracy at once.
+    """Compute the adjusted Rand index, the normalized mutual information and the clustering accuracy.
 
     Parameters
     ----------
     labels_true
-        Known label of each spot. Spots whose label is missing (``None``, ``NaN``, ``pandas.NA``) are left out.
+        Known label of each spot. Spots without a label (``None``, ``NaN`` or ``pandas.NA``) are ignored.
         ``(n_spots,)``.
     labels_pred
-        Found label of each spot, compared by position. The names need not match. ``(n_spots,)``.
+        Predicted label of each spot, in the same order. The labels need not have the same names. ``(n_spots,)``.
 
     Returns
     -------
-    Numbers under the keys ``"ARI"``, ``"NMI"`` and ``"CA"``.
+    Dict with the keys ``"ARI"`` (:func:`adjusted_rand_index`), ``"NMI"`` (:func:`normalized_mutual_information`) and
+    ``"CA"`` (:func:`clustering_accuracy`).
 
     Raises
     ------
     ValueError
-        If the lengths differ, a found label is missing, or no spot is annotated.
+        If the lengths differ, a predicted label is missing, or no spot is annotated.
+
+    Examples
+    --------
+    >>> from spotscape.metrics import scores
+    >>> found = scores(labels_true=["a", "a", "a", "b", "b", None], labels_pred=[0, 0, 1, 1, 1, 1])
+    >>> {name: round(value, 2) for name, value in found.items()}
+    {'ARI': 0.17, 'NMI': 0.43, 'CA': 0.8}
     """
     return {
         "ARI": adjusted_rand_index(labels_true, labels_pred),

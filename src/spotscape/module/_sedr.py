@@ -355,7 +355,7 @@ class SEDRModule(GraphModule):
 
     def _require_centres(self) -> Tensor:
         if self.centres is None:
-            raise ValueError("This module has no clusters (`n_clusters` is None); create it with a number of clusters.")
+            raise ValueError("The module was created without clusters; pass `n_clusters` when creating it.")
         return self.centres
 
     def _reconstruction_errors(self, target: Tensor, hidden: Tensor, outputs: dict[str, Any]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Training SEDR on two processes is training it on one."""
+"""Training SEDR on two processes gives the same result as on one."""
 
 import os
 import subprocess
@@ -32,12 +32,12 @@ def main(n_processes, batch_size, draws, folder):
     kind = {} if draws else {"adjacency_weight": 0.0, "n_clusters": 4}
     model = spotscape.SEDR(adata, n_hidden=32, n_latent=8, **kind)
     if not draws:
-        # The deviation of the distributions becomes nothing, and its place in the graph of gradients stays.
+        # A standard deviation of almost zero removes the noise but keeps the gradients.
         forward = model.module.graph_encoder.forward
-        def without_spread(*arguments):
+        def without_noise(*arguments):
             mean, log_deviation = forward(*arguments)
             return mean, 0 * log_deviation - 100
-        model.module.graph_encoder.forward = without_spread
+        model.module.graph_encoder.forward = without_noise
     losses = Losses()
     model.train(
         60 if draws else 20, batch_size=batch_size, patch_size=20, accelerator="cpu", devices=n_processes,
@@ -53,7 +53,7 @@ if __name__ == "__main__":
 
 
 def train_both(folder, batch_size, *, draws):
-    """Losses and representation of a training on one process, and of one on two."""
+    """Losses and representation after training on one process, and on two."""
     script = folder / "train.py"
     script.write_text(SCRIPT)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("COV_", "PYTEST_"))}
@@ -75,8 +75,8 @@ def agreement_of_domains(folder, one, two):
 
 
 @pytest.mark.parametrize("batch_size", [450, 10_000])
-def test_what_is_not_drawn_is_the_same(tmp_path, batch_size):
-    # Masks are those of the spots' numbers, and so are the same; clusters come in half-way.
+def test_without_random_draws_the_losses_are_equal(tmp_path, batch_size):
+    # Masks depend on the spots only and are therefore equal. Clustering starts half-way.
     one, two = train_both(tmp_path, batch_size, draws=False)
     assert len(one["losses"]) == 20 * (2 if batch_size == 450 else 1)
     np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-5)
@@ -84,8 +84,8 @@ def test_what_is_not_drawn_is_the_same(tmp_path, batch_size):
 
 
 @pytest.mark.parametrize("batch_size", [450, 10_000])
-def test_what_is_drawn_is_alike(tmp_path, batch_size):
-    # Each process draws its own noise, and its pairs among its own spots.
+def test_with_random_draws_the_losses_are_similar(tmp_path, batch_size):
+    # Each process draws its own noise, and draws pairs among its own spots.
     one, two = train_both(tmp_path, batch_size, draws=True)
     last = len(one["losses"]) // 3
     assert two["losses"][-last:].mean() == pytest.approx(one["losses"][-last:].mean(), rel=0.02)

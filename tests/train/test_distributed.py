@@ -1,4 +1,4 @@
-"""Training on two processes is training on one."""
+"""Training SPOTSCAPE on two processes gives the same result as on one."""
 
 import os
 import subprocess
@@ -61,7 +61,7 @@ def run(tmp_path, *arguments):
 
 @pytest.mark.parametrize("patch_size", [20, 0], ids=["patches", "spots"])
 @pytest.mark.parametrize("batch_size", [450, 10_000])
-def test_two_processes_train_as_one_does(tmp_path, batch_size, patch_size):
+def test_two_processes_give_the_same_losses_as_one(tmp_path, batch_size, patch_size):
     for n_processes in (1, 2):
         result = run(tmp_path, n_processes, batch_size, patch_size, tmp_path)
         assert result.returncode == 0, result.stderr
@@ -78,10 +78,13 @@ def test_two_processes_train_as_one_does(tmp_path, batch_size, patch_size):
     assert adjusted_rand_index(adata.obs["one"], adata.obs["two"]) > 0.99
 
 
-def test_a_process_that_dies_ends_the_training_with_a_clear_error(tmp_path):
+def test_training_ends_with_a_clear_error_if_a_process_dies(tmp_path):
     result = run(tmp_path, 2, 450, 20, tmp_path, "fails")
     assert result.returncode != 0
-    # Lightning looks after the other processes every five seconds. Where it looks between the death and our error,
-    # it says so itself and ends this one.
-    says = ("Another process of this training ended before its time", "terminated with code 3. Forcefully terminating")
-    assert any(words in result.stderr for words in says), result.stderr
+    # Lightning checks the other processes every five seconds. If it checks before our own error is raised, it reports
+    # the failure itself and ends this process.
+    messages = (
+        "Another process of this training ended before its time",
+        "terminated with code 3. Forcefully terminating",
+    )
+    assert any(message in result.stderr for message in messages), result.stderr
