@@ -44,8 +44,10 @@ EXAMPLES = collect_examples()
 
 @pytest.fixture
 def stable_output(tmp_path, monkeypatch):
-    """A folder to write into, fixed print options, and no log messages among the output."""
+    """A folder to write into, fixed print options, and neither log messages nor progress bars in the output."""
     monkeypatch.chdir(tmp_path)
+    # scvi-tools writes its progress bar to the standard output.
+    monkeypatch.setattr("scvi.train._progress.ProgressBar.refresh_rate", 0)
     logging.disable(logging.WARNING)
     with np.printoptions(precision=4, suppress=True, linewidth=120):
         yield
