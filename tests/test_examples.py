@@ -9,7 +9,7 @@ import pytest
 from .test_project import exported
 
 #: Packages whose public classes and functions all have an example. Only the examples of these packages are run.
-COMPLETE = {"metrics", "module", "nn", "train"}
+COMPLETE = {"datasets", "io", "metrics", "module", "nn", "pl", "pp", "tl", "train"}
 #: Examples that need a library that is not always installed.
 NEEDS = {"spotscape.metrics.integration_scores": "scib_metrics"}
 
