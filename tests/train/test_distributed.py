@@ -83,6 +83,6 @@ def test_training_ends_with_a_clear_error_if_a_process_dies(tmp_path):
     assert result.returncode != 0
     # Lightning checks the other processes every five seconds. If it checks before our own error is raised, it reports
     # the failure itself and ends this process.
-    own_message = "Another process of this training ended before its time"
+    own_message = "Another process of this training ended early"
     lightning_message = "terminated with code 3. Forcefully terminating"
     assert own_message in result.stderr or lightning_message in result.stderr, result.stderr
