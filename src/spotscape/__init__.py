@@ -2,26 +2,7 @@
 
 from importlib.metadata import version
 
-from spotscape import cluster, data, datasets, graph, io, metrics, module, nn, novelty, pl, pp, preprocessing, tl, train
-from spotscape.model import AESTETIK, SEDR, SPOTSCAPE
+import lazy_loader
 
-__all__ = [
-    "AESTETIK",
-    "SEDR",
-    "SPOTSCAPE",
-    "cluster",
-    "data",
-    "datasets",
-    "graph",
-    "io",
-    "metrics",
-    "module",
-    "nn",
-    "novelty",
-    "pl",
-    "pp",
-    "preprocessing",
-    "tl",
-    "train",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("spotscape")

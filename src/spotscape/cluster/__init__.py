@@ -1,6 +1,5 @@
 """Partitions of a representation: k-means with many starts, and a mixture with one shared covariance."""
 
-from spotscape.cluster._mixture import SharedCovarianceMixture
-from spotscape.cluster._partitions import Partition, fit_shared_mixture, kmeans_partition, mixture_partition
+import lazy_loader
 
-__all__ = ["Partition", "SharedCovarianceMixture", "fit_shared_mixture", "kmeans_partition", "mixture_partition"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

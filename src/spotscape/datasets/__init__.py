@@ -1,6 +1,5 @@
 """Simulated data sets with known ground truth; none needs a download."""
 
-from spotscape.datasets._synthetic import synthetic_tissue
-from spotscape.datasets._two_modalities import synthetic_modalities
+import lazy_loader
 
-__all__ = ["synthetic_modalities", "synthetic_tissue"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from spotscape._defaults import default_n_neighbors
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.graph._checks import as_positions, check_coincident, edge_rows, encode_slices, sort_spots
+from spotscape.graph._defaults import default_n_neighbors
 from spotscape.graph._edges import delaunay_edges, knn_edges, radius_edges
 
 METHODS = ("knn", "radius", "delaunay")

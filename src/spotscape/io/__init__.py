@@ -1,5 +1,5 @@
 """Readers of tissue sections from files."""
 
-from spotscape.io._read_sections import read_sections
+import lazy_loader
 
-__all__ = ["read_sections"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

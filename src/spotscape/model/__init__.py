@@ -1,9 +1,5 @@
 """What users call. Knows AnnData, knows no equation."""
 
-from spotscape.model._aestetik import AESTETIK
-from spotscape.model._base import LatentModel
-from spotscape.model._sedr import SEDR
-from spotscape.model._spatial import SpatialModel
-from spotscape.model._spotscape import SPOTSCAPE
+import lazy_loader
 
-__all__ = ["AESTETIK", "SEDR", "SPOTSCAPE", "LatentModel", "SpatialModel"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

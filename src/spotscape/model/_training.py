@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._defaults import default_batch_size, default_n_steps
 from spotscape._validate import Choice, Flag, Integer, Number, check_arguments
 from spotscape.train import StopAtPlateau
+from spotscape.train._defaults import default_batch_size, default_n_steps
 
 if TYPE_CHECKING:
     from spotscape.data import SpotDataset

@@ -1,7 +1,5 @@
 """PyTorch modules of the models, one for each: networks and losses. They do not depend on AnnData."""
 
-from spotscape.module._aestetik import AestetikModule
-from spotscape.module._sedr import SEDRModule
-from spotscape.module._spotscape import SpotscapeModule
+import lazy_loader
 
-__all__ = ["AestetikModule", "SEDRModule", "SpotscapeModule"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """How far spots are from those that a model was trained on."""
 
-from spotscape.novelty._reference import NoveltyReference
+import lazy_loader
 
-__all__ = ["NoveltyReference"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,5 @@
 """Preprocessing: functions that prepare an AnnData for the models."""
 
-from spotscape.pp._spatial_neighbors import spatial_neighbors
-from spotscape.pp.image import image_features
+import lazy_loader
 
-__all__ = ["image_features", "spatial_neighbors"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

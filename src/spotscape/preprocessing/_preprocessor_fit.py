@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 
-from spotscape._defaults import default_n_components, default_scale_power
 from spotscape.preprocessing._components import principal_axes
+from spotscape.preprocessing._defaults import default_n_components, default_scale_power
 from spotscape.preprocessing._gene_selection import GeneSums, select_by_sums
 from spotscape.preprocessing._row_blocks import Matrix, RowBlocks
 from spotscape.preprocessing._values import log_expression

@@ -1,14 +1,5 @@
 """Training plan, callbacks and the defaults for the length of the training."""
 
-from spotscape._defaults import default_batch_size, default_n_steps
-from spotscape.train._callbacks import ClusterPhase, PrototypeWarmup, StopAtPlateau
-from spotscape.train._plan import ScheduledTrainingPlan
+import lazy_loader
 
-__all__ = [
-    "ClusterPhase",
-    "PrototypeWarmup",
-    "ScheduledTrainingPlan",
-    "StopAtPlateau",
-    "default_batch_size",
-    "default_n_steps",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

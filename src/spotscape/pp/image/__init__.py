@@ -1,5 +1,5 @@
 """Features of the tissue image around each spot."""
 
-from spotscape.pp.image._features import image_features
+import lazy_loader
 
-__all__ = ["image_features"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,5 +1,5 @@
 """Alignment of slices: transformations, registration of two slices, and coupling of their spots."""
 
-from spotscape.tl.alignment._align import align
+import lazy_loader
 
-__all__ = ["align"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+from ._mixture import SharedCovarianceMixture as SharedCovarianceMixture
+from ._partitions import Partition as Partition
+from ._partitions import fit_shared_mixture as fit_shared_mixture
+from ._partitions import kmeans_partition as kmeans_partition
+from ._partitions import mixture_partition as mixture_partition

@@ -1,0 +1,16 @@
+from ._build import SpatialGraph as SpatialGraph
+from ._build import build_spatial_graph as build_spatial_graph
+from ._build import normalize_adjacency as normalize_adjacency
+from ._checks import check_coordinates as check_coordinates
+from ._checks import validate_graph as validate_graph
+from ._defaults import default_n_neighbors as default_n_neighbors
+from ._neighbourhoods import Neighbourhood as Neighbourhood
+from ._neighbourhoods import NeighbourhoodSampler as NeighbourhoodSampler
+from ._patches import cut_into_patches as cut_into_patches
+from ._storage import read_graph as read_graph
+from ._storage import write_graph as write_graph
+from ._windows import Windows as Windows
+from ._windows import build_windows as build_windows
+from ._windows import default_ring_weights as default_ring_weights
+from ._windows import default_window as default_window
+from ._windows import window_averages as window_averages

@@ -1,0 +1,15 @@
+from ._adjusted_rand_index import adjusted_rand_index as adjusted_rand_index
+from ._boundary_accuracy import BoundaryAccuracy as BoundaryAccuracy
+from ._boundary_accuracy import boundary_accuracy as boundary_accuracy
+from ._clustering_accuracy import clustering_accuracy as clustering_accuracy
+from ._clustering_scores import adjusted_mutual_information as adjusted_mutual_information
+from ._clustering_scores import completeness as completeness
+from ._clustering_scores import homogeneity as homogeneity
+from ._clustering_scores import purity as purity
+from ._clustering_scores import silhouette as silhouette
+from ._clustering_scores import v_measure as v_measure
+from ._integration import IntegrationScores as IntegrationScores
+from ._integration import integration_scores as integration_scores
+from ._label_transfer import label_transfer_adjusted_rand_index as label_transfer_adjusted_rand_index
+from ._normalized_mutual_information import normalized_mutual_information as normalized_mutual_information
+from ._scores import scores as scores

@@ -1,0 +1,3 @@
+from ._aestetik import AestetikModule as AestetikModule
+from ._sedr import SEDRModule as SEDRModule
+from ._spotscape import SpotscapeModule as SpotscapeModule

@@ -1,0 +1,1 @@
+from ._reference import NoveltyReference as NoveltyReference

@@ -1,0 +1,2 @@
+from ._spatial_neighbors import spatial_neighbors as spatial_neighbors
+from .image import image_features as image_features

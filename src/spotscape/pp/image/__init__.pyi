@@ -1,0 +1,1 @@
+from ._features import image_features as image_features

@@ -1,0 +1,16 @@
+from ._calibration import apply_count_calibration as apply_count_calibration
+from ._calibration import fit_count_calibration as fit_count_calibration
+from ._defaults import default_n_components as default_n_components
+from ._defaults import default_scale_power as default_scale_power
+from ._gene_selection import select_genes as select_genes
+from ._pipeline import Expression as Expression
+from ._pipeline import FeaturePipeline as FeaturePipeline
+from ._pipeline import Features as Features
+from ._preprocessor import Preprocessor as Preprocessor
+from ._scaling import FeatureScaler as FeatureScaler
+from ._values import recognise_values as recognise_values
+from .correction import Centring as Centring
+from .correction import ComBat as ComBat
+from .correction import Correction as Correction
+from .correction import Harmony as Harmony
+from .correction import NoCorrection as NoCorrection

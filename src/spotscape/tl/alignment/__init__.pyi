@@ -1,0 +1,1 @@
+from ._align import align as align
