@@ -23,13 +23,13 @@ class _BatchKeys(NamedTuple):
     PATCH_SIZES: str = "patch_sizes"
     #: Number of patches in the batch, of patches in the training data, and of spots in the training data. ``(3,)``.
     SAMPLE: str = "sample"
-    #: Mean features of each ring, one entry for each modality. ``(n_spots, n_rings, n_features)``.
+    #: Mean features of each ring, a dict by modality. ``(n_spots, n_rings, n_features)``.
     WINDOWS: str = "windows"
-    #: Number of spots in each ring, one entry for each modality. ``(n_spots, n_rings)``.
+    #: Number of spots in each ring, a dict by modality. ``(n_spots, n_rings)``.
     COUNTS: str = "window_counts"
-    #: Cluster of each spot, -1 for none, one entry for each modality. ``(n_spots,)``. Only in training.
+    #: Cluster of each spot, -1 for none, a dict by modality. ``(n_spots,)``. Only in training.
     CLUSTERS: str = "clusters"
-    #: Distances between cluster centres, one entry for each modality. ``(n_clusters, n_clusters)``. Only in training.
+    #: Distances between cluster centres, a dict by modality. ``(n_clusters, n_clusters)``. Only in training.
     CLUSTER_DISTANCES: str = "cluster_distances"
 
 
@@ -71,8 +71,3 @@ MEASURED_KEY = "spotscape_measured"
 BATCH_KEYS = _BatchKeys()
 MODULE_KEYS = _ModuleKeys()
 FIELD_KEYS = _FieldKeys()
-
-
-def modality_key(modality: str, key: str) -> str:
-    """Entry of a batch for one modality, such as ``"rna_windows"``."""
-    return f"{modality}_{key}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -53,7 +53,15 @@ class Flag(NamedTuple):
         check_flag(value, name)
 
 
-Rule = Integer | Number | Choice | Flag
+class Rule(Protocol):
+    """What an argument has to be."""
+
+    @property
+    def optional(self) -> bool:
+        """Whether the argument may be ``None``."""
+
+    def check(self, value: Any, name: str) -> None:
+        """Raise unless the value fits."""
 
 
 def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch.utils.data import Dataset
 
-from spotscape._constants import BATCH_KEYS, modality_key
+from spotscape._constants import BATCH_KEYS
 from spotscape.data._batches import SeedBatch
 from spotscape.graph._build import normalize_adjacency
 from spotscape.graph._neighbourhoods import NeighbourhoodSampler
@@ -32,12 +32,12 @@ class SpotDataset(Dataset):
     def __init__(self, slices: NDArray[np.int64], coordinates: NDArray[Any]):
         self.slices = slices
         self.coordinates = coordinates
-        self._last: tuple[NDArray[np.int64], dict[str, torch.Tensor]] | None = None
+        self._last: tuple[NDArray[np.int64], dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.slices)
 
-    def __getitem__(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+    def __getitem__(self, drawn: SeedBatch) -> dict[str, Any]:
         # Where an epoch is one batch, keeping it avoids building it in every epoch.
         if self._last is not None and np.array_equal(drawn.seeds, self._last[0]):
             return self._last[1]
@@ -46,7 +46,7 @@ class SpotDataset(Dataset):
             self._last = (drawn.seeds, batch)
         return batch
 
-    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+    def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
         """Tensors of some spots, under the names of :data:`spotscape._constants.BATCH_KEYS`."""
         raise NotImplementedError
 
@@ -86,7 +86,7 @@ class GraphDataset(SpotDataset):
         self.features = features
         self.neighbourhood_of = NeighbourhoodSampler(normalize_adjacency(connectivities), n_hops)
 
-    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+    def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
         """Tensors of some spots and their neighbourhood."""
         nodes, nodes_within_hop, adjacency = self.neighbourhood_of(drawn.seeds)
         features = self.features.corrected
@@ -117,9 +117,9 @@ class GraphDataset(SpotDataset):
 class WindowDataset(SpotDataset):
     """Spots with their windows, whose features are gathered batch by batch.
 
-    A batch has for each modality the mean features of each ring, ``(n_spots, n_rings, n_features)``, and how many spots
-    with the modality these are of, ``(n_spots, n_rings)``; the slice code and the row number of each spot; and, for
-    training, the cluster of each spot, -1 where it has none, and the distances between clusters.
+    A batch has, in a dict by modality, the mean features of each ring, ``(n_spots, n_rings, n_features)``, and how
+    many spots with the modality these are of, ``(n_spots, n_rings)``; the slice code and the row number of each spot;
+    and, for training, the cluster of each spot, -1 where it has none, and the distances between clusters.
 
     Parameters
     ----------
@@ -145,24 +145,24 @@ class WindowDataset(SpotDataset):
         #: clusters, ``(n_clusters, n_clusters)``.
         self.clusters: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
 
-    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+    def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
         """Tensors of some spots and their windows."""
         spots = drawn.seeds
-        batch = {
+        sites, rings = self.windows.sites[spots], self.windows.rings
+        rings_of = {
+            name: ring_means(features.corrected, sites, rings, features.present)
+            for name, features in self.features.items()
+        }
+        return {
             BATCH_KEYS.SLICE: torch.from_numpy(self.slices[spots])[:, None],
             BATCH_KEYS.NODE_INDEX: torch.from_numpy(np.asarray(spots, dtype=np.int64)),
             # A window adds no spots that have to be encoded: all spots of a batch are its seeds.
             BATCH_KEYS.NODES_WITHIN_HOP: torch.tensor([len(spots)]),
+            BATCH_KEYS.WINDOWS: {name: torch.from_numpy(means) for name, (means, _) in rings_of.items()},
+            BATCH_KEYS.COUNTS: {name: torch.from_numpy(counts) for name, (_, counts) in rings_of.items()},
+            BATCH_KEYS.CLUSTERS: {name: torch.from_numpy(codes[spots]) for name, (codes, _) in self.clusters.items()},
+            BATCH_KEYS.CLUSTER_DISTANCES: {name: torch.from_numpy(one) for name, (_, one) in self.clusters.items()},
         }
-        for name, features in self.features.items():
-            sites, rings = self.windows.sites[spots], self.windows.rings
-            means, counts = ring_means(features.corrected, sites, rings, features.present)
-            batch[modality_key(name, BATCH_KEYS.WINDOWS)] = torch.from_numpy(means)
-            batch[modality_key(name, BATCH_KEYS.COUNTS)] = torch.from_numpy(counts)
-        for name, (codes, distances) in self.clusters.items():
-            batch[modality_key(name, BATCH_KEYS.CLUSTERS)] = torch.from_numpy(codes[spots])
-            batch[modality_key(name, BATCH_KEYS.CLUSTER_DISTANCES)] = torch.from_numpy(distances)
-        return batch
 
     def uncorrected(self) -> Self:
         """The same spots with the features that they have before the correction of slices."""

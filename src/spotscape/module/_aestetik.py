@@ -8,7 +8,7 @@ from scvi.module.base import LossOutput, auto_move_data
 from torch import Tensor
 
 from spotscape import nn
-from spotscape._constants import BATCH_KEYS, MODULE_KEYS, modality_key
+from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape.module._base import SeededModule
 
 
@@ -96,11 +96,8 @@ class AestetikModule(SeededModule):
         self.encoder.set_axes(axes, scale)
         self.decoder.set_axes(axes, scale)
 
-    def _get_inference_input(self, tensors: dict[str, Tensor], **kwargs: Any) -> dict[str, Any]:
-        return {
-            name: {modality: tensors[modality_key(modality, key)] for modality in self.names}
-            for name, key in (("means", BATCH_KEYS.WINDOWS), ("counts", BATCH_KEYS.COUNTS))
-        }
+    def _get_inference_input(self, tensors: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {"means": tensors[BATCH_KEYS.WINDOWS], "counts": tensors[BATCH_KEYS.COUNTS]}
 
     @auto_move_data
     def inference(self, means: dict[str, Tensor], counts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -158,7 +155,7 @@ class AestetikModule(SeededModule):
 
     def loss(
         self,
-        tensors: dict[str, Tensor],
+        tensors: dict[str, Any],
         inference_outputs: dict[str, Tensor],
         generative_outputs: dict[str, dict[str, Tensor]],
     ) -> LossOutput:
@@ -182,19 +179,16 @@ class AestetikModule(SeededModule):
             weight = self.modality_weights[name]
             if weight == 0:
                 continue
-            target, counts = (
-                tensors[modality_key(name, key)].float() for key in (BATCH_KEYS.WINDOWS, BATCH_KEYS.COUNTS)
-            )
-            error = nn.window_reconstruction_loss(
-                target, generative_outputs[MODULE_KEYS.RECONSTRUCTION][name].float(), counts
-            )
+            target, counts = (tensors[key][name].float() for key in (BATCH_KEYS.WINDOWS, BATCH_KEYS.COUNTS))
+            reconstruction = generative_outputs[MODULE_KEYS.RECONSTRUCTION][name].float()
+            error = nn.window_reconstruction_loss(target, reconstruction, counts)
             # Windows without the modality have an error of zero and must not lower the mean.
             n_windows = (counts.sum(1) > 0).sum().clamp(min=1)
             terms[f"{name}_reconstruction"] = error.sum() / n_windows
             total = total + weight * self.reconstruction_weight * terms[f"{name}_reconstruction"]
             errors = errors + weight * error.detach()
-            if self.triplet_weight > 0 and modality_key(name, BATCH_KEYS.CLUSTERS) in tensors:
-                clusters = tensors[modality_key(name, BATCH_KEYS.CLUSTERS)]
+            clusters = tensors[BATCH_KEYS.CLUSTERS].get(name)
+            if self.triplet_weight > 0 and clusters is not None:
                 triplets = nn.mine_triplets(
                     clusters,
                     slices,
@@ -202,7 +196,7 @@ class AestetikModule(SeededModule):
                     self._generator(stream, latent.device),
                     across=self.cross_sample_positives,
                 )
-                distances = tensors[modality_key(name, BATCH_KEYS.CLUSTER_DISTANCES)]
+                distances = tensors[BATCH_KEYS.CLUSTER_DISTANCES][name]
                 margins = self.margin * distances[clusters[triplets.anchors], clusters[triplets.negatives]]
                 terms[f"{name}_triplet"] = nn.triplet_margin_loss(latent, triplets, margins)
                 total = total + weight * self.triplet_weight * terms[f"{name}_triplet"]
