@@ -1,6 +1,6 @@
 """Measure how long each group of handcrafted image features takes per tile, on one core.
 
-    python benchmarks/image_features.py [section.h5ad --patches-key patches] [--tiles 300] [--pixels 64] [--repeats 3]
+    python -m benchmarks.scaling.image_features [section.h5ad --patches-key patches] [--tiles 300] [--pixels 64] [--repeats 3]
 
 Without a section, the tiles are drawn: pink tissue with violet nuclei. The time of nuclei depends on their number.
 """
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmarks.common.options import existing_file
 from spotscape.pp.image import _handcrafted as handcrafted
 from spotscape.pp.image._gabor import gabor_features
 from spotscape.pp.image._sources import read_patches
@@ -77,7 +78,7 @@ def _seconds(compute: Callable[[], Any]) -> float:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Time all groups and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section", nargs="?", help="file with tiles in obsm (default: drawn tiles)")
+    parser.add_argument("section", nargs="?", type=existing_file, help="file with tiles in obsm (default: drawn tiles)")
     parser.add_argument("--patches-key", metavar="KEY", help="key of the tiles in obsm")
     parser.add_argument("--tiles", type=int, default=300, help="largest number of tiles (default: 300)")
     parser.add_argument("--pixels", type=int, default=64, help="side of the tiles (default: 64)")
