@@ -10,12 +10,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import spotscape as sps
+from benchmarks.common.options import existing_file
 
 
 def main() -> None:
     """Train, colour domains and layers by depth, and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("section")
+    parser.add_argument("section", type=existing_file)
     parser.add_argument("--size-factor-key")
     parser.add_argument("--label-key", default="domain")
     parser.add_argument("--out", required=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numba
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -28,13 +29,16 @@ def module_environment() -> dict[str, str]:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Compute with one thread, which adds up in one order and leaves other processes alone."""
-    n_threads = torch.get_num_threads()
+    before = torch.get_num_threads(), numba.get_num_threads()
+    # Before the others: when numba starts its threads, it raises the number that OpenMP gives to all libraries.
+    numba.set_num_threads(1)
     torch.set_num_threads(1)
     try:
         with threadpool_limits(1):
             yield
     finally:
-        torch.set_num_threads(n_threads)
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
 
 
 def silence_training() -> None:

@@ -135,7 +135,7 @@ def find_file(text: str) -> str:
 
 
 def known_files(group: Group) -> list[AnnotatedFile]:
-    """Files of a group that are in the folder ``SPOTSCAPE_DATA``.
+    """Files of a group that are in the folder ``SPOTSCAPE_DATA``; those that are not are printed.
 
     Raises
     ------
@@ -145,9 +145,12 @@ def known_files(group: Group) -> list[AnnotatedFile]:
     folder = data_folder()
     if folder is None:
         raise FileNotFoundError(f"{DATA_VARIABLE} is not set; set it to the folder of the annotated files.")
-    found = [known for known in KNOWN_FILES if known.group == group and (folder / known.file).exists()]
+    wanted = [known for known in KNOWN_FILES if known.group == group]
+    found = [known for known in wanted if (folder / known.file).exists()]
     if not found:
         raise FileNotFoundError(f"{folder} has none of the files of the group {group!r}.")
+    if missing := [known.file for known in wanted if known not in found]:
+        print(f"Left out, since they are not in {folder}: {', '.join(missing)}", flush=True)
     return found
 
 

@@ -136,7 +136,7 @@ def test_literal_step_has_the_same_loss(tissue):
 
 
 @pytest.mark.parametrize(
-    ("code", "limits", "status"),
+    ("code", "bounds", "status"),
     [
         ("print('well')", {}, limits.FINISHED),
         ("import time; time.sleep(60)", {"max_seconds": 0.3}, limits.OUT_OF_TIME),
@@ -145,13 +145,13 @@ def test_literal_step_has_the_same_loss(tissue):
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", {}, "failed: ended by SIGKILL"),
     ],
 )
-def test_limits(code, limits, status, tmp_path):
-    outcome = limits.run_limited([sys.executable, "-c", code], log=tmp_path / "log.txt", **limits)
+def test_limits(code, bounds, status, tmp_path):
+    outcome = limits.run_limited([sys.executable, "-c", code], log=tmp_path / "log.txt", **bounds)
     assert outcome.status == status
     if status != limits.FINISHED:
         assert outcome.seconds < 30
-    if "max_gib" in limits:
-        assert outcome.gib > limits["max_gib"]
+    if "max_gib" in bounds:
+        assert outcome.gib > bounds["max_gib"]
 
 
 def test_children_count_and_are_ended(tmp_path):

@@ -43,7 +43,7 @@ def test_every_file_is_listed_once():
         assert (known.labels == "cell types") == (known.group == "cell types") == (known.label_key == "cell_type")
 
 
-def test_known_sections_bring_their_own_columns(folder):
+def test_known_sections_bring_their_own_columns(folder, capsys):
     found = {source.name: source for source in reading.find_known_sections("regions")}
     assert list(found) == [
         "dlpfc_151673_hvg",
@@ -51,6 +51,8 @@ def test_known_sections_bring_their_own_columns(folder):
         "her2st_patientA A1",
         "dlpfc_151673_hvg + dlpfc_151675_hvg",
     ]
+    assert "Left out" in (printed := capsys.readouterr().out)
+    assert "mob_rep12_st.h5ad" in printed and "her2st_patientA" not in printed
     assert found["dlpfc_151673_hvg"].keys.size_factor == "total_umi_full"
     assert reading.load_section(found["dlpfc_151673_hvg"]).size_factor_key == "total_umi_full"
     tumour = reading.load_section(found["her2st_patientA A1"])
