@@ -1,6 +1,6 @@
 """Measure how long each group of handcrafted image features takes per tile, on one core.
 
-    python -m benchmarks.scaling.image_features [section.h5ad --patches-key patches] [--tiles 300] [--pixels 64] [--repeats 3]
+    python -m benchmarks.scaling.image_features [section.h5ad --patches-key patches] [--tiles 300] [--pixels 64]
 
 Without a section, the tiles are drawn: pink tissue with violet nuclei. The time of nuclei depends on their number.
 """

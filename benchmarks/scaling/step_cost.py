@@ -19,7 +19,7 @@ from torch.nn.functional import mse_loss, normalize
 
 import spotscape as sps
 from benchmarks.common.stages import peak_gib, write_record
-from spotscape.data import GraphDataLoader
+from spotscape.data import SpotDataLoader
 from spotscape.graph import normalize_adjacency
 
 
@@ -98,8 +98,7 @@ def compare_steps(
     """
     sps.SPOTSCAPE.setup_anndata(adata, size_factor_key=size_factor_key)
     model = sps.SPOTSCAPE(adata)
-    manager = model.adata_manager
-    batch = next(iter(GraphDataLoader(manager, **model._loader_arguments(manager))))
+    batch = next(iter(SpotDataLoader(model._dataset(model.adata_manager))))
     optimizer = torch.optim.Adam(model.module.train().parameters(), lr=1e-3)
 
     def our_step() -> None:
