@@ -37,6 +37,7 @@ from benchmarks.common.transfer_runs import TransferBenchmark, write_tables
 from benchmarks.cross_sample.authors import AUTHORS, authors
 from benchmarks.cross_sample.cases import Case, find_cases, load_case
 from benchmarks.cross_sample.tables import write_figure, write_summary
+from spotscape.preprocessing._agreement import slice_mixing
 
 #: Methods that are also scored by the integration scores, which take long.
 WHOLE_METHODS = frozenset({IMAGE_MODEL, *COMMON, *MODELS, AUTHORS})
@@ -73,7 +74,7 @@ class Benchmark(TransferBenchmark):
             own = [sps.metrics.adjusted_rand_index(labels[slices == name], found[slices == name]) for name in names]
             numbers |= {
                 "mean ARI within slices": float(np.mean(own)),
-                "mixing": sps.preprocessing.slice_mixing(values, section.slices),
+                "mixing": slice_mixing(values, section.slices),
             }
         if not case.has_image and method in WHOLE_METHODS:
             before = self.representation(case, "PCA", 0)
