@@ -103,7 +103,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes; 1 runs all in this one (default: 2)")
     parser.add_argument("--max-seconds", type=float, metavar="N", help="begin no run after this time")
     shared.add_tables_only(parser)
-    options = shared.parse(parser, arguments, positive=("seeds", "jobs"))
+    options = shared.parse(parser, arguments, positive=("seeds", "jobs"), intermixed=True)
     if not (options.files or options.joint or options.known or options.tables_only):
         parser.error("give at least one file, --known, or --tables-only")
     if options.known and (options.files or options.joint):

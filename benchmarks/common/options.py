@@ -64,10 +64,17 @@ def keys(options: argparse.Namespace) -> Keys:
 
 
 def parse(
-    parser: argparse.ArgumentParser, arguments: Sequence[str] | None, *, positive: Sequence[str] = ("seeds",)
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    *,
+    positive: Sequence[str] = ("seeds",),
+    intermixed: bool = False,
 ) -> argparse.Namespace:
-    """Read the arguments, and end the program where one of the numbers ``positive`` is below 1."""
-    options = parser.parse_intermixed_args(arguments)
+    """Read the arguments, and end the program where one of the numbers ``positive`` is below 1.
+
+    ``intermixed`` says whether files may also stand between and behind the options.
+    """
+    options = parser.parse_intermixed_args(arguments) if intermixed else parser.parse_args(arguments)
     for name in positive:
         if (value := getattr(options, name)) is not None and value < 1:
             parser.error(f"--{name.replace('_', '-')} is {value}; it must be at least 1")

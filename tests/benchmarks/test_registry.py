@@ -33,6 +33,14 @@ def test_names_of_the_package_exist(path):
         reduce(getattr, names[1:], sps)
 
 
+@pytest.mark.parametrize("name", [path.parent.name for path in FILES if path.name == "__main__.py"])
+def test_programs_describe_themselves(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"benchmarks.{name}.__main__").main(["--help"])
+    printed = capsys.readouterr().out
+    assert end.value.code == 0 and printed.startswith(f"usage: python -m benchmarks.{name} ") and "--out DIR" in printed
+
+
 def test_models_and_their_variants():
     assert registry.DEFAULT_MODEL in registry.MODELS and set(registry.MODELS) == set(VARIANTS)
     assert all("default" in model.variants for model in registry.MODELS.values())
