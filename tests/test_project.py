@@ -253,6 +253,7 @@ def test_cited_sources_are_listed():
 
 def test_no_file_knows_the_machine_it_was_written_on():
     patterns = ("src/**/*.py", "tests/**/*.py", "docs/*.*", "docs/user_guide/*", "tutorials/*", "scripts/*", ".ci/*")
+    patterns += ("benchmarks/**/*.py",)
     patterns += (".github/**/*.y*ml", "*.md", "*.toml", "*.txt", ".*.yaml")
     home = re.compile(r"(?<![\w./~-])/(?:work|root|home|Users|tmp|opt)/\w")
     wrong = [

@@ -1,29 +1,23 @@
 """The accuracy benchmark, on a synthetic tissue."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 import spotscape as sps
-
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import _floors
-import _sections
-import _tables
-import _variants
-import accuracy
+from benchmarks.accuracy import tables, tasks
+from benchmarks.accuracy.__main__ import main
+from benchmarks.common import reading
+from benchmarks.common.readouts import READOUTS
+from benchmarks.common.registry import FLOORS
+from benchmarks.common.variants import BETWEEN_SLICES, VARIANTS, expand_variants
 
 
 @pytest.fixture(autouse=True)
 def few_epochs(monkeypatch):
-    monkeypatch.setattr(accuracy, "READOUT_SEEDS", range(2))
-    monkeypatch.setitem(_variants.VARIANTS, "default", {"train": {"max_epochs": 5}})
-    monkeypatch.setitem(_variants.VARIANTS, "diverging", {"train": {"max_epochs": 20, "lr": 1e30}})
+    monkeypatch.setattr(tasks, "READOUT_SEEDS", range(2))
+    monkeypatch.setitem(VARIANTS["SPOTSCAPE"], "default", {"train": {"max_epochs": 5}})
+    monkeypatch.setitem(VARIANTS["SPOTSCAPE"], "diverging", {"train": {"max_epochs": 20, "lr": 1e30}})
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +37,25 @@ def file(tmp_path_factory):
 
 @pytest.fixture
 def keys():
-    return _sections.Keys(size_factor="total", dropped=("undetermined",))
+    return reading.Keys(size_factor="total", dropped=("undetermined",))
 
 
 def run(*arguments):
-    return accuracy.main(["--jobs", "1", "--drop-label", "undetermined", *map(str, arguments)])
+    return main(["--jobs", "1", "--drop-label", "undetermined", *map(str, arguments)])
 
 
 def test_run_resume_and_summary(file, tmp_path):
     pytest.importorskip("scib_metrics", reason="joint sections are scored by the extra spotscape[scib]")
     out = tmp_path / "out"
     assert run(file, "--seeds", 1, "--size-factor-key", "total", "--out", out) == 0
-    results = _tables.read_results(out / "results.csv")
-    assert list(results.columns) == _tables.COLUMNS
+    results = tables.results_of(out).read()
+    assert list(results.columns) == list(tables.COLUMNS)
     assert set(results["section"]) == {"tissue slice_1", "tissue slice_2", "tissue joint"}
     ours = results[results["method"] == "SPOTSCAPE"]
     assert len(ours) == 3 * 3
-    assert len(results) == len(ours) + 3 * 3 * 2 * 2
+    # Two seeds of k-means and of the mixture, and the default read-out once.
+    assert len(results) == len(ours) + 3 * len(FLOORS) * (2 * 2 + 1)
+    assert len(FLOORS) == 5 and results[results["method"] != "SPOTSCAPE"]["ari"].notna().all()
     n_spots = results.groupby("section")["n_spots"].unique().map(list)
     assert n_spots.to_dict() == {"tissue slice_1": [125], "tissue slice_2": [150], "tissue joint": [275]}
     assert (results["n_domains"] == 4).all()
@@ -76,7 +72,7 @@ def test_run_resume_and_summary(file, tmp_path):
     assert run(file, "--seeds", 2, *again) == 0
     resumed = (out / "results.csv").read_text()
     assert resumed.startswith("".join(whole[:-1]))
-    after = _tables.read_results(out / "results.csv")
+    after = tables.results_of(out).read()
     assert len(after) == len(results) + 3 * 3
     assert not after.duplicated(["section", "method", "variant", "seed", "readout"]).any()
     run(file, "--seeds", 2, *again)
@@ -92,100 +88,70 @@ def test_run_resume_and_summary(file, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_row(file, keys):
-    source = _sections.find_sections([file], [], keys)[0]
-    task = accuracy.Task(source, "SPOTSCAPE", "default", ((0, "k-means"),))
-    first, second = (pd.DataFrame(accuracy.run_task(task, keys)).drop(columns="seconds") for _ in range(2))
+    source = reading.find_sections([file], [], keys)[0]
+    task = tasks.Task(source, "SPOTSCAPE", "default", ((0, "k-means"),))
+    first, second = (pd.DataFrame(tasks.run_task(task)).drop(columns="seconds") for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
 
 
 def test_the_other_model_is_compared_in_its_own_tables(file, tmp_path, monkeypatch):
-    monkeypatch.setitem(_variants.SEDR_VARIANTS, "default", {"train": {"max_epochs": 2}})
+    monkeypatch.setitem(VARIANTS["SEDR"], "default", {"train": {"max_epochs": 2}})
     read = ("--readout", "k-means", "--seeds", 1, "--out", tmp_path)
-    monkeypatch.setattr(_sections, "_annotated_slices", lambda *_: (["slice_2"], 3))
+    monkeypatch.setattr(reading, "annotated_slices", lambda *_: (["slice_2"], 3))
     assert run(file, "--model", "SEDR", *read) == 0
     summary = (tmp_path / "summary.md").read_text()
     assert "| SEDR, default |" in summary and "SPOTSCAPE" not in summary
 
 
 def test_a_diverging_variant_is_recorded(file, keys):
-    source = _sections.find_sections([file], [], keys)[0]
-    wanted = tuple((0, readout) for readout in _tables.READOUTS)
-    rows = accuracy.run_task(accuracy.Task(source, "SPOTSCAPE", "diverging", wanted), keys)
-    largest = pd.Series(_sections.load_section(source, keys).labels).value_counts(normalize=True).max()
+    source = reading.find_sections([file], [], keys)[0]
+    wanted = tuple((0, readout) for readout in READOUTS)
+    rows = tasks.run_task(tasks.Task(source, "SPOTSCAPE", "diverging", wanted))
+    largest = pd.Series(reading.load_section(source).labels).value_counts(normalize=True).max()
     for row in rows:
         assert row["ari"] == 0
         assert row["ca"] == pytest.approx(largest)
 
 
 def test_a_failing_run_stops_no_other_and_time_can_run_out(file, keys, monkeypatch, capsys):
-    sources = _sections.find_sections([file], [], keys)[:2]
-    tasks = [accuracy.Task(source, "PCA", "", ((0, "k-means"),)) for source in sources]
+    sources = reading.find_sections([file], [], keys)[:2]
+    wanted = [tasks.Task(source, "PCA", "", ((0, "k-means"),)) for source in sources]
     arguments = {"jobs": 1, "max_seconds": None}
     written = []
-    monkeypatch.setattr(accuracy, "has_collapsed", lambda *_: 1 / 0)
-    assert accuracy.run_tasks(tasks[:1], keys, write=written.append, **arguments) == tasks[:1]
+    monkeypatch.setattr(tasks, "find_domains", lambda *_, **__: 1 / 0)
+    assert tasks.run_tasks(wanted[:1], write=written.append, **arguments) == wanted[:1]
     assert not written and "ZeroDivisionError" in capsys.readouterr().err
     monkeypatch.undo()
-    assert accuracy.run_tasks(tasks, keys, write=written.append, **arguments) == []
+    assert tasks.run_tasks(wanted, write=written.append, **arguments) == []
     assert [rows[0]["section"] for rows in written] == [source.name for source in sources]
-    assert accuracy.run_tasks(tasks, keys, write=written.append, jobs=1, max_seconds=0) == []
+    assert tasks.run_tasks(wanted, write=written.append, jobs=1, max_seconds=0) == []
     assert len(written) == 2 and "2 runs left" in capsys.readouterr().out
 
 
 def test_variants_between_slices_are_not_run_on_one(file, keys):
-    sources = _sections.find_sections([file], [], keys)
-    done = pd.DataFrame(columns=_tables.COLUMNS)
-    names = _variants.expand_variants(["all-ablation", "without telescope"])
-    tasks = accuracy.plan_tasks(sources, names, n_seeds=2, floors=False, done=done)
-    single = {task.variant for task in tasks if not _tables.is_joint(task.source.name)}
-    joint = {task.variant for task in tasks if _tables.is_joint(task.source.name)}
-    assert joint == set(names) and single == set(names) - _variants.BETWEEN_SLICES
+    sources = reading.find_sections([file], [], keys)
+    names = expand_variants(["all-ablation", "without telescope"])
+    planned = tasks.plan_tasks(sources, names, n_seeds=2, floors=False, done=set())
+    single = {task.variant for task in planned if not reading.is_joint(task.source.name)}
+    joint = {task.variant for task in planned if reading.is_joint(task.source.name)}
+    assert joint == set(names) and single == set(names) - BETWEEN_SLICES
     assert len(single) == len(joint) - 2
-    assert len(tasks) == 2 * (2 * len(single) + len(joint))
+    assert len(planned) == 2 * (2 * len(single) + len(joint))
 
 
 def test_variants_name_arguments_that_exist():
     adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
-    for model, variants in _variants.MODELS.items():
+    for model, variants in VARIANTS.items():
         model_class = getattr(sps, model)
         for name, settings in variants.items():
             if name != "diverging":
                 model_class.setup_anndata(adata, **settings.get("setup", {}))
                 model_class(adata, **settings.get("model", {}))
     with pytest.raises(ValueError, match="no variant 'faster'"):
-        _variants.expand_variants(["faster"])
+        expand_variants(["faster"])
     with pytest.raises(ValueError, match="no variant 'without telescope'"):
-        _variants.expand_variants(["without telescope"], "SEDR")
-    assert "preset paper" not in _variants.expand_variants(["all-sensitivity"], "SEDR")
-
-
-def test_floors_average_within_slices_only():
-    rng = np.random.default_rng(0)
-    # The slices lie on top of each other; the last has fewer spots than neighbours.
-    sizes = {"a": 30, "b": 25, "c": 4}
-    slices = rng.permutation(np.repeat(list(sizes), list(sizes.values())))
-    positions, values = rng.uniform(size=(59, 2)), rng.normal(size=(59, 3))
-    found = _floors.average_over_neighbors(values, positions, slices=slices, n_hops=2)
-    expected = values
-    for _ in range(2):
-        means = np.empty_like(expected)
-        for spot in range(59):
-            others = [other for other in range(59) if slices[other] == slices[spot] and other != spot]
-            others.sort(key=lambda other: np.linalg.norm(positions[other] - positions[spot]))
-            means[spot] = expected[[spot, *others[:6]]].mean(axis=0)
-        expected = means
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    np.testing.assert_array_equal(_floors.average_over_neighbors(values, positions, slices=slices, n_hops=0), values)
-
-
-def test_scaled_expression_is_that_of_the_definition(file, keys):
-    section = _sections.load_section(_sections.find_sections([file], [], keys)[0], keys)
-    counts, totals = section.adata.X.toarray().astype(float), section.adata.obs["total"].to_numpy()
-    logs = np.log1p(counts / totals[:, None] * np.median(totals))
-    spread = logs.std(axis=0, ddof=1)
-    expected = np.minimum((logs - logs.mean(axis=0)) / np.where(spread == 0, 1, spread), 10)
-    found = _floors.scaled_expression(section.adata, "total")
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+        expand_variants(["without telescope"], "SEDR")
+    assert "preset paper" not in expand_variants(["all-sensitivity"], "SEDR")
 
 
 def test_paired_tests_are_over_means_of_sections():
@@ -195,7 +161,7 @@ def test_paired_tests_are_over_means_of_sections():
         for seed in range(2)
         for method, variant, ari in (("SPOTSCAPE", "default", ours + 0.1 * seed), ("PCA", "", floor))
     ]
-    tests = _tables.paired_tests(pd.DataFrame(rows)).set_index("floor")
+    tests = tables.paired_tests(pd.DataFrame(rows)).set_index("floor")
     test = tests.loc["PCA, k-means"]
     assert test["mean difference"] == pytest.approx(0.2)
     assert test["ours above"] == "3 of 4"
@@ -206,10 +172,12 @@ def test_paired_tests_are_over_means_of_sections():
 
 def test_bad_requests(file, tmp_path, keys):
     with pytest.raises(ValueError, match="no obs\\['layer'\\]"):
-        _sections.find_sections([file], [], _sections.Keys(label="layer"))
+        reading.find_sections([file], [], reading.Keys(label="layer"))
     with pytest.raises(ValueError, match="would be called 'tissue joint'|would be called 'tissue slice_1'"):
-        _sections.find_sections([file, file], [], keys)
+        reading.find_sections([file, file], [], keys)
     with pytest.raises(SystemExit):
         run("--out", tmp_path)
+    with pytest.raises(SystemExit, match="no obs\\['layer'\\]"):
+        run(file, "--label-key", "layer", "--out", tmp_path)
     with pytest.raises(SystemExit, match="no results"):
         run("--tables-only", "--out", tmp_path)

@@ -1,21 +1,14 @@
 """The alignment benchmark, on a synthetic tissue."""
 
-import sys
-from pathlib import Path
-
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 import spotscape as sps
-
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import _alignment_cases
-import _alignment_floors
-import alignment
+from benchmarks.alignment import cases, floors, tables, ways
+from benchmarks.alignment.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -37,33 +30,33 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def query(files):
-    return alignment.anndata.read_h5ad(files[1])
+    return anndata.read_h5ad(files[1])
 
 
 def test_alterations_do_what_they_say(query):
     rng = np.random.default_rng(0)
-    turned = _alignment_cases.rotate(query, rng).obsm["spatial"]
+    turned = cases.rotate(query, rng).obsm["spatial"]
     before, after = (np.linalg.norm(p[:, None] - p[None], axis=2) for p in (query.obsm["spatial"], turned))
     np.testing.assert_allclose(before, after, atol=1e-6)
-    cropped = _alignment_cases.crop(query, rng)
+    cropped = cases.crop(query, rng)
     # Spots of one column of the lattice stay or go together.
     assert cropped.n_obs == pytest.approx(query.n_obs * 2 / 3, abs=np.sqrt(query.n_obs))
     assert cropped.obsm["spatial"][:, 0].max() < query.obsm["spatial"][:, 0].max()
-    thinned = _alignment_cases.thin(query, rng)
+    thinned = cases.thin(query, rng)
     assert (thinned.X <= query.X).toarray().all()
     assert thinned.X.sum() == pytest.approx(query.X.sum() / 4, rel=0.05)
     assert thinned.obs["total_umi_full"].sum() == pytest.approx(query.obs["total_umi_full"].sum() / 4, rel=0.05)
-    assert _alignment_cases.halve_panel(query, rng).n_vars == query.n_vars // 2
-    merged = _alignment_cases.merge(query, rng)
+    assert cases.halve_panel(query, rng).n_vars == query.n_vars // 2
+    merged = cases.merge(query, rng)
     assert merged.n_obs == query.n_obs // 4 and merged.X.sum() == pytest.approx(query.X.sum())
     centre = query.obsm["spatial"].mean(axis=0)
     assert np.linalg.norm(merged.obsm["spatial"].mean(axis=0) - centre) < 0.1 * np.ptp(query.obsm["spatial"])
 
 
-def test_labels_are_handed_over_by_weight():
+def test_labels_are_transferred_by_weight():
     coupling = sparse.csr_matrix([[0.6, 0.2, 0.2, 0], [0, 0.5, 0.1, 0.4], [0, 0, 0, 0], [0, 0, 0, 1.0]])
     labels = np.array(["a", "b", "b", None], dtype=object)
-    assert alignment.hand_over(coupling, labels).tolist() == ["a", "b", None, None]
+    assert ways.transfer_labels(coupling, labels).tolist() == ["a", "b", None, None]
 
 
 def test_rigid_fit_turns_a_shape_back():
@@ -72,9 +65,9 @@ def test_rigid_fit_turns_a_shape_back():
     shape = shape[(shape[:, 0] < 1) | (shape[:, 1] < 0.4)]
     angle = np.deg2rad(100)
     turned = shape @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).T + 7
-    found = _alignment_floors.match_positions(shape, turned)
+    found = floors.match_positions(shape, turned)
     assert (found == np.arange(len(shape))).mean() > 0.95
-    assert (_alignment_floors.match_positions(shape, turned, n_starts=1) == np.arange(len(shape))).mean() < 0.5
+    assert (floors.match_positions(shape, turned, n_starts=1) == np.arange(len(shape))).mean() < 0.5
 
 
 def test_run_and_resume(files, tmp_path, monkeypatch):
@@ -84,33 +77,33 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
         trained.append(name)
         return rng.normal(size=(pair.n_obs, 5))
 
-    monkeypatch.setattr(alignment, "train", train)
-    monkeypatch.setattr(_alignment_floors, "N_STEPS", 3)
+    monkeypatch.setattr(ways, "represent", train)
+    monkeypatch.setattr(floors, "N_STEPS", 3)
     monkeypatch.setattr("spotscape.tl.alignment._registration.N_PROPOSALS", 20)
     arguments = [*map(str, files), "--cases", "plain", "missing third", "--out", str(tmp_path), "--seeds"]
     with pytest.warns(UserWarning, match="is unreliable"):
-        assert alignment.main([*arguments, "1"]) == 0
+        assert main([*arguments, "1"]) == 0
     first = pd.read_csv(tmp_path / "results.csv")
-    assert list(first.columns) == alignment.COLUMNS
-    n_rows = len(alignment.WAYS) + len(alignment.FLOORS)
+    assert list(first.columns) == list(tables.COLUMNS)
+    n_rows = len(ways.WAYS) + len(ways.FLOORS)
     assert first.groupby(["case", "query"]).size().tolist() == [n_rows, n_rows, n_rows]
     assert first["ltari"].between(-1, 1).all()
     assert (tmp_path / "summary.md").read_text().count("\n") == 2 + 3
     assert (tmp_path / "alignment.png").stat().st_size > 10_000
 
     # Rows that are there are kept; only those of the second seed are new.
-    alignment.main([*arguments, "2"])
+    main([*arguments, "2"])
     second = pd.read_csv(tmp_path / "results.csv")
     pd.testing.assert_frame_equal(second[: len(first)], first)
-    assert second[len(first) :].groupby(["case", "query"]).size().tolist() == [len(alignment.WAYS)] * 3
-    assert (second["seed"][len(first) :] == 1).all() and not second[alignment.KEYS].duplicated().any()
+    assert second[len(first) :].groupby(["case", "query"]).size().tolist() == [len(ways.WAYS)] * 3
+    assert (second["seed"][len(first) :] == 1).all() and not second[list(ways.KEYS)].duplicated().any()
     assert trained == ["SPOTSCAPE"] * 4
 
     # Another model adds its own rows beside them, and takes no representation of the first.
-    alignment.main([*arguments, "1", "--model", "SEDR"])
+    main([*arguments, "1", "--model", "SEDR"])
     third = pd.read_csv(tmp_path / "results.csv")
     pd.testing.assert_frame_equal(third[: len(second)], second)
-    assert set(third["way"][len(second) :]) == {f"SEDR, {way}" for way in alignment.WAYS}
+    assert set(third["way"][len(second) :]) == {f"SEDR, {way}" for way in ways.WAYS}
     assert trained[4:] == ["SEDR"] * 2
     header, _, row, *_ = (tmp_path / "summary.md").read_text().splitlines()
     assert "| tl.align |" in header and "| SEDR, tl.align |" in header and "| 2, 1 |" in row

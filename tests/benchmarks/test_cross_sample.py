@@ -2,7 +2,6 @@
 
 import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,17 +9,15 @@ import pytest
 
 pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
 
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import _cross_sample_cases
-import _cross_sample_methods
-import _cross_sample_tables
-import _integration_transfer
-import cross_sample
-from _sections import Keys
-
 import spotscape as sps
+from benchmarks.common import aestetik, transfer
+from benchmarks.common.reading import Keys
+from benchmarks.common.registry import COMMON, CROSS_SAMPLE, IMAGE_MODEL
+from benchmarks.common.representations import scvi_latent
+from benchmarks.common.transfer_runs import results_of
+from benchmarks.common.transfer_tables import on_front
+from benchmarks.cross_sample import authors, cases
+from benchmarks.cross_sample.__main__ import main
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -48,14 +45,14 @@ def files(tmp_path_factory):
 
 @pytest.mark.slow
 def test_run_and_resume(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(_integration_transfer, "N_BOOTSTRAP", 10)
-    monkeypatch.setattr(_cross_sample_cases, "N_SPOTS", 60)
+    monkeypatch.setattr(transfer, "N_BOOTSTRAP", 10)
+    monkeypatch.setattr(cases, "N_SPOTS", 60)
     arguments = ["--expression", f"tissue={files[0]}", "--image", f"seen={files[1]}", "--simulation"]
     arguments += ["--drop-label", "undetermined", "--out", str(tmp_path), "--seeds", "1", "--methods"]
     methods = ["PCA", "AESTETIK", "AESTETIK, none", "AESTETIK, without space", "AESTETIK, both", "AESTETIK, image"]
-    assert cross_sample.main([*arguments, *methods, "side by side, Harmony"]) == 0
-    results = cross_sample.read_results(tmp_path)
-    assert set(results["case"]) == {"tissue", "seen", *_cross_sample_cases.SYNTHETIC}
+    assert main([*arguments, *methods, "side by side, Harmony"]) == 0
+    results = results_of(tmp_path).read()
+    assert set(results["case"]) == {"tissue", "seen", *cases.SYNTHETIC}
     assert not results.duplicated(["case", "method", "seed", "metric"]).any()
     tissue = results[results["case"] == "tissue"].pivot(index="method", columns="metric", values="value")
     assert set(tissue.index) == set(methods[:4])
@@ -70,29 +67,32 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
 
     text = (tmp_path / "results.csv").read_text()
     (tmp_path / "summary.md").unlink()
-    assert cross_sample.main([*arguments, *methods, "side by side, Harmony"]) == 0
+    assert main([*arguments, *methods, "side by side, Harmony"]) == 0
     assert (tmp_path / "results.csv").read_text() == text
     assert "On the Pareto front of PCA, AESTETIK" in (tmp_path / "summary.md").read_text()
     assert (tmp_path / "cross_sample.png").stat().st_size > 0
     (tmp_path / "cross_sample.png").unlink()
-    assert cross_sample.main(["--tables-only", "--out", str(tmp_path)]) == 0
+    assert main(["--tables-only", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "cross_sample.png").exists()
 
 
 def test_variants_reach_the_model(files, monkeypatch):
-    keys, asked = Keys(dropped=("undetermined",)), []
-    monkeypatch.setattr(_cross_sample_methods, "peer", lambda case, keys, seed, name: np.zeros((300, 2)))
+    asked = []
 
-    def record(data, seed, **settings):
+    def record(section, seed, **settings):
         asked.append(settings)
-        return np.zeros((len(data.slices), 2))
+        return np.zeros((len(section.slices), 2))
 
-    monkeypatch.setattr(_cross_sample_methods, "aestetik", record)
-    case = _cross_sample_cases.Case("tissue", (files[0],))
-    names = [name for name in _cross_sample_methods.EXPRESSION if name.startswith("AESTETIK")]
+    monkeypatch.setattr(aestetik, "aestetik", record)
+    section = cases.load_case(cases.Case("tissue", (files[0],), keys=Keys(dropped=("undetermined",))), 0)
+    names = [name for name in CROSS_SAMPLE if name.startswith("AESTETIK")]
     assert len(names) == 16
     for name in names:
-        _cross_sample_methods.EXPRESSION[name](case, keys, 0)
+        represent = CROSS_SAMPLE[name].represent
+        if represent.func is aestetik.on_representation:
+            assert represent.keywords["made_by"] is scvi_latent
+            represent = partial(represent, made_by=lambda *_: np.zeros((300, 2)))
+        represent(section, 0)
     assert len({tuple(sorted(settings.items())) for settings in asked}) == 16
     assert asked[names.index("AESTETIK")] == {"rna_correction": "harmony"}
     assert asked[names.index("AESTETIK, scVI, without space")] == {
@@ -103,11 +103,11 @@ def test_variants_reach_the_model(files, monkeypatch):
 
 
 def test_image_features_follow_the_spots(files):
-    case = _cross_sample_cases.Case("seen", (files[1],), has_image=True)
-    data = _cross_sample_cases.load_case(case, Keys(dropped=("undetermined",)), 0)
+    case = cases.Case("seen", (files[1],), has_image=True, keys=Keys(dropped=("undetermined",)))
+    section = cases.load_case(case, 0)
     expected = pd.DataFrame(sections(1, image=True).obsm["image_features"], index=sections(1).obs_names)
-    np.testing.assert_array_equal(data.adata.obsm["X_image"], expected.loc[data.adata.obs_names])
-    assert data.n_kinds == 4 and data.is_annotated.sum() == 95
+    np.testing.assert_array_equal(section.adata.obsm["X_image"], expected.loc[section.adata.obs_names])
+    assert section.n_domains == 4 and section.is_annotated.sum() == 95
 
 
 @pytest.mark.parametrize(
@@ -116,25 +116,24 @@ def test_image_features_follow_the_spots(files):
         ([], "give at least one --expression"),
         (["--simulation", "--seeds", "0"], "--seeds is 0"),
         (["--simulation", "--methods", "nothing"], "invalid choice"),
+        (["--image", "a.h5ad"], "write NAME="),
+        (["--image", "a=nothing.h5ad"], "no file nothing.h5ad"),
     ],
 )
 def test_wrong_arguments(arguments, message, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        cross_sample.main([*arguments, "--out", str(tmp_path)])
+        main([*arguments, "--out", str(tmp_path)])
     assert message in capsys.readouterr().err
 
 
 def test_wrong_cases():
-    find = partial(_cross_sample_cases.find_cases, simulation=True)
-    with pytest.raises(ValueError, match="write NAME="):
-        find(["a.h5ad"], [])
-    with pytest.raises(ValueError, match="Two cases have one name"):
-        find(["a=a.h5ad"], ["a=b.h5ad"])
+    with pytest.raises(ValueError, match="would be called 'a'"):
+        cases.find_cases([("a", ("a.h5ad",))], [("a", ("b.h5ad",))], Keys(), simulation=True)
 
 
 def test_nothing_is_on_the_front_without_scores():
     results = pd.DataFrame({"case": ["a"], "method": ["AESTETIK"], "seed": [0], "metric": ["ARI"], "value": [0.5]})
-    assert _cross_sample_tables.on_front(results).empty
+    assert on_front(results, (*COMMON, IMAGE_MODEL)).empty
 
 
 def test_lattice_sites_survive_jitter_gaps_and_scale():
@@ -144,7 +143,7 @@ def test_lattice_sites_survive_jitter_gaps_and_scale():
     slices = np.repeat(["a", "b"], len(sites))
     places = np.concatenate([277.0 * sites + 1900, 101.3 * sites - 40])
     places += np.repeat([277.0, 101.3], len(sites))[:, None] * rng.normal(scale=0.04, size=places.shape)
-    found = _cross_sample_methods.lattice_sites(places, slices)
+    found = authors.lattice_sites(places, slices)
     for name in ("a", "b"):
         there = found[slices == name]
         np.testing.assert_array_equal(there - there[0], sites - sites[0])
@@ -156,13 +155,15 @@ def test_the_package_of_the_authors_gets_features_sites_and_seed(files, tmp_path
     program.write_text(
         f"#!{sys.executable}\n"
         "import sys, anndata, numpy as np\n"
-        "_, script, given, out, n_clusters, seed = sys.argv\n"
+        "_, flag, module, given, out, n_clusters, seed = sys.argv\n"
         "a = anndata.read_h5ad(given)\n"
-        "assert script.endswith('_cross_sample_peer_aestetik.py') and (n_clusters, seed) == ('4', '3')\n"
+        "assert (flag, module, n_clusters, seed) == ('-m', 'benchmarks.peers.aestetik', '4', '3')\n"
+        "import benchmarks.peers\n"
         "np.save(out, np.hstack([a.obsm['X_pca_transcriptomics'], a.obsm['X_pca_morphology'], a.obs[['x_array']]]))\n"
     )
     program.chmod(0o755)
-    (case,) = _cross_sample_cases.find_cases([], [f"seen={files[1]}"], simulation=False)
-    found = _cross_sample_methods.authors(case, Keys(dropped=("undetermined",)), 3, python=str(program))
-    assert found.shape == (100, _cross_sample_methods.N_AUTHORS + 10 + 1)
+    keys = Keys(dropped=("undetermined",))
+    (case,) = cases.find_cases([], [("seen", (files[1],))], keys, simulation=False)
+    found = authors.authors(cases.load_case(case, 3), 3, python=str(program))
+    assert found.shape == (100, authors.N_FEATURES + 10 + 1)
     assert np.abs(found[:, :-1]).max(axis=0).min() > 0 and len(np.unique(found[:, -1])) > 5

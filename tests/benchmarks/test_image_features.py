@@ -1,17 +1,10 @@
 """The benchmark of image features, on a few tiles."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from anndata import AnnData
 
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import image_features
-
+from benchmarks.scaling import image_features
 from spotscape.pp.image._handcrafted import NUCLEI_NAMES, nuclei_features
 
 
@@ -33,7 +26,15 @@ def test_drawn_tiles_have_nuclei():
     assert nuclei_features(np.zeros((1, 64, 64), dtype=np.uint8))[0, 0] == 0
 
 
-@pytest.mark.parametrize("arguments", [["a.h5ad"], ["--patches-key", "x"], ["--tiles", "0"]])
-def test_wrong_arguments_are_refused(arguments):
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.h5ad"], "no file a.h5ad"),
+        (["--patches-key", "x"], "give a section and --patches-key together"),
+        (["--tiles", "0"], "--tiles is 0"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments, message, capsys):
     with pytest.raises(SystemExit):
         image_features.main(arguments)
+    assert message in capsys.readouterr().err

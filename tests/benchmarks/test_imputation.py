@@ -1,20 +1,13 @@
 """The benchmark of imputation, on a synthetic tissue."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse, stats
 
+import benchmarks.imputation.__main__ as imputation
 import spotscape as sps
-
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import _imputation_cases as cases
-import imputation
+from benchmarks.imputation import floors, hiding, scores
 
 
 @pytest.fixture
@@ -44,7 +37,7 @@ def test_everything_is_measured_and_nothing_twice(tissue, tmp_path, monkeypatch)
 
 
 def test_hidden_and_shown_make_up_the_whole(tissue):
-    for hidden, share in ((cases.thin(tissue, 0), 0.2), (cases.hold_out(tissue, 0, 0.3), 0.3)):
+    for hidden, share in ((hiding.thin(tissue, 0), 0.2), (hiding.hold_out(tissue, 0, 0.3), 0.3)):
         np.testing.assert_array_equal((hidden.adata.X + hidden.counts).toarray(), tissue.X.toarray())
         assert hidden.counts.sum() == pytest.approx(share * tissue.X.sum(), rel=0.05)
     both = hidden.adata.X.multiply(hidden.counts)
@@ -53,15 +46,15 @@ def test_hidden_and_shown_make_up_the_whole(tissue):
 
 
 def test_scores_of_thinning_equal_their_definitions(tissue, monkeypatch):
-    monkeypatch.setattr(cases, "_BLOCK", 7)
-    hidden = cases.thin(tissue, 0)
+    monkeypatch.setattr(scores, "N_GENES_BLOCK", 7)
+    hidden = hiding.thin(tissue, 0)
     shares = np.random.default_rng(0).dirichlet(np.ones(80), size=tissue.n_obs)
     observed = hidden.counts.toarray()
     shown = hidden.adata.X.toarray().sum(axis=0) + 1
     expected = observed.sum(axis=1, keepdims=True) * (shares + 0.05 * shown / shown.sum()) / 1.05
     likelihood = stats.poisson.logpmf(observed, observed).sum() - stats.poisson.logpmf(observed, expected).sum()
     often = observed.sum(axis=0) >= 50
-    found = cases.score_thinning(shares, hidden)
+    found = scores.score_thinning(shares, hidden)
     assert 0 < often.sum()
     assert found["deviance"] == pytest.approx(2 * likelihood / observed.sum(), rel=1e-4)
     for name, slow in (("pearson", stats.pearsonr), ("spearman", stats.spearmanr)):
@@ -70,13 +63,13 @@ def test_scores_of_thinning_equal_their_definitions(tissue, monkeypatch):
 
 
 def test_scores_of_hold_out_equal_their_definitions(tissue, monkeypatch):
-    monkeypatch.setattr(cases, "MIN_HIDDEN", 10)
-    hidden = cases.hold_out(tissue, 0, 0.3)
+    monkeypatch.setattr(scores, "MIN_HIDDEN", 10)
+    hidden = hiding.hold_out(tissue, 0, 0.3)
     predicted = np.random.default_rng(0).random(tissue.shape)
     counts, totals = hidden.counts.toarray(), hidden.adata.X.toarray().sum(axis=1)
     truth = np.log1p(counts * np.median(totals) / totals[:, None])
     error = (predicted - truth)[counts > 0]
-    found = cases.score_hold_out(predicted, hidden)
+    found = scores.score_hold_out(predicted, hidden)
     assert found["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
     assert found["l1"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
     values = [
@@ -88,7 +81,7 @@ def test_scores_of_hold_out_equal_their_definitions(tissue, monkeypatch):
 
 
 def test_averages_stay_in_the_slice_and_count_the_spot_itself(tissue):
-    averages = cases.averages(tissue, 0)
+    averages = floors.averages(tissue, 0)
     slices = tissue.obs["slice"].to_numpy()
     for name, k in (("spatial kNN, k = 6", 6), ("spatial kNN, k = 18", 18), ("expression kNN", 15)):
         average = averages[name].tocoo()

@@ -1,8 +1,5 @@
 """The integration benchmark, on made-up tissues."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,16 +7,14 @@ from sklearn.metrics import f1_score
 
 pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
 
-# The benchmarks are programs that lie beside each other, not a package.
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import _integration_cases
-import _integration_methods
-import _integration_tables
-import _integration_transfer
-import integration
-
+import benchmarks.integration.__main__ as integration
 import spotscape as sps
+from benchmarks.common import representations, transfer
+from benchmarks.common.registry import INTEGRATION, Method
+from benchmarks.common.transfer_runs import results_of
+from benchmarks.common.transfer_tables import on_front
+from benchmarks.integration import cases
+from benchmarks.integration.tables import COMPARED
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -38,22 +33,22 @@ def file(tmp_path_factory):
 
 @pytest.mark.slow
 def test_run_and_resume(file, tmp_path, monkeypatch):
-    def quick(case, keys, seed):
-        adata = integration.load_case(case, keys).adata.copy()
+    def quick(section, seed):
+        adata = section.adata.copy()
         sps.SPOTSCAPE.setup_anndata(adata, slice_key="slice")
         model = sps.SPOTSCAPE(adata, seed=seed)
         model.train(max_epochs=3, enable_progress_bar=False)
         return model.get_latent_representation()
 
-    monkeypatch.setattr(_integration_transfer, "N_BOOTSTRAP", 20)
-    monkeypatch.setitem(_integration_methods.METHODS, "SPOTSCAPE", quick)
-    monkeypatch.setattr(_integration_cases, "N_SPOTS", 60)
+    monkeypatch.setattr(transfer, "N_BOOTSTRAP", 20)
+    monkeypatch.setitem(integration.METHODS, "SPOTSCAPE", Method(quick))
+    monkeypatch.setattr(cases, "N_SPOTS", 60)
     methods = ["PCA", "PCA, 1 hop", "Harmony", "ComBat", "SPOTSCAPE"]
     arguments = ["--case", f"tissue={file}", "--synthetic", "--drop-label", "undetermined", "--out", str(tmp_path)]
     arguments += ["--methods", *methods]
     assert integration.main([*arguments, "--seeds", "1"]) == 0
-    results = integration.read_results(tmp_path)
-    assert set(results["case"]) == {"tissue", *_integration_cases.SYNTHETIC}
+    results = results_of(tmp_path).read()
+    assert set(results["case"]) == {"tissue", *cases.SYNTHETIC}
     assert set(results["method"]) == set(methods)
     assert not results.duplicated(["case", "method", "seed", "metric"]).any()
     assert results["value"].between(-1, 1).all()
@@ -63,15 +58,15 @@ def test_run_and_resume(file, tmp_path, monkeypatch):
     lacked = results[results["metric"].str.startswith("lacked")]
     assert set(lacked["metric"]) == {"lacked, slice_1", "lacked, slice_2"}
     assert set(lacked["case"]) == {"synthetic, strong, domains missing"}
-    transfer = pd.read_csv(tmp_path / "transfer.csv")
-    assert set(transfer["case"]) == {"tissue"} and set(transfer["method"]) == set(methods) - {"SPOTSCAPE"}
-    assert (transfer["low"] <= transfer["high"]).all()
+    compared = pd.read_csv(tmp_path / "transfer.csv")
+    assert set(compared["case"]) == {"tissue"} and set(compared["method"]) == set(methods) - {"SPOTSCAPE"}
+    assert (compared["low"] <= compared["high"]).all()
 
     before = (tmp_path / "results.csv").read_text()
     assert integration.main([*arguments, "--seeds", "2"]) == 0
     after = (tmp_path / "results.csv").read_text()
     assert after.startswith(before)
-    added = integration.read_results(tmp_path).query("seed == 1")
+    added = results_of(tmp_path).read().query("seed == 1")
     assert set(added["method"]) == {"Harmony", "SPOTSCAPE"}
     summary = (tmp_path / "summary.md").read_text()
     assert "On the Pareto front of PCA, Harmony, ComBat, SPOTSCAPE" in summary and "## Transfer" in summary
@@ -79,16 +74,19 @@ def test_run_and_resume(file, tmp_path, monkeypatch):
 
 
 def test_every_model_is_trained_as_itself(monkeypatch):
-    trained = []
-    monkeypatch.setattr(_integration_methods, "ours", lambda *arguments: trained.append(arguments) or np.eye(2))
-    monkeypatch.setattr(_integration_methods, "load_case", lambda *_: None)
-    monkeypatch.setattr(_integration_methods, "_run_harmony", lambda values, *_: 2 * values)
+    names = []
+
+    def trained(section, seed, *, name):
+        names.append((section, seed, name))
+        return np.eye(2)
+
+    monkeypatch.setattr(representations, "trained", trained)
+    monkeypatch.setattr(representations, "run_harmony", lambda values, *_: 2 * values)
     for name in ("SPOTSCAPE", "SEDR"):
         for method, factor in ((name, 1), (f"{name} + Harmony", 2)):
-            found = _integration_methods.METHODS[method]("a case", "its keys", 7)
-            np.testing.assert_array_equal(found, factor * np.eye(2))
+            np.testing.assert_array_equal(INTEGRATION[method].represent("a section", 7), factor * np.eye(2))
     # Harmony takes the representation that is there.
-    assert trained == [("a case", "its keys", 7, "SPOTSCAPE"), ("a case", "its keys", 7, "SEDR")]
+    assert names == [("a section", 7, "SPOTSCAPE"), ("a section", 7, "SEDR")]
 
 
 def test_share_of_spots_in_a_lacked_domain():
@@ -101,21 +99,20 @@ def test_share_of_spots_in_a_lacked_domain():
 
 
 def test_lacked_domains_are_lacking():
-    case = _integration_cases.Case("synthetic, strong, domains missing")
-    section = _integration_cases.load_case(case, None)
-    lacked = _integration_cases.lacked_domains(case)
+    case = cases.Case("synthetic, strong, domains missing")
+    section, lacked = cases.load_case(case), cases.lacked_domains(case)
     assert len(lacked) == 2
     for name, domains in lacked.items():
         assert not np.isin(section.labels[section.slices == name], domains).any()
         assert np.isin(domains, section.labels).all()
-    assert _integration_cases.lacked_domains(_integration_cases.Case("synthetic, none")) == {}
+    assert cases.lacked_domains(cases.Case("synthetic, none")) == {}
 
 
 def test_labels_come_from_other_slices_only():
     rng = np.random.default_rng(0)
     labels, slices = np.repeat(["a", "b"], 60), np.tile(["x", "y", "z"], 40)
     values = rng.normal(size=(120, 2)) + np.where(labels == "a", 0, 2)[:, None]
-    found = _integration_transfer.leave_one_slice_out(values, labels, slices)
+    found = transfer.leave_one_slice_out(values, labels, slices)
     for spot in range(0, 120, 7):
         others = np.flatnonzero(slices != slices[spot])
         nearest = others[np.argsort(np.linalg.norm(values[others] - values[spot], axis=1))[:15]]
@@ -125,7 +122,7 @@ def test_labels_come_from_other_slices_only():
 def test_shared_classes_have_enough_spots_in_two_slices():
     labels = np.array(["a"] * 45 + ["b"] * 45 + ["c"] * 30)
     slices = np.array(["x"] * 25 + ["y"] * 20 + ["x"] * 26 + ["y"] * 19 + ["x"] * 30)
-    kept = _integration_transfer.shared_classes(labels, slices)
+    kept = transfer.shared_classes(labels, slices)
     np.testing.assert_array_equal(kept, labels == "a")
 
 
@@ -135,10 +132,10 @@ def test_macro_f1_and_its_bootstrap():
     found = np.where(rng.random(90) < 0.7, true, rng.integers(0, 3, 90))
     weights = rng.integers(0, 4, 90)
     expected = f1_score(np.repeat(true, weights), np.repeat(found, weights), average="macro")
-    assert _integration_transfer.macro_f1(true, found, 3, weights.astype(float)) == pytest.approx(expected)
+    assert transfer.macro_f1(true, found, 3, weights.astype(float)) == pytest.approx(expected)
     labels, slices = np.array(["a", "b", "c"])[true], np.tile(["x", "y", "z"], 30)
     guesses = np.array(["a", "b", "c"])[found]
-    table = _integration_transfer.bootstrap(
+    table = transfer.bootstrap(
         labels, slices, {"ours": [labels, labels], "same": [labels], "guess": [guesses]}, ours="ours"
     ).set_index(["method", "drawn"])
     assert (table.loc["same", ["difference", "low", "high"]] == 0).all(axis=None)
@@ -158,13 +155,13 @@ def test_front_is_among_the_compared_methods():
             for metric, value in (("bio", bio), ("batch", batch))
         ]
     )
-    assert _integration_tables.on_front(table).to_dict() == {"PCA": True, "ComBat": False, "SPOTSCAPE": True}
+    assert on_front(table, COMPARED).to_dict() == {"PCA": True, "ComBat": False, "SPOTSCAPE": True}
 
 
-def test_bad_requests(tmp_path):
-    with pytest.raises(ValueError, match="write NAME="):
-        _integration_cases.find_cases(["file.h5ad"], None, synthetic=False)
-    with pytest.raises(SystemExit):
-        integration.main(["--out", str(tmp_path)])
+def test_bad_requests(tmp_path, capsys):
+    for wrong, message in ((["--case", "file.h5ad"], "write NAME="), ([], "give at least one --case")):
+        with pytest.raises(SystemExit):
+            integration.main([*wrong, "--out", str(tmp_path)])
+        assert message in capsys.readouterr().err
     with pytest.raises(SystemExit, match="no results"):
         integration.main(["--tables-only", "--out", str(tmp_path)])
