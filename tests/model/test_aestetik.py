@@ -1,11 +1,9 @@
 """AESTETIK keeps the promises of the design, takes samples without an image, and is the same for AnnData and MuData."""
 
-import os
 import subprocess
 import sys
 import textwrap
 import tracemalloc
-from pathlib import Path
 
 import anndata
 import mudata
@@ -16,8 +14,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from spotscape import AESTETIK, tl
 from spotscape.datasets import synthetic_modalities
-
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
 
 @pytest.fixture
@@ -301,11 +297,8 @@ def test_both_modalities_tell_more_than_one(batch_effect):
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_histology_does_not_harm_on_a_real_section():
-    path = DATA / "her2st_A1_he.h5ad"
-    if not path.exists():
-        pytest.skip(f"no {path.name} in SPOTSCAPE_DATA")
-    adata = anndata.read_h5ad(path)
+def test_histology_does_not_harm_on_a_real_section(section):
+    adata = section("her2st_A1_he")
     labels = adata.obs["domain"].astype(str)
     keep = ~labels.isin(["undetermined", "nan"]).to_numpy()
     scores = []
