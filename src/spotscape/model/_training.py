@@ -108,6 +108,8 @@ class ScheduledTrainingMixin(UnsupervisedTrainingMixin, BaseModelClass):
                 )
             )
         loader_arguments = self._loader_arguments(self.adata_manager)
+        # Lightning keeps the mode, which is that of evaluation if the model was trained or loaded before.
+        self.module.train()
         with warnings.catch_warnings():
             # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
