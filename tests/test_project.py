@@ -7,6 +7,7 @@ import inspect
 import pkgutil
 import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -178,8 +179,8 @@ def documented() -> list[str]:
 def test_packages_say_what_is_public(path):
     if imported_modules(path):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        targets = {target.id for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
-        assert "__all__" in targets
+        targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+        assert "__all__" in {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def test_names_in_all_exist_and_are_listed_once():
@@ -207,10 +208,10 @@ def test_every_public_name_has_a_docstring_without_leftovers():
     for name, value in exported().items():
         if not callable(value):
             continue
-        methods = vars(value).items() if inspect.isclass(value) else ()
+        methods: dict[str, object] = dict(vars(value)) if inspect.isclass(value) else {}
         texts = {name: inspect.getdoc(value)} | {
             f"{name}.{key}": inspect.getdoc(getattr(value, key))
-            for key, method in methods
+            for key, method in methods.items()
             if not key.startswith("_") and (callable(method) or isinstance(method, (classmethod, property)))
         }
         for key, text in texts.items():
@@ -235,6 +236,19 @@ def test_cited_sources_are_listed():
     texts = [path.read_text(encoding="utf-8") for path in [*FILES, *(ROOT / "docs").glob("user_guide/*.md")]]
     cited = {key.strip() for text in texts for group in citation.findall(text) for key in group.split(",")}
     assert cited - set(keys) == set()
+
+
+def test_the_citation_names_this_version_and_sources_that_are_listed():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    for key in ("name", "version", "license"):
+        field = "title" if key == "name" else key
+        assert re.search(rf"^{field}: {re.escape(project[key])}$", citation, re.MULTILINE), key
+    sources = re.findall(r"^    doi: (\S+)$|arXiv:([\d.]+)", citation, re.MULTILINE)
+    listed = (ROOT / "docs" / "references.bib").read_text(encoding="utf-8")
+    assert len(sources) == 3
+    assert [source for source in map("".join, sources) if source not in listed] == []
 
 
 @cache
