@@ -1,5 +1,7 @@
 """Images that are missing, damaged or do not go with the spots get one clear sentence, and nothing is lost."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,7 +75,7 @@ def nothing(adata):
     pass
 
 
-CASES = {
+CASES: dict[str, tuple[Any, dict, Any, str]] = {
     "method": (nothing, {"method": "handmade"}, ValueError, "`method` is 'handmade'; choose 'handcrafted' or"),
     "method type": (nothing, {"method": 3}, ValueError, "`method` is '3'"),
     "stain": (nothing, {"stain": "vahadane"}, ValueError, "`stain` is 'vahadane'"),
@@ -121,7 +123,6 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", CASES)
 def test_bad_images(adata, case):
     change, arguments, error, message = CASES[case]

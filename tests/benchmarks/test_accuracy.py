@@ -121,7 +121,7 @@ def test_a_failing_run_stops_no_other_and_time_can_run_out(file, keys, monkeypat
     sources = _sections.find_sections([file], [], keys)[:2]
     tasks = [accuracy.Task(source, "PCA", "", ((0, "k-means"),)) for source in sources]
     arguments = {"jobs": 1, "max_seconds": None}
-    written = []
+    written: list[list[dict]] = []
     monkeypatch.setattr(accuracy, "has_collapsed", lambda *_: 1 / 0)
     assert accuracy.run_tasks(tasks[:1], keys, write=written.append, **arguments) == tasks[:1]
     assert not written and "ZeroDivisionError" in capsys.readouterr().err

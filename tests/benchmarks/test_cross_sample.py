@@ -22,8 +22,6 @@ from _sections import Keys
 
 import spotscape as sps
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def sections(n_slices, *, image=False):
     adata = sps.datasets.synthetic_modalities(

@@ -21,8 +21,6 @@ import integration
 
 import spotscape as sps
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):

@@ -74,7 +74,6 @@ def test_small_sections_stay_near_smoothed_components(name, slice_name, section)
 
 
 @pytest.mark.parametrize("name", ["starmap_mpfc_3slices", "her2st_patientD", "osmfish_sscortex", "her2st_C2_he"])
-@pytest.mark.filterwarnings("ignore")
 def test_any_section_goes_through(name, section):
     adata = section(name)
     model = trained(adata, epochs=3, slice_key="slice")

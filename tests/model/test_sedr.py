@@ -47,7 +47,8 @@ def test_presets_are_the_settings_that_the_documentation_names(adata):
 def test_presets_train_as_published(adata, monkeypatch):
     SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
     for preset, n_epochs in ((None, 300), ("paper", 200)):
-        model, asked = SEDR(adata, n_hidden=4, n_latent=2, preset=preset), {}
+        model = SEDR(adata, n_hidden=4, n_latent=2, preset=preset)
+        asked: dict = {}
         monkeypatch.setattr(model, "_run_training", asked.update)
         model.train()
         assert asked["max_epochs"] == n_epochs and asked["lr"] == 0.01

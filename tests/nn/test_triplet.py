@@ -45,7 +45,7 @@ def test_triplets_are_of_one_cluster_and_another(across):
 def test_every_possible_positive_and_negative_is_drawn(across):
     clusters = torch.tensor([0, 0, 0, 0, 1, 1, 1])
     slices = torch.tensor([0, 0, 1, 2, 0, 1, 1])
-    found = {"positives": set(), "negatives": set()}
+    found: dict[str, set[int]] = {"positives": set(), "negatives": set()}
     for seed in range(60):
         triplets = nn.mine_triplets(clusters, slices, 2, torch.Generator().manual_seed(seed), across=across)
         first = triplets.anchors == 0

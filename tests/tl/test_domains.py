@@ -233,8 +233,8 @@ def test_leiden_meets_the_number_of_domains(adata, n_domains):
 def test_wide_sparse_and_dense_values_give_the_same_domains(adata):
     dense = adata.copy()
     dense.X = dense.X.toarray()
-    tl.domains(adata, "X", 3)
-    tl.domains(dense, "X", 3)
+    tl.domains(adata, "X", 2)
+    tl.domains(dense, "X", 2)
     assert (adata.obs["spatial_domain"] == dense.obs["spatial_domain"]).all()
     components = _representation.read_representation(adata, "X")
     slow = PCA(50, svd_solver="full").fit_transform(dense.X.astype(np.float64))
