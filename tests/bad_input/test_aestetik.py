@@ -127,7 +127,11 @@ MODEL_CASES = {
     "counts are not precomputed": (build(rna_correction="precomputed"), ValueError, "`rna_key` names counts"),
     "too large a weight": (build(image_weight=2), ValueError, "`image_weight` is 2"),
     "negative margin": (build(margin=-1), ValueError, "`margin` is -1"),
-    "positives of a kind": (build(cross_sample_positives="no"), ValueError, "`cross_sample_positives` is 'no'"),
+    "positives neither true nor false": (
+        build(cross_sample_positives="no"),
+        TypeError,
+        "`cross_sample_positives` is 'no'",
+    ),
     "unknown argument": (build(n_layers=2), TypeError, "n_layers"),
     "no epochs": (train(max_epochs=0), ValueError, "`max_epochs` is 0"),
     "unknown schedule": (train(schedule="cosine"), ValueError, "`schedule` is 'cosine'"),

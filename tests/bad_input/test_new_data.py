@@ -53,7 +53,7 @@ def test_other_values_at_load_are_refused(saved):
     adata = new_section()
     adata.layers["counts"] = adata.layers["counts"] * 0.3
     before = adata.copy()
-    message = "set up with counts values, but these look like"
+    message = "set up with counts values, but this data has"
     with pytest.raises(ValueError, match=message):
         SPOTSCAPE.load(saved, adata=adata)
     for of_the_model in (False, new_section()):

@@ -32,7 +32,7 @@ CASES = {
     "no width": (build(n_latent=0), ValueError, "`n_latent` is 0"),
     "negative weight": (build(adjacency_weight=-1), ValueError, "`adjacency_weight` is -1"),
     "weight of text": (build(kl_weight="small"), TypeError, "`kl_weight` is 'small'"),
-    "neither yes nor no": (build(redraw_pairs="yes"), ValueError, "`redraw_pairs` is 'yes'"),
+    "neither yes nor no": (build(redraw_pairs="yes"), TypeError, "`redraw_pairs` is 'yes'"),
     "token added to genes": (build(masking="add", features="genes"), ValueError, "pass `masking='replace'`"),
     "released code with genes": (build(preset="reference", features="genes"), ValueError, "pass `masking='replace'`"),
     "scale power of genes": (build(scale_power=0.5, features="genes"), ValueError, "'genes', which are not scaled"),

@@ -6,9 +6,11 @@ from scipy import sparse
 
 from spotscape import SPOTSCAPE
 from spotscape._constants import BATCH_KEYS
-from spotscape.data import GraphDataLoader, GraphDataSplitter
+from spotscape.data import GraphDataset, SpotDataLoader, SpotDataSplitter
+from spotscape.data._registered import registered_coordinates, registered_slices
 from spotscape.datasets import synthetic_tissue
 from spotscape.graph import NeighbourhoodSampler, normalize_adjacency, read_graph
+from spotscape.preprocessing import Features
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +23,13 @@ def manager():
 @pytest.fixture(scope="module")
 def features(manager):
     return np.random.default_rng(0).normal(size=(manager.adata.n_obs, 5)).astype(np.float32)
+
+
+def spots(manager, features, n_hops):
+    whole = Features(features, features, np.ones(manager.adata.n_obs, dtype=bool))
+    return GraphDataset(
+        whole, registered_slices(manager)[0], registered_coordinates(manager), read_graph(manager.adata), n_hops
+    )
 
 
 @pytest.mark.parametrize("n_hops", [1, 2, 3])
@@ -38,7 +47,7 @@ def test_neighbourhood_is_everything_within_the_hops(manager, n_hops):
 
 
 def test_one_batch_is_the_full_graph_and_is_made_once(manager, features):
-    loader = GraphDataLoader(manager, features=features, n_hops=2)
+    loader = SpotDataLoader(spots(manager, features, 2))
     (first,), (second,) = list(loader), list(loader)
     assert all(first[key] is second[key] for key in first) and len(loader) == 1
     np.testing.assert_array_equal(first[BATCH_KEYS.FEATURES], features)
@@ -49,7 +58,7 @@ def test_one_batch_is_the_full_graph_and_is_made_once(manager, features):
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 def test_batches_hold_what_belongs_to_their_nodes(manager, features, kind):
-    loader = GraphDataLoader(manager, features=kind(features), n_hops=1, indices=[100, 4, 9], batch_size=2)
+    loader = SpotDataLoader(spots(manager, kind(features), 1), indices=[100, 4, 9], batch_size=2)
     batches = list(loader)
     assert [int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in batches] == [2, 1]
     slices = manager.adata.obs["slice"].cat.codes.to_numpy()
@@ -62,7 +71,7 @@ def test_batches_hold_what_belongs_to_their_nodes(manager, features, kind):
 
 def test_shuffling_is_seeded_and_covers_all(manager, features):
     def epochs(seed):
-        loader = GraphDataLoader(manager, features=features, n_hops=1, batch_size=50, shuffle=True, seed=seed)
+        loader = SpotDataLoader(spots(manager, features, 1), batch_size=50, shuffle=True, seed=seed)
         return [[b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].numpy() for b in loader] for _ in "12"]
 
     first, again, other = epochs(0), epochs(0), epochs(1)
@@ -77,18 +86,18 @@ def test_a_smaller_last_batch_can_be_dropped(manager, features):
     sizes = {
         drop: [int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in loader]
         for drop in (True, False)
-        for loader in [GraphDataLoader(manager, features=features, n_hops=1, batch_size=50, drop_last=drop)]
+        for loader in [SpotDataLoader(spots(manager, features, 1), batch_size=50, drop_last=drop)]
     }
     assert sizes == {True: [50, 50], False: [40, 40, 40]}
 
 
 def test_splitter_trains_on_all_spots_unless_told(manager, features):
-    arguments = {"features": features, "n_hops": 1, "batch_size": 200}
-    splitter = GraphDataSplitter(manager, **arguments)
+    arguments = {"dataset": spots(manager, features, 1), "batch_size": 200}
+    splitter = SpotDataSplitter(manager, **arguments)
     splitter.setup()
     np.testing.assert_array_equal(splitter.train_idx, np.arange(120))
     assert splitter.val_dataloader() == [] and splitter.test_dataloader() == []
-    splitter = GraphDataSplitter(manager, train_size=0.5, validation_size=0.25, **arguments)
+    splitter = SpotDataSplitter(manager, train_size=0.5, validation_size=0.25, **arguments)
     splitter.setup()
     parts = [splitter.train_idx, splitter.val_idx, splitter.test_idx]
     assert list(map(len, parts)) == [60, 30, 30]
@@ -100,26 +109,24 @@ def test_splitter_trains_on_all_spots_unless_told(manager, features):
 def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, features, monkeypatch):
     monkeypatch.setattr("spotscape.data._loader.FEWEST_PATCHES", 8)
     seeds = np.setdiff1d(np.arange(120), [3, 90])
-    loader = GraphDataLoader(
-        manager, features=features, n_hops=2, indices=seeds, batch_size=64, patch_size=8, shuffle=True
-    )
+    loader = SpotDataLoader(spots(manager, features, 2), indices=seeds, batch_size=64, patch_size=8, shuffle=True)
     epochs = [list(loader), list(loader)]
     assert len(loader) == 2
     drawn = []
     for batches in epochs:
         drawn.append([b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].tolist() for b in batches])
         assert sorted(sum(drawn[-1], [])) == seeds.tolist()
-        for batch, spots in zip(batches, drawn[-1], strict=True):
+        for batch, seeds_of_batch in zip(batches, drawn[-1], strict=True):
             sizes = batch[BATCH_KEYS.PATCH_SIZES].numpy()
-            assert sizes.sum() == len(spots)
+            assert sizes.sum() == len(seeds_of_batch)
             assert batch[BATCH_KEYS.SAMPLE].tolist() == [len(sizes), 14, 118]
-            for patch in np.split(np.array(spots), np.cumsum(sizes)[:-1]):
+            for patch in np.split(np.array(seeds_of_batch), np.cumsum(sizes)[:-1]):
                 assert len(set(manager.adata.obs["slice"].iloc[patch])) == 1
     assert drawn[0] != drawn[1]
 
 
 def test_a_batch_has_patches_from_all_over(manager, features):
-    loader = GraphDataLoader(manager, features=features, n_hops=2, batch_size=100, patch_size=50, shuffle=True)
+    loader = SpotDataLoader(spots(manager, features, 2), batch_size=100, patch_size=50, shuffle=True)
     assert len(next(iter(loader))[BATCH_KEYS.PATCH_SIZES]) >= 60
 
 
@@ -130,13 +137,13 @@ def test_batches_in_order_are_even_and_of_spots_that_lie_together(manager, featu
     indices = np.random.default_rng(0).permutation(chosen)
     n_nodes = {}
     for patch_size in (max(1, batch_size // 8), None):
-        loader = GraphDataLoader(
-            manager, features=features, n_hops=1, indices=indices, batch_size=batch_size, patch_size=patch_size
+        loader = SpotDataLoader(
+            spots(manager, features, 1), indices=indices, batch_size=batch_size, patch_size=patch_size
         )
         batches = list(loader)
         seeds = [b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].numpy() for b in batches]
         np.testing.assert_array_equal(np.sort(np.concatenate(seeds)), chosen)
-        sizes = [len(spots) for spots in seeds]
+        sizes = [len(of_batch) for of_batch in seeds]
         assert len(loader) == len(sizes) == -(-len(chosen) // batch_size)
         assert max(sizes) <= batch_size and max(sizes) - min(sizes) <= 1
         n_nodes[patch_size] = sum(len(b[BATCH_KEYS.FEATURES]) for b in batches)
@@ -144,12 +151,13 @@ def test_batches_in_order_are_even_and_of_spots_that_lie_together(manager, featu
 
 
 def test_no_batch_of_patches_is_dropped(manager, features):
-    arguments = {"features": features, "n_hops": 1, "batch_size": 70, "patch_size": 10, "shuffle": True}
-    kept, dropped = (list(GraphDataLoader(manager, drop_last=drop, **arguments)) for drop in (False, True))
+    arguments = {"batch_size": 70, "patch_size": 10, "shuffle": True}
+    dataset = spots(manager, features, 1)
+    kept, dropped = (list(SpotDataLoader(dataset, drop_last=drop, **arguments)) for drop in (False, True))
     assert len(kept) == len(dropped) == 2
     assert sum(int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in dropped) == 120
 
 
 def test_one_batch_is_never_cut(manager, features):
-    (batch,) = GraphDataLoader(manager, features=features, n_hops=2, batch_size=500, patch_size=8)
+    (batch,) = SpotDataLoader(spots(manager, features, 2), batch_size=500, patch_size=8)
     assert BATCH_KEYS.SAMPLE not in batch

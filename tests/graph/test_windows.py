@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from spotscape.graph import build_windows, default_ring_weights, default_window, ring_means
+from spotscape.graph import build_windows, default_ring_weights, default_window, window_averages
+from spotscape.graph._windows import ring_means
 
 
 def hexagonal(n=12, *, turn=0.0, spacing=1.0):
@@ -141,3 +142,17 @@ def test_weights_of_rings_fall_to_a_quarter(radius):
     assert weights[0] == 1 and (np.diff(weights) < 0).all()
     if radius:
         assert weights[-1] == 0.25
+
+
+def test_window_averages_are_weighted_means_of_the_rings(monkeypatch):
+    monkeypatch.setattr("spotscape.graph._windows._BLOCK", 50)
+    rng = np.random.default_rng(0)
+    windows = build_windows(hexagonal(), radius=2)
+    features, present = rng.normal(size=(144, 3)).astype(np.float32), rng.random(144) < 0.8
+    found = window_averages(features, windows, present)
+    weights = default_ring_weights(2)[windows.rings]
+    for i, sites in enumerate(windows.sites):
+        there = (sites >= 0) & present[sites]
+        np.testing.assert_allclose(
+            found[i], np.average(features[sites[there]], axis=0, weights=weights[there]), rtol=1e-4
+        )

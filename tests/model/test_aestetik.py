@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import adjusted_rand_score
 
 from spotscape import AESTETIK, tl
+from spotscape.data import SpotDataLoader
 from spotscape.datasets import synthetic_modalities
 
 # Slices of a hundred spots are too small to show that image and expression agree. One test expects the warning.
@@ -127,8 +128,7 @@ def test_memory_grows_linearly_in_spots():
         AESTETIK.setup_anndata(adata, rna_key="counts", image_key="X_image")
         tracemalloc.start()
         model = AESTETIK(adata, n_clusters=4, window=1)
-        loader = model._data_loader_cls(model.adata_manager, **model._loader_arguments(model.adata_manager))
-        next(iter(loader))
+        next(iter(SpotDataLoader(model._dataset(model.adata_manager))))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 6 * peaks[0]
@@ -239,8 +239,9 @@ def test_arguments_have_an_effect(adata, model, argument):
 
 def test_the_start_by_its_slow_definition(adata):
     model = small(adata, epochs=1, train={"lr": 1e-12}, image_weight=0.5)
-    features = {name: values for name, (values, _) in model.path.features(model.adata_manager).items()}
-    windows = model.path.windows(model.adata_manager)
+    dataset = model._dataset(model.adata_manager)
+    features = {name: one.corrected for name, one in dataset.features.items()}
+    windows = dataset.windows
     averages = np.zeros((adata.n_obs, sum(values.shape[1] for values in features.values())))
     for i, sites in enumerate(windows.sites):
         there = [
@@ -262,10 +263,10 @@ def test_the_start_by_its_slow_definition(adata):
 def test_by_default_several_slices_are_corrected_by_harmony(adata):
     image = adata.obsm["X_image"]
     image[(adata.obs["slice"] != "slice_1").to_numpy()] = np.nan
-    kinds = small(adata, epochs=1).path.modalities
-    assert kinds["rna"].correction_name == "harmony"
+    pipelines = small(adata, epochs=1).pipelines.pipelines
+    assert pipelines["rna"].correction.name == "harmony"
     # One slice has the image: there is nothing to correct in it.
-    assert kinds["image"].correction_name == "none" and not kinds["image"].is_corrected
+    assert pipelines["image"].correction.name == "none" and not pipelines["image"].is_corrected
 
 
 def test_novelty_sees_a_slice_before_its_correction(adata):

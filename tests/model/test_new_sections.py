@@ -10,7 +10,6 @@ import pytest
 
 from spotscape import SPOTSCAPE
 from spotscape.datasets import synthetic_tissue
-from spotscape.novelty import distances_between_pieces, novelty
 
 from .conftest import small_model
 
@@ -163,30 +162,6 @@ def test_mudata_is_prepared_in_its_modality(trained):
 # ---------------------------------------------------------------------------------------------- novelty
 
 
-def obvious_distance(spot, others):
-    return np.mean(sorted(np.linalg.norm(others - spot, axis=1))[:5])
-
-
-def test_novelty_by_its_slow_definition():
-    rng = np.random.default_rng(0)
-    latent, slices = rng.normal(size=(90, 3)), np.repeat(np.arange(10), 9)
-    found = distances_between_pieces(latent, rng.random((90, 2)), slices)
-    # More than eight slices are a piece each.
-    expected = [obvious_distance(latent[i], latent[slices != slices[i]]) for i in range(90)]
-    np.testing.assert_allclose(found, np.sort(expected))
-    new = rng.normal(size=(7, 3)) * 2
-    expected = [np.mean(found < obvious_distance(spot, latent)) for spot in new]
-    np.testing.assert_allclose(novelty(new, latent, found), expected)
-
-
-def test_one_slice_is_cut_into_eighths():
-    # Two copies of each spot side by side: within a piece the distance would be zero.
-    rng = np.random.default_rng(1)
-    positions, latent = rng.random((160, 2)).repeat(2, axis=0), rng.normal(size=(160, 3)).repeat(2, axis=0)
-    found = distances_between_pieces(latent, positions, np.zeros(320, dtype=int))
-    assert found.min() > 0 and len(found) == 320
-
-
 @pytest.mark.parametrize("slice_correction", ["none", "harmony"])
 def test_a_slice_of_the_same_tissue_is_known_and_others_are_not(slice_correction):
     adata = tissue(n_slices=3)
@@ -225,12 +200,8 @@ def test_novelty_follows_the_spots(trained):
     np.testing.assert_allclose(model.get_novelty(query.copy(), indices=[5, 3]), expected[[5, 3]], atol=0.01)
 
 
-def test_older_models_map_without_novelty(trained, tmp_path):
+def test_novelty_is_saved(trained, tmp_path):
     model, query = trained
     model.save(tmp_path / "model")
     loaded = SPOTSCAPE.load(tmp_path / "model", adata=query.copy())
     np.testing.assert_array_equal(loaded.get_novelty(), model.get_novelty(query.copy()))
-    del loaded.reference_latent_
-    assert np.isfinite(loaded.get_latent_representation()).all()
-    with pytest.raises(RuntimeError, match="older release"):
-        loaded.get_novelty()

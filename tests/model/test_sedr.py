@@ -9,6 +9,7 @@ import torch
 from spotscape import SEDR
 from spotscape.datasets import synthetic_tissue
 from spotscape.metrics import adjusted_rand_index
+from spotscape.model._training import TrainingRun
 from spotscape.tl import domains
 
 from .conftest import small_model
@@ -48,11 +49,11 @@ def test_presets_train_as_published(adata, monkeypatch):
     SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
     for preset, n_epochs in ((None, 300), ("paper", 200)):
         model = SEDR(adata, n_hidden=4, n_latent=2, preset=preset)
-        asked: dict = {}
-        monkeypatch.setattr(model, "_run_training", asked.update)
+        runs: list[TrainingRun] = []
+        monkeypatch.setattr(TrainingRun, "start", lambda run, *args, to=runs, **kwargs: to.append(run))
         model.train()
-        assert asked["max_epochs"] == n_epochs and asked["lr"] == 0.01
-        assert asked["schedule"] == ("constant" if preset else "one-cycle")
+        assert runs[0].max_epochs == n_epochs and runs[0].arguments["lr"] == 0.01
+        assert runs[0].arguments["schedule"] == ("constant" if preset else "one-cycle")
 
 
 def test_the_reference_masks_the_same_spots_at_inference(adata):
@@ -126,7 +127,7 @@ def test_training_stops_once_clusters_stay(adata):
 
 
 def test_clusters_that_never_begin_are_said(adata):
-    with pytest.warns(UserWarning, match="clusters come in at epoch 9, but there are 6"):
+    with pytest.warns(UserWarning, match="starts at epoch 9, but there are only 6"):
         small_sedr(adata, n_clusters=3, train={"cluster_start": 9})
 
 

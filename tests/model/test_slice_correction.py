@@ -39,7 +39,7 @@ def test_slices_meet(batches):
 def test_default_follows_slices_and_features(batches):
     def correction(adata, **arguments):
         SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
-        return SPOTSCAPE(adata, **arguments).correction.name
+        return SPOTSCAPE(adata, **arguments).pipeline.correction.name
 
     assert correction(batches.copy()) == "harmony"
     assert correction(batches.copy(), features="genes") == "none"
@@ -51,13 +51,10 @@ def test_default_follows_slices_and_features(batches):
 def test_what_was_taken_off_is_put_back_in_expression(batches, name):
     adata = batches.copy()
     model = small_model(adata, epochs=60, slice_correction=name)
-    manager = model.adata_manager
-    features, rows = model._features(manager), np.arange(5, 60)
-    np.testing.assert_allclose(
-        features[rows] + model._taken_off(manager, features, rows),
-        model._uncorrected_features(manager)[rows],
-        atol=1e-5,
-    )
+    features, rows = model._dataset(model.adata_manager).features, np.arange(5, 60)
+    uncorrected = model.preprocessor.transform(adata.layers["counts"])
+    np.testing.assert_array_equal(features.uncorrected, uncorrected)
+    assert np.abs(features.corrected - uncorrected)[rows].max() > 0.1
     # The batch effect of the tissue is a factor for each gene and slice; it must be in the expression again. If it is
     # not, the correlation is about 0.1.
     expression = model.get_normalized_expression(return_numpy=True)
@@ -83,9 +80,9 @@ def test_correction_is_saved(batches, name, tmp_path):
 
 def test_learnt_from_some_spots_of_many(batches, monkeypatch):
     whole = small_model(batches.copy(), epochs=1)
-    monkeypatch.setattr(_correction_harmony, "_SPOTS_LEARNT_FROM", 400)
+    monkeypatch.setattr(_correction_harmony, "_N_SPOTS_FIT", 400)
     part = small_model(batches.copy(), epochs=1)
-    first, second = (model._features(model.adata_manager) for model in (whole, part))
+    first, second = (model._dataset(model.adata_manager).features.corrected for model in (whole, part))
     assert not np.array_equal(first, second)
     correlations = [np.corrcoef(a, b)[0, 1] for a, b in zip(first.T[:5], second.T[:5], strict=True)]
     assert min(correlations) > 0.95
@@ -101,7 +98,7 @@ def test_a_tiny_slice_among_many_spots_is_centred_by_all_of_its_spots():
     )
     SPOTSCAPE.setup_anndata(adata, slice_key="slice")
     model = SPOTSCAPE(adata, slice_correction="centre", n_components=5)
-    features = model._features(model.adata_manager)
+    features = model._dataset(model.adata_manager).features.corrected
     for name in ("large", "tiny"):
         # A sample of 20,000 spots would have 29 of the 30.
         np.testing.assert_allclose(features[slices == name].mean(axis=0), 0, atol=1e-4)

@@ -128,7 +128,7 @@ def test_training_starts_at_the_smoothed_components(adata):
     adjacency = connectivities.toarray() + np.eye(adata.n_obs)
     roots = np.sqrt(adjacency.sum(axis=1))
     adjacency = adjacency / roots[:, None] / roots
-    features = model._features(model.adata_manager)
+    features = model._dataset(model.adata_manager).features.corrected
     smoothed = (adjacency @ adjacency @ features)[:, :8]
     np.testing.assert_allclose(model.get_latent_representation(), smoothed, atol=1e-4)
 
@@ -191,7 +191,7 @@ def test_a_diverged_training_is_not_passed_off_as_a_model(adata):
 
 
 def test_a_warm_up_that_never_ends_is_said(adata):
-    with pytest.warns(UserWarning, match="come in at epoch 9, but there are 6"):
+    with pytest.warns(UserWarning, match="switched on at epoch 9, but there are only 6"):
         small_model(adata, train={"prototype_warmup": 9})
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spotscape.preprocessing import Preprocessor, check_overlap
+from spotscape.preprocessing import Preprocessor
+from spotscape.preprocessing._missing_genes import check_overlap
 
 
 def simulate(n_spots=400, n_genes=80, seed=0):

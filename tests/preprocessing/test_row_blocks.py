@@ -8,9 +8,9 @@ import pytest
 from scipy import sparse
 
 from spotscape.preprocessing import _row_blocks as row_blocks_module
-from spotscape.preprocessing import check_values, recognise_values
+from spotscape.preprocessing import recognise_values
 from spotscape.preprocessing._row_blocks import read_rows, row_blocks
-from spotscape.preprocessing._values import find
+from spotscape.preprocessing._values import check_values, summarize_values
 
 
 def simulate(n_spots=50, n_genes=12, seed=0):
@@ -91,7 +91,7 @@ def test_what_is_found_is_that_of_the_whole(kept, kind):
     n_empty = (expected.sum(1) == 0).sum()
     with pytest.warns(UserWarning, match=f"{n_empty} of 50 spots have no expression"):
         assert check_values(kept[kind]) == "counts"
-    np.testing.assert_array_equal(find(kept[kind]).totals, expected.sum(1))
+    np.testing.assert_array_equal(summarize_values(kept[kind]).totals, expected.sum(1))
     assert recognise_values(kept[kind]) == "counts"
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spotscape.preprocessing import check_values, recognise_values
+from spotscape.preprocessing import recognise_values
+from spotscape.preprocessing._values import check_values
 
 from .conftest import fitted, simulate
 

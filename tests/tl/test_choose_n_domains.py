@@ -5,11 +5,12 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from spotscape import tl
-from spotscape.cluster._partitions import RIDGE, mixture_partition
+from spotscape.cluster import SharedCovarianceMixture, mixture_partition
+from spotscape.cluster._mixture import RIDGE
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _choose_n_domains
 from spotscape.tl._choose_n_domains import finest_peak
-from spotscape.tl._reproducibility import agreement_of_halves, carry, spatial_halves
+from spotscape.tl._reproducibility import agreement_of_halves, spatial_halves
 
 
 def tissue(n_domains, seed=0, n_slices=1):
@@ -95,6 +96,10 @@ def test_halves_are_blocks_of_about_half_of_each_slice(n_per_side):
         pairs = np.linalg.norm(xy[rows][:, None] - xy[rows][None], axis=2) == 1
         same = (first[rows][:, None] == first[rows][None])[pairs].mean()
         assert same > 0.75 > 0.6 > (alone[rows][:, None] == alone[rows][None])[pairs].mean()
+
+
+def carry(known, affinities, unknown):
+    return SharedCovarianceMixture.from_memberships(known, affinities).predict(unknown)
 
 
 @pytest.mark.parametrize("xy", [np.c_[np.arange(40.0), np.zeros(40)], np.zeros((40, 2))])

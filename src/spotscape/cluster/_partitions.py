@@ -3,16 +3,12 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
-N_COMPONENTS_MIXTURE = 12
+from spotscape.cluster._mixture import SharedCovarianceMixture, fit_mixture, leading_scores
+
 N_SPOTS_STARTS = 10_000
-#: Added to each variance of the shared covariance, in units of their mean. Without it the covariance follows noise in
-#: small sections; from a half upwards, domains that overlap a little are merged.
-RIDGE = 0.3
 #: Starts whose sum of squares is within this factor of the best are taken for equally good ones.
 CLOSE_STARTS = 1.01
 
@@ -47,38 +43,14 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
     different domains, while the best k-means is found again and again; but where k-means has several partitions within
     1 % of the best, it cannot tell them apart, and the likelihood of the mixtures that start from them decides.
     """
-    n_components = min(N_COMPONENTS_MIXTURE, *representation.shape)
-    # A representation has few columns, so its covariance is small however many spots there are.
-    solver = "covariance_eigh" if representation.shape[1] <= 1000 else "arpack"
-    pca = PCA(n_components, svd_solver=solver, random_state=seed)
-    scores = pca.fit_transform(representation.astype(np.float64))
-    scores = scores[:, pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]]
-
+    scores = leading_scores(representation, seed)
     drawn = _drawn_for_starts(len(representation), seed)
     starts = _close_starts(representation[drawn], n_domains, n_init, seed)
     if len(starts) > 1:
-        starts.sort(key=lambda start: -_fit_mixture(scores[drawn], start.labels_, n_domains).lower_bound_)
+        starts.sort(key=lambda start: -fit_mixture(scores[drawn], start.labels_, n_domains).lower_bound_)
     labels = _finished(starts[0], representation, drawn).labels_
-    posteriors = _fit_mixture(scores, labels, n_domains).predict_proba(scores)
+    posteriors = fit_mixture(scores, labels, n_domains).predict_proba(scores)
     return Partition(posteriors, posteriors)
-
-
-def _fit_mixture(scores: np.ndarray, labels: np.ndarray, n_domains: int) -> GaussianMixture:
-    n_members = np.bincount(labels, minlength=n_domains)
-    members = np.eye(n_domains)[labels]
-    means = (members.T @ scores) / np.maximum(n_members, 1)[:, None]
-    residuals = scores - means[labels]
-    covariance = residuals.T @ residuals / len(scores)
-    ridge = RIDGE * np.trace(covariance) / len(covariance)
-    return GaussianMixture(
-        n_domains,
-        covariance_type="tied",
-        reg_covar=ridge,
-        max_iter=500,
-        weights_init=n_members / len(scores),
-        means_init=means,
-        precisions_init=linalg.inv(covariance + ridge * np.eye(len(covariance))),
-    ).fit(scores)
 
 
 def _close_starts(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> list[KMeans]:
@@ -111,3 +83,27 @@ def _finished(start: KMeans, representation: np.ndarray, drawn: slice | np.ndarr
     if isinstance(drawn, slice):
         return start
     return KMeans(len(start.cluster_centers_), init=start.cluster_centers_, n_init=1).fit(representation)
+
+
+def fit_shared_mixture(
+    representation: np.ndarray, n_domains: int, *, n_init: int = 10, seed: int = 0
+) -> SharedCovarianceMixture:
+    """Mixture of :func:`mixture_partition`, kept so that new spots are assigned to the same domains.
+
+    Parameters
+    ----------
+    representation
+        ``(n_spots, n_dimensions)``; the order of the spots has no influence.
+    n_domains, n_init, seed
+        As in :func:`mixture_partition`.
+
+    Returns
+    -------
+    The mixture.
+    """
+    # Restarts draw by row number: in this order they do not depend on the order of the spots.
+    values = representation[np.lexsort(representation.T[::-1])].astype(np.float64)
+    # One thread adds up in one order.
+    with threadpool_limits(1, user_api="openmp"):
+        memberships = mixture_partition(values, n_domains, n_init, seed).affinities
+    return SharedCovarianceMixture.from_memberships(values, memberships)

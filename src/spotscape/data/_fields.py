@@ -1,12 +1,11 @@
 """What the models register with scvi-tools' AnnDataManager."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import rich.table
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
-from scvi.data import AnnDataManager
 from scvi.data.fields import (
     BaseAnnDataField,
     CategoricalObsField,
@@ -17,7 +16,12 @@ from scvi.data.fields import (
 )
 
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
+from spotscape.data._setup_checks import check_genes
 from spotscape.graph._storage import ensure_graph
+
+# Class, arguments and keyword arguments of a field.
+Declaration = tuple[Any, tuple, dict[str, Any]]
+_AS_IT_IS = {"correct_data_format": False}
 
 
 class ExpressionField(LayerField):
@@ -148,76 +152,66 @@ class SpatialGraphField(BaseAnnDataField):
         return table
 
 
-def spatial_fields(
-    *,
-    layer: str | None,
-    values: str,
-    slice_key: str | None,
-    spatial_key: str,
-    size_factor_key: str | None,
-    modality: str | None = None,
-    **graph_parameters: Any,
-) -> list[BaseAnnDataField]:
-    """Fields of a model on expression and space; all in one modality if the data is a MuData.
+def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+    """Fields of a model on expression and a spatial graph; all in one modality if the data is a MuData.
 
     Parameters
     ----------
-    layer, values
-        As :class:`ExpressionField`.
-    slice_key, spatial_key, size_factor_key
-        Keys in ``obs``, ``obsm`` and ``obs``.
-    modality
-        Modality of the MuData, or ``None`` for an AnnData.
-    **graph_parameters
-        As :class:`SpatialGraphField`.
+    kind
+        Kind of the values of the expression.
+    setup_args
+        Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
 
     Returns
     -------
     Fields for :class:`scvi.data.AnnDataManager`.
     """
-    graph_parameters |= {"slice_key": slice_key, "spatial_key": spatial_key}
-    declarations = [
-        (ExpressionField, (layer, values), {}),
-        (SpatialGraphField, (), graph_parameters),
-        (SliceField, (slice_key,), {}),
-        (ObsmField, (FIELD_KEYS.COORDINATES, spatial_key), {"correct_data_format": False}),
+    parameters = {name: setup_args[name] for name in ("slice_key", "spatial_key", "graph_key", "n_neighbors", "radius")}
+    expression: Declaration = (ExpressionField, (setup_args["layer"], kind), {})
+    graph = (SpatialGraphField, (), parameters | {"method": setup_args["graph"]})
+    return _made([expression, graph, *_spot_fields(setup_args)], setup_args.get("modality"))
+
+
+def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+    """Fields of a model on expression, image features and positions.
+
+    Parameters
+    ----------
+    kind
+        Kind of the values of the expression; ``None`` for features in ``obsm``.
+    setup_args
+        Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
+
+    Returns
+    -------
+    Fields for :class:`scvi.data.AnnDataManager`.
+    """
+    rna_key, image_key = setup_args["rna_key"], setup_args["image_key"]
+    expression: Declaration = (ObsmField, (REGISTRY_KEYS.X_KEY, rna_key), _AS_IT_IS)
+    if kind is not None:
+        expression = (ExpressionField, (rna_key, kind), {})
+    image: Declaration = (ObsmField, (FIELD_KEYS.IMAGE, image_key), _AS_IT_IS)
+    modality, image_modality = setup_args.get("modality"), setup_args.get("image_modality")
+    fields = _made([expression, *_spot_fields(setup_args)], modality)
+    if modality is None:
+        return fields + ([] if image_key is None else _made([image], None))
+    if image_key is None:
+        image = (LayerField, (FIELD_KEYS.IMAGE, None), {"is_count_data": False} | _AS_IT_IS)
+    return fields + ([] if image_modality is None else _made([image], image_modality))
+
+
+def _spot_fields(setup_args: Mapping[str, Any]) -> list[Declaration]:
+    """Slice, position and, where it is given, size factor of each spot."""
+    declarations: list[Declaration] = [
+        (SliceField, (setup_args["slice_key"],), {}),
+        (ObsmField, (FIELD_KEYS.COORDINATES, setup_args["spatial_key"]), _AS_IT_IS),
     ]
-    if size_factor_key is not None:
-        declarations.append((NumericalObsField, (REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key), {}))
+    if (key := setup_args["size_factor_key"]) is not None:
+        declarations.append((NumericalObsField, (REGISTRY_KEYS.SIZE_FACTOR_KEY, key), {}))
+    return declarations
+
+
+def _made(declarations: Sequence[Declaration], modality: str | None) -> list[BaseAnnDataField]:
     if modality is None:
         return [field(*args, **kwargs) for field, args, kwargs in declarations]
     return [MuDataWrapper(field)(*args, mod_key=modality, **kwargs) for field, args, kwargs in declarations]
-
-
-def check_all_measured(adata: AnnData) -> None:
-    """Raise ``ValueError`` if genes of ``adata`` were completed for another model, so that their zeros mean nothing."""
-    if MEASURED_KEY in adata.var and not adata.var[MEASURED_KEY].all():
-        raise ValueError(
-            "The data was completed with genes that were not measured, for another model; set up the data as it was "
-            f"measured, `adata[:, adata.var[{MEASURED_KEY!r}]].copy()`."
-        )
-
-
-def check_genes(expected: np.ndarray, adata: AnnData) -> None:
-    """Raise ``ValueError`` unless the genes of ``adata`` are the expected ones in the same order."""
-    found = np.asarray(adata.var_names)
-    if np.array_equal(found, expected):
-        return
-    missing = np.setdiff1d(expected, found)
-    if len(missing):
-        raise ValueError(
-            f"{len(missing)} of the {len(expected)} genes of the model are missing from the data, for example "
-            f"{', '.join(map(str, missing[:3]))}; call `prepare_query_anndata(adata, model)` first, a method of the "
-            "model's class, which completes them."
-        )
-    raise ValueError(
-        "The data has the genes of the model, but in another order or among others; take them with "
-        "`adata = adata[:, model.get_var_names()].copy()`, where `model` may be loaded with `adata=False`."
-    )
-
-
-def slice_names(manager: AnnDataManager) -> np.ndarray:
-    """Name of the slice of each spot. ``(n_spots,)``."""
-    codes = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)).ravel()
-    names = manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
-    return np.asarray(names).astype(str)[codes]

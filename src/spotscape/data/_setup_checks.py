@@ -1,42 +1,34 @@
-"""What is checked of an AnnData before anything is registered or written."""
+"""Checks of an AnnData before anything is registered or written."""
 
 from collections.abc import Collection
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape.preprocessing._row_blocks import RowBlocks, row_blocks
-from spotscape.preprocessing._values import Values, check_size_factors, check_values, find
+from spotscape._constants import MEASURED_KEY
+from spotscape.graph._checks import check_coordinates
+from spotscape.preprocessing._row_blocks import row_blocks
+from spotscape.preprocessing._values import Values, check_size_factors, check_values, summarize_values
 
 
-def check_setup(
-    adata: AnnData,
-    *,
-    layer: str | None,
-    values: str,
-    slice_key: str | None,
-    spatial_key: str,
-    size_factor_key: str | None,
-) -> Values:
-    """Raise, in one sentence that says what to do, if the data cannot be set up; nothing is changed.
+def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
+    """Raise, in one sentence that says what to do, if names, positions or slices of the spots cannot be used.
 
     Parameters
     ----------
     adata
-        Spots and genes.
-    layer, values, slice_key, spatial_key, size_factor_key
+        Annotated data, which is not changed.
+    slice_key, spatial_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
-
-    Returns
-    -------
-    What the expression is: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
 
     Raises
     ------
     KeyError
         If a key is missing.
     ValueError, TypeError
-        If what it names cannot be used.
+        If the data it names cannot be used.
     """
     if not isinstance(adata.obs, pd.DataFrame):
         raise TypeError(
@@ -45,36 +37,194 @@ def check_setup(
         )
     if adata.isbacked and adata.is_view:
         raise ValueError("The AnnData is a view of one in a file; load it into memory with `adata.to_memory()`.")
+    if adata.n_obs < 2:
+        raise ValueError(f"The AnnData has {adata.n_obs} spot(s); a neighbourhood needs at least two.")
+    _check_unique(adata.obs_names, "obs")
+    _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
+    if slice_key is None:
+        return
+    _check_key(slice_key, adata.obs, "obs", "slice_key")
+    n_missing = int(adata.obs[slice_key].isna().sum())
+    if n_missing:
+        raise ValueError(
+            f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so fill "
+            "them in or drop those spots."
+        )
+
+
+def check_expression(adata: AnnData, layer: str | None, values: str, size_factor_key: str | None) -> Values:
+    """Raise if the expression cannot be used; tell what kind of values it holds.
+
+    Parameters
+    ----------
+    adata
+        Annotated data, which is not changed.
+    layer, values, size_factor_key
+        As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+
+    Returns
+    -------
+    ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+    """
     if adata.n_vars == 0:
         raise ValueError("The AnnData has no genes; check how it was subset.")
-    if adata.n_obs < 2:
-        raise ValueError(f"The AnnData has {adata.n_obs} spot(s); a spatial graph needs at least two.")
-    for axis, names in (("obs", adata.obs_names), ("var", adata.var_names)):
-        if not names.is_unique:
-            example = names[names.duplicated()][0]
-            raise ValueError(
-                f"`adata.{axis}_names` are not unique ({example!r} occurs more than once); call "
-                f"`adata.{axis}_names_make_unique()`."
-            )
+    _check_unique(adata.var_names, "var")
     if layer is not None:
         _check_key(layer, adata.layers.keys(), "layers", "layer")
     elif adata.X is None:
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
-    _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
-    if slice_key is not None:
-        _check_key(slice_key, adata.obs, "obs", "slice_key")
-        n_missing = int(adata.obs[slice_key].isna().sum())
-        if n_missing:
-            raise ValueError(
-                f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so "
-                "fill them in or drop those spots."
-            )
-    # Found once for all that is checked.
+    # One object for all checks, so that the values are read once.
     rows = row_blocks(adata.X if layer is None else adata.layers[layer])
     kind = check_values(rows, values)
     if size_factor_key is not None:
-        _check_size_factors(adata, size_factor_key, rows, kind)
+        _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
+        column = adata.obs[size_factor_key]
+        if not pd.api.types.is_numeric_dtype(column):
+            raise TypeError(
+                f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers."
+            )
+        check_size_factors(column.to_numpy(dtype=float), summarize_values(rows).totals, kind)
     return kind
+
+
+def check_modalities(
+    adata: AnnData,
+    *,
+    rna_key: str | None,
+    image: AnnData | None,
+    image_key: str | None,
+    values: str,
+    slice_key: str | None,
+    spatial_key: str,
+    size_factor_key: str | None,
+) -> Values | None:
+    """Raise if data with one or two modalities cannot be set up.
+
+    Parameters
+    ----------
+    adata
+        Expression, slices and positions.
+    image
+        What holds the image features: ``adata`` itself, a modality of a MuData, or ``None`` without an image.
+    rna_key, image_key, values, slice_key, spatial_key, size_factor_key
+        As in :meth:`spotscape.AESTETIK.setup_anndata`.
+
+    Returns
+    -------
+    Kind of the values of the expression, or ``None`` where it is features in ``obsm``.
+
+    Raises
+    ------
+    KeyError
+        If a key is missing.
+    ValueError, TypeError
+        If the data it names cannot be used.
+    """
+    kind = None
+    in_obsm = rna_key is not None and rna_key in adata.obsm
+    if in_obsm and rna_key in adata.layers:
+        raise ValueError(f"`rna_key` is {rna_key!r}, which is both a layer and in `adata.obsm`; rename one of them.")
+    if rna_key is not None and not in_obsm and rna_key not in adata.layers:
+        there = ", ".join(repr(key) for key in [*adata.obsm, *(k for k in adata.layers if k is not None)]) or "nothing"
+        raise KeyError(f"`rna_key` is {rna_key!r}, which is no layer and not in `adata.obsm`; there is {there}.")
+    if in_obsm and size_factor_key is not None:
+        raise ValueError(
+            f"`size_factor_key` is {size_factor_key!r}, but `rna_key` names features, which have no library size; "
+            "leave it out."
+        )
+    check_spots(adata, slice_key, spatial_key)
+    if in_obsm:
+        _check_features(adata.obsm[rna_key], f"adata.obsm[{rna_key!r}]", adata, adata, may_lack=False)
+    else:
+        kind = check_expression(adata, rna_key, values, size_factor_key)
+    check_coordinates(adata.obsm[spatial_key], None if slice_key is None else adata.obs[slice_key].to_numpy())
+    if image is not None:
+        if image_key is not None:
+            _check_key(image_key, image.obsm.keys(), "obsm", "image_key")
+        what = "the `X` of the image modality" if image_key is None else f"obsm[{image_key!r}]"
+        given = image.X if image_key is None else image.obsm[image_key]
+        if given is None:
+            raise ValueError("The image modality has no `X`; name its features in `obsm` by `image_key`.")
+        _check_features(given, what, image, adata, may_lack=True)
+    return kind
+
+
+def check_all_measured(adata: AnnData) -> None:
+    """Raise ``ValueError`` if genes of ``adata`` were completed for another model, so that their zeros mean nothing."""
+    if MEASURED_KEY in adata.var and not adata.var[MEASURED_KEY].all():
+        raise ValueError(
+            "The data was completed with genes that were not measured, for another model; set up the data as it was "
+            f"measured, `adata[:, adata.var[{MEASURED_KEY!r}]].copy()`."
+        )
+
+
+def check_genes(expected: np.ndarray, adata: AnnData) -> None:
+    """Raise ``ValueError`` unless the genes of ``adata`` are the expected ones in the same order."""
+    found = np.asarray(adata.var_names)
+    if np.array_equal(found, expected):
+        return
+    missing = np.setdiff1d(expected, found)
+    if len(missing):
+        raise ValueError(
+            f"{len(missing)} of the {len(expected)} genes of the model are missing from the data, for example "
+            f"{', '.join(map(str, missing[:3]))}; call `prepare_query_anndata(adata, model)` first, a method of the "
+            "model's class, which completes them."
+        )
+    raise ValueError(
+        "The data has the genes of the model, but in another order or among others; take them with "
+        "`adata = adata[:, model.get_var_names()].copy()`, where `model` may be loaded with `adata=False`."
+    )
+
+
+def as_matrix(values: Any) -> np.ndarray:
+    """Features as a dense float64 array; raises ``ValueError`` or ``TypeError`` where they are no numbers."""
+    values = values.toarray() if hasattr(values, "toarray") else values
+    return np.asarray(values.to_numpy() if isinstance(values, pd.DataFrame) else values, dtype=np.float64)
+
+
+def in_order_of(wanted: pd.Index, values: np.ndarray, names: pd.Index) -> np.ndarray:
+    """Rows of the wanted spots, NaN where there are none. ``(len(wanted), n_columns)``."""
+    place = names.get_indexer(wanted)
+    result = np.full((len(wanted), values.shape[1]), np.nan)
+    result[place >= 0] = values[place[place >= 0]]
+    return result
+
+
+def _check_features(given: object, what: str, holder: AnnData, adata: AnnData, *, may_lack: bool) -> None:
+    try:
+        values = as_matrix(given)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"The features in {what} are not all numbers; pass numbers only.") from error
+    if values.ndim != 2 or values.shape[1] == 0:
+        raise ValueError(f"The features in {what} have shape {values.shape}; pass one row a spot.")
+    lacking = np.isnan(values).all(axis=1)
+    wrong = ~np.isfinite(values).all(axis=1) & ~(lacking & may_lack)
+    if wrong.any():
+        raise ValueError(
+            f"The features in {what} are missing or infinite in part for {int(wrong.sum())} spot(s); "
+            + ("give a spot all features, or NaN for all where it has no image." if may_lack else "drop those spots.")
+        )
+    if holder is not adata:
+        strangers = ~holder.obs_names.isin(adata.obs_names)
+        if strangers.any():
+            raise ValueError(
+                f"{int(strangers.sum())} spot(s) of the image modality, such as {holder.obs_names[strangers][0]!r}, "
+                "have no expression; give spots the same names in all modalities, or drop those without expression."
+            )
+        values = in_order_of(adata.obs_names, values, holder.obs_names)
+    if np.isnan(values).all():
+        raise ValueError(f"No spot has features in {what}; leave the image out.")
+    first = values[~np.isnan(values).all(axis=1)][0]
+    if not (np.nan_to_num(values - first) != 0).any():
+        raise ValueError(f"The features in {what} are the same for all spots; check how they were made.")
+
+
+def _check_unique(names: pd.Index, axis: str) -> None:
+    if not names.is_unique:
+        raise ValueError(
+            f"`adata.{axis}_names` are not unique ({names[names.duplicated()][0]!r} occurs more than once); call "
+            f"`adata.{axis}_names_make_unique()`."
+        )
 
 
 def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
@@ -82,11 +232,3 @@ def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str
         # Newer AnnData lists `X` among the layers, under no name.
         there = ", ".join(repr(name) for name in mapping if name is not None) or "nothing"
         raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")
-
-
-def _check_size_factors(adata: AnnData, size_factor_key: str, rows: RowBlocks, kind: str) -> None:
-    _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
-    column = adata.obs[size_factor_key]
-    if not pd.api.types.is_numeric_dtype(column):
-        raise TypeError(f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers.")
-    check_size_factors(column.to_numpy(dtype=float), find(rows).totals, kind)

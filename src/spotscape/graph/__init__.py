@@ -1,12 +1,12 @@
-"""Who lies beside whom: spatial graph, windows, patches, neighbourhoods."""
+"""Spatial graph, windows, patches and neighbourhoods of spots."""
 
 from spotscape._defaults import default_n_neighbors
 from spotscape.graph._build import SpatialGraph, build_spatial_graph, normalize_adjacency
 from spotscape.graph._checks import check_coordinates, validate_graph
 from spotscape.graph._neighbourhoods import Neighbourhood, NeighbourhoodSampler
 from spotscape.graph._patches import cut_into_patches
-from spotscape.graph._storage import ensure_graph, read_graph, write_graph
-from spotscape.graph._windows import Windows, build_windows, default_ring_weights, default_window, ring_means
+from spotscape.graph._storage import read_graph, write_graph
+from spotscape.graph._windows import Windows, build_windows, default_ring_weights, default_window, window_averages
 
 __all__ = [
     "Neighbourhood",
@@ -20,10 +20,9 @@ __all__ = [
     "default_n_neighbors",
     "default_ring_weights",
     "default_window",
-    "ensure_graph",
     "normalize_adjacency",
     "read_graph",
-    "ring_means",
     "validate_graph",
+    "window_averages",
     "write_graph",
 ]

@@ -18,6 +18,8 @@ _REACH = 0.35
 _CROWDING = 2
 #: Weight of a spot of the outermost ring, that of the spot itself being 1.
 _RIM = 0.25
+#: Number of windows that are averaged at a time.
+_BLOCK = 16_384
 #: Share of the neighbours in line from which spots are taken to stand on a lattice.
 _IN_LINE = 0.8
 
@@ -168,6 +170,33 @@ def ring_means(
         counts[there, ring] += 1
     means /= np.maximum(counts, 1)[:, :, None]
     return means, counts
+
+
+def window_averages(features: NDArray[np.float32], windows: Windows, present: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Average features of the window of each spot, with the weights of :func:`default_ring_weights`.
+
+    Parameters
+    ----------
+    features
+        Features of all spots. ``(n_spots, n_features)``.
+    windows
+        Windows of all spots.
+    present
+        Whether each spot has features. ``(n_spots,)``.
+
+    Returns
+    -------
+    ``(n_spots, n_features)``.
+    """
+    result = np.empty_like(features)
+    ring_weights = default_ring_weights(int(windows.rings[-1]))
+    for start in range(0, len(features), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        means, counts = ring_means(features, windows.sites[rows], windows.rings, present)
+        weights = counts * ring_weights
+        weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-6)
+        result[rows] = np.einsum("ir,ird->id", weights, means)
+    return result
 
 
 def _slice_windows(

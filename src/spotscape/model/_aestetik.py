@@ -7,23 +7,34 @@ import numpy as np
 import torch
 from anndata import AnnData
 from mudata import MuData
+from numpy.typing import NDArray
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
-from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.cluster import SharedMixture
-from spotscape.data import WindowDataLoader, WindowDataSplitter
+from spotscape._constants import FIELD_KEYS
+from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_choice
+from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
+from spotscape.data import ExpressionField, WindowDataset
+from spotscape.data._registered import (
+    registered_coordinates,
+    registered_expression,
+    registered_features,
+    registered_slices,
+)
 from spotscape.graph._windows import LAYOUTS
 from spotscape.model._base import LatentModel
-from spotscape.model._modality_path import ModalityPath
-from spotscape.model._modality_setup import ModalitySetupMixin, check_modality_data
+from spotscape.model._docs import docs
+from spotscape.model._setup import register
+from spotscape.model._training import TrainingRun
 from spotscape.module import AestetikModule
-from spotscape.preprocessing import CORRECTIONS
+from spotscape.preprocessing import Expression
+from spotscape.preprocessing._modalities import MODALITY_CORRECTIONS, ModalityPipelines
 
-_DECODED_AT_ONCE = 4096
+_DECODING_BATCH_SIZE = 4096
 _N_INIT = 10
 
 
-class AESTETIK(ModalitySetupMixin, LatentModel):
+class AESTETIK(LatentModel):
     """Expression, histology and neighbourhood of many samples in one space :cite:p:`Nonchev2024,Dai2026`.
 
     Each modality is corrected for differences between samples by itself and clustered over all samples. A window
@@ -90,8 +101,6 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
     """
 
     _module_cls = AestetikModule
-    _data_loader_cls = WindowDataLoader
-    _data_splitter_cls = WindowDataSplitter
 
     def __init__(
         self,
@@ -115,47 +124,124 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         seed: int | None = None,
         preprocessing: dict[str, Any] | None = None,
     ):
-        _check_model_arguments(locals())
+        check_arguments(locals(), _RULES)
         super().__init__(adata, registry, seed=seed)
         if preprocessing is not None:
-            self.path = ModalityPath.from_state(preprocessing)
+            self.pipelines = ModalityPipelines.from_state(preprocessing)
         else:
             self._check_has_data(adata)
-            self.path = ModalityPath.fit(
-                self.adata_manager,
-                n_clusters=n_clusters,
+            values = self._registered_values(self.adata_manager)
+            if image_weight is not None and "image" not in values:
+                raise ValueError(
+                    f"`image_weight` is {image_weight}, but the data was set up without an image; leave it out."
+                )
+            n_spots = self.adata_manager.adata.n_obs
+            if n_clusters >= n_spots:
+                raise ValueError(f"`n_clusters` is {n_clusters}, but there are only {n_spots} spots; lower it.")
+            self.pipelines, axes = ModalityPipelines.fit(
+                values,
+                registered_slices(self.adata_manager)[1],
+                registered_coordinates(self.adata_manager),
                 window=window,
                 layout=layout,
                 corrections={"rna": rna_correction, "image": image_correction},
                 image_weight=image_weight,
                 n_top_genes=n_top_genes,
                 n_components=n_components,
+                n_latent=n_latent,
                 seed=self.seed,
             )
         self.n_clusters = n_clusters
-        self.module = self._module_cls(
-            self.path.n_features,
-            self.path.ring_weights,
-            n_clusters=n_clusters,
-            modality_weights=self.path.weights,
-            cross_sample_positives=cross_sample_positives,
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            reconstruction_weight=reconstruction_weight,
-            triplet_weight=triplet_weight,
-            margin=margin,
-            seed=self.seed,
-        )
+        modality_weights = self.pipelines.weights
+        self.module = self._make_module(self.pipelines.n_features, self.pipelines.ring_weights, arguments=locals())
         if preprocessing is None:
-            axes = self.path.start_axes(self.adata_manager, n_latent)
-            self.module.set_axes(torch.from_numpy(axes), self.path.scale)
-        widths = ", ".join(f"{width} of {name}" for name, width in self.path.n_features.items())
+            self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
+        widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())
         self._model_summary_string = (
-            f"AESTETIK with features {widths}, n_latent {n_latent}, windows of {self.path.window} ring(s)"
+            f"AESTETIK with features {widths}, n_latent {n_latent}, windows of {self.pipelines.window} ring(s)"
         )
-        self.init_params_ = self._get_init_params(locals())
-        self.init_params_["non_kwargs"] |= {"preprocessing": self.path.get_state(), "seed": self.seed}
+        self._remember(locals(), self.pipelines.get_state())
 
+    @classmethod
+    @docs.dedent
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        rna_key: str | None = None,
+        image_key: str | None = None,
+        slice_key: str | None = None,
+        spatial_key: str = "spatial",
+        size_factor_key: str | None = None,
+        *,
+        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """%(summary)s
+
+        Everything is checked first; if anything is wrong the AnnData stays as it was.
+
+        Parameters
+        ----------
+        %(param_adata)s
+        rna_key
+            Layer with counts, which go through the package's preprocessing, or key of ``adata.obsm`` with features,
+            such as a corrected representation or the embedding of a foundation model. ``None``: ``adata.X``.
+        image_key
+            Key of ``adata.obsm`` with image features, such as those of ``spotscape.pp.image_features``; rows of NaN
+            for spots without an image. ``None``: expression only.
+        %(slices)s
+
+        Returns
+        -------
+        %(returns)s
+
+        Raises
+        ------
+        %(setup_errors)s
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        register(cls, adata, setup_method_args, kwargs)
+
+    @classmethod
+    @docs.dedent
+    def setup_mudata(
+        cls,
+        mdata: MuData,
+        modality: str = "rna",
+        image_modality: str | None = "image",
+        rna_key: str | None = None,
+        image_key: str | None = None,
+        slice_key: str | None = None,
+        spatial_key: str = "spatial",
+        size_factor_key: str | None = None,
+        *,
+        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
+        **kwargs: Any,
+    ) -> None:
+        """%(summary_mdata)s
+
+        Parameters
+        ----------
+        %(param_mdata)s
+        modality
+            Modality with the expression of all spots; it also holds the slices and the coordinates.
+        image_modality
+            Modality with the image features, which may lack spots. ``None``: expression only.
+        rna_key
+            Layer, or key of ``obsm``, of the modality with the expression. ``None``: its ``X``.
+        image_key
+            Key of ``obsm`` of the image modality. ``None``: its ``X``.
+        slice_key, spatial_key, size_factor_key, values
+            As in :meth:`setup_anndata`, within the modality with the expression.
+
+        Returns
+        -------
+        %(returns)s
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        register(cls, mdata, setup_method_args, kwargs)
+
+    @docs.dedent
     def train(
         self,
         max_epochs: int | None = None,
@@ -179,46 +265,25 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
 
         Parameters
         ----------
-        max_epochs
-            Number of passes through the spots. ``None``: by the number of spots, see
-            :func:`~spotscape.train.default_n_steps`, and at least 20, which see a part of the spots each where there
-            are very many.
+        %(max_epochs)s
         lr
             Largest learning rate.
         weight_decay
             Weight decay.
-        schedule
-            How the learning rate goes; see :class:`~spotscape.train.ScheduledTrainingPlan`.
+        %(schedule)s
         batch_size
-            Number of spots a step, among which triplets are drawn. ``None``: all of them up to 10,000, 8,192 of more.
-        train_size, validation_size, early_stopping, early_stopping_patience, early_stopping_min_change, accelerator
-            As in :meth:`spotscape.SPOTSCAPE.train`.
-        devices, plan_kwargs, datasplitter_kwargs, **trainer_kwargs
-            As in :meth:`spotscape.SPOTSCAPE.train`.
+            Number of spots of a step, among which triplets are drawn. ``None``: all of them up to 10,000, and 8,192 of
+            more.
+        %(training)s
         """
-        max_epochs, batch_size = self._start_training(max_epochs, batch_size, trainer_kwargs)
-        clusters = self.path.find_clusters(self.adata_manager, self.n_clusters, seed=self.seed)
-        self._run_training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            patch_size=None,
-            lr=lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            early_stopping_min_change=early_stopping_min_change,
-            first_comparable_epoch=0,
-            own_callbacks=[],
-            train_size=train_size,
-            validation_size=validation_size,
-            accelerator=accelerator,
-            devices=devices,
-            plan_kwargs=plan_kwargs,
-            datasplitter_kwargs={"clusters": clusters} | (datasplitter_kwargs or {}),
-            **trainer_kwargs,
+        run = TrainingRun(self, locals())
+        dataset = self._dataset(self.adata_manager)
+        dataset.clusters = self.pipelines.find_clusters(
+            dataset.features, dataset.windows, self.n_clusters, seed=self.seed
         )
+        run.start(dataset)
 
+    @docs.dedent
     def get_clusters(
         self,
         adata: AnnData | MuData | None = None,
@@ -232,15 +297,14 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
 
         Parameters
         ----------
-        adata, indices, batch_size
-            As in :meth:`get_latent_representation`.
+        %(spots)s
 
         Returns
         -------
         Codes from 0 to ``n_clusters - 1``. ``(n_spots,)``.
         """
         latent = self.get_latent_representation(adata, indices, batch_size)
-        return SharedMixture.from_state(self.cluster_model_).predict(latent)
+        return SharedCovarianceMixture.from_state(self.cluster_model_).predict(latent)
 
     @torch.inference_mode()
     def get_reconstruction(
@@ -273,54 +337,53 @@ class AESTETIK(ModalitySetupMixin, LatentModel):
         ValueError
             If the model has no such modality, or genes are asked for where there are none.
         """
-        check_choice(modality, tuple(self.path.n_features), "modality")
-        if gene_list is not None and (modality != "rna" or self.path.preprocessor is None):
+        check_choice(modality, tuple(self.pipelines.n_features), "modality")
+        if gene_list is not None and (modality != "rna" or not self.pipelines.pipelines["rna"].reads_expression):
             raise ValueError("`gene_list` is given, but what is reconstructed has no genes; leave it out.")
         latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
-        blocks = (self.module.reconstruct(block, modality).cpu().numpy() for block in latent.split(_DECODED_AT_ONCE))
-        return np.concatenate([self.path.inverse_transform(modality, block, genes=gene_list) for block in blocks])
+        blocks = (
+            self.module.reconstruct(block, modality).cpu().numpy() for block in latent.split(_DECODING_BATCH_SIZE)
+        )
+        return np.concatenate([self.pipelines.inverse_transform(modality, block, genes=gene_list) for block in blocks])
 
     def get_modality_weights(self) -> dict[str, float]:
         """Share of each modality in the losses and in the windows; they sum to 1."""
-        return dict(self.path.weights)
+        return dict(self.pipelines.weights)
 
-    def _check_new_data(self, adata: AnnData | MuData) -> None:
-        check_modality_data(adata, self.registry_["setup_args"], self.registry_)
+    def _registered_values(self, manager: AnnDataManager) -> dict[str, Expression | NDArray[np.float64]]:
+        """Expression or features of each modality."""
+        is_expression = ExpressionField.VALUES_KEY in manager.get_state_registry(REGISTRY_KEYS.X_KEY)
+        values = {"rna": registered_expression(manager) if is_expression else registered_features(manager, "X")}
+        if FIELD_KEYS.IMAGE in manager.data_registry:
+            values["image"] = registered_features(manager, FIELD_KEYS.IMAGE)
+        return values
 
-    def _uncorrected_latent(self, manager: AnnDataManager, rows: np.ndarray, latent: np.ndarray) -> np.ndarray:
-        if not self.path.is_corrected:
-            return latent
-        features = self.path.features(manager, corrected=False)
-        return self._encode(manager, rows, None, self._loader_arguments(manager) | {"features": features})
+    def _dataset(self, manager: AnnDataManager) -> WindowDataset:
+        codes, names = registered_slices(manager)
+        coordinates = registered_coordinates(manager)
+        return WindowDataset(
+            self.pipelines.transform(self._registered_values(manager), names),
+            self.pipelines.windows(coordinates, names),
+            codes,
+            coordinates,
+        )
 
-    def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
-        features = self.path.features(manager)
-        return {"features": features, "windows": self.path.windows(manager), "seed": self.seed}
-
-    def _after_training(self, loader_arguments: dict[str, Any]) -> None:
-        rows = self._some_training_spots()
-        latent = self._encode(self.adata_manager, rows, None, loader_arguments)
-        self._fit_novelty(self._uncorrected_latent(self.adata_manager, rows, latent), rows)
-        mixture = SharedMixture().fit(latent, self.n_clusters, n_init=_N_INIT, seed=self.seed)
+    def _after_training(self, dataset: WindowDataset) -> None:
+        rows = self._reference_rows()
+        self._fit_novelty(dataset, rows)
+        mixture = fit_shared_mixture(self._encode(dataset, rows), self.n_clusters, n_init=_N_INIT, seed=self.seed)
         self.cluster_model_ = mixture.get_state()
 
 
-def _check_model_arguments(arguments: dict[str, Any]) -> None:
-    check_integer(arguments["n_clusters"], "n_clusters", minimum=2)
-    for name in ("n_hidden", "n_latent", "n_top_genes"):
-        check_integer(arguments[name], name, minimum=1)
-    for name, minimum in (("window", 0), ("n_components", 1)):
-        if arguments[name] is not None:
-            check_integer(arguments[name], name, minimum=minimum)
-    for name in ("reconstruction_weight", "triplet_weight"):
-        check_number(arguments[name], name, minimum=0)
-    check_number(arguments["margin"], "margin", minimum=0)
-    if arguments["image_weight"] is not None:
-        check_number(arguments["image_weight"], "image_weight", minimum=0, maximum=1)
-    check_choice(arguments["layout"], LAYOUTS, "layout")
-    for name in ("rna_correction", "image_correction"):
-        if arguments[name] is not None:
-            check_choice(arguments[name], CORRECTIONS, name)
-    check_choice(arguments["cross_sample_positives"], (True, False), "cross_sample_positives")
-    if arguments["seed"] is not None:
-        check_integer(arguments["seed"], "seed", minimum=0)
+_RULES: dict[str, Rule] = {
+    "n_clusters": Integer(2),
+    "n_hidden n_latent n_top_genes": Integer(1),
+    "window": Integer(0, optional=True),
+    "n_components": Integer(1, optional=True),
+    "reconstruction_weight triplet_weight margin": Number(0),
+    "image_weight": Number(0, 1, optional=True),
+    "layout": Choice(LAYOUTS),
+    "rna_correction image_correction": Choice(MODALITY_CORRECTIONS, optional=True),
+    "cross_sample_positives": Flag(),
+    "seed": Integer(0, optional=True),
+}

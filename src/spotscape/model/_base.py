@@ -1,35 +1,45 @@
-"""What all models share: a seed, a latent representation of each spot, training and saving."""
+"""Base of all models: a seed, a latent representation of each spot, novelty, training, saving and loading."""
 
+import inspect
 from collections.abc import Sequence
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Literal, Self, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
-from scvi import REGISTRY_KEYS, settings
+from scvi import settings
 from scvi.data import AnnDataManager
+from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from tqdm.auto import tqdm
 
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
-from spotscape._validate import check_integer
-from spotscape.model._novelty import NoveltyMixin
-from spotscape.model._save_load import PlainSavingMixin
-from spotscape.model._setup import check_kind
-from spotscape.model._storage import FORMAT_VERSION
-from spotscape.model._training import ScheduledTrainingMixin
-from spotscape.preprocessing._subsample import even_rows
+from spotscape._validate import check_integer, checked_indices
+from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
+from spotscape.data._registered import registered_slices
+from spotscape.model import _query, _save_load
+from spotscape.model._docs import docs
+from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
+from spotscape.model._setup import check_data, check_kind
+from spotscape.novelty import NoveltyReference
+from spotscape.preprocessing._subsample import evenly_spaced_rows
+from spotscape.train import ScheduledTrainingPlan
 
-_ENCODED_AT_ONCE = 65_536
+#: Largest number of spots that are encoded at a time, if the user gives none.
+_ENCODING_BATCH_SIZE = 65_536
 _BATCHES_WITHOUT_PROGRESS = 8
-_SPOTS_TO_KEEP = 4096
+#: Largest number of training spots that novelty, clusters and expected counts are learnt from.
+_N_REFERENCE_SPOTS = 4096
+#: Number of spots that are checked for novelty with each latent representation.
+_N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
+class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     """Base of all models, whatever data they are set up with.
 
-    A subclass says what it loads by ``_data_loader_cls``, ``_data_splitter_cls`` and ``_loader_arguments``, checks data
-    that is new to it in ``_check_new_data``, and finishes its training in ``_after_training``.
+    A subclass makes batches of its data in ``_dataset`` and completes its training in ``_after_training``.
 
     Parameters
     ----------
@@ -42,12 +52,14 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
         Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
     """
 
-    _data_loader_cls: Any
+    _data_loader_cls = SpotDataLoader
+    _data_splitter_cls = SpotDataSplitter
+    _training_plan_cls = ScheduledTrainingPlan
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)
         self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
-        self.format_version_ = FORMAT_VERSION
+        self.format_version_ = _save_load.FORMAT_VERSION
 
     def _check_has_data(self, adata: AnnData | MuData | None) -> None:
         if adata is None:
@@ -56,21 +68,27 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
                 "was called on."
             )
 
-    def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
-        if adata is not None:
-            check_kind(adata, self.registry_["setup_args"])
-            if self.get_anndata_manager(adata) is None:
-                self._check_new_data(adata)
-        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+    def _count_slices(self) -> int:
+        """Count the slices that have spots in the data of the model; 1 without data."""
+        return 1 if self.adata is None else len(np.unique(registered_slices(self.adata_manager)[0]))
 
-    def _check_new_data(self, adata: AnnData | MuData) -> None:
-        """Raise if data that the model has not seen cannot be set up as its own was."""
+    def _make_module(self, *args: Any, arguments: dict[str, Any]) -> Any:
+        """Module of the model, with those of the arguments of ``__init__`` that it takes."""
+        names = inspect.signature(self._module_cls).parameters
+        chosen = {name: value for name, value in arguments.items() if name in names}
+        return self._module_cls(*args, **(chosen | {"seed": self.seed}))
+
+    def _dataset(self, manager: AnnDataManager) -> SpotDataset:
+        """Spots of the data with all that batches are made of; the features are computed here, once."""
         raise NotImplementedError
 
-    def _loader_arguments(self, manager: AnnDataManager) -> dict[str, Any]:
-        """Arguments of the loader besides those of every loader."""
+    def _after_training(self, dataset: Any) -> None:
+        """Learn what the trained model needs for its answers besides its weights."""
         raise NotImplementedError
 
+    # ------------------------------------------------------------------------------------------------ answers
+
+    @docs.dedent
     @torch.inference_mode()
     def get_latent_representation(
         self,
@@ -82,14 +100,7 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
 
         Parameters
         ----------
-        adata
-            Data set up in the same way as that of the model; a new section is set up by the saved rules. ``None``: the
-            data of the model.
-        indices
-            Spots to return. Their neighbours are seen whether they are among them or not. ``None``: all.
-        batch_size
-            Number of spots at a time, to bound the memory; the result does not depend on it. ``None``: all at once up
-            to 65,536, and as many at a time where there are more.
+        %(spots)s
 
         Returns
         -------
@@ -100,40 +111,90 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
         RuntimeError
             If the model has not been trained.
         """
-        manager, rows, latent = self._latent(adata, indices, batch_size)
-        self._warn_of_novelty(manager, rows, latent)
+        manager, rows = self._requested(adata, indices, batch_size)
+        dataset = self._dataset(manager)
+        latent = self._encode(dataset, rows, batch_size)
+        self._warn_of_novelty(manager, dataset, rows, latent)
         return latent
 
-    def _latent(
+    @docs.dedent
+    def get_novelty(
+        self,
+        adata: AnnData | MuData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        batch_size: int | None = None,
+    ) -> np.ndarray:
+        """How unlike the training spots each spot is.
+
+        The distance of a spot to the five nearest training spots in the latent space is compared with the distances of
+        training spots to training spots of other pieces of tissue: other slices, or at least other eighths of the
+        tissue. Differences between slices count here, whether the model corrects them or not. At most 4,096 training
+        spots are used.
+
+        Parameters
+        ----------
+        %(spots)s
+
+        Returns
+        -------
+        Share of the training spots that are closer to others than the spot is, from 0 to 1. ``(n_spots,)``. A spot of
+        0.99 or more is as far out as the farthest hundredth of the training spots.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has not been trained.
+        """
+        manager, rows = self._requested(adata, indices, batch_size)
+        return self._novelty(self._dataset(manager), rows, batch_size)
+
+    def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
+        """Whether whole slices are out of distribution.
+
+        Parameters
+        ----------
+        adata, batch_size
+            As in :meth:`get_latent_representation`.
+
+        Returns
+        -------
+        Data frame with a row for each slice and the columns ``n_spots``, ``share_novel``, the share of its spots that
+        have a novelty of 0.99 or more, and ``out_of_distribution``, whether these are more than half. For a slice like
+        those of the training, 0.01 is expected.
+
+        Raises
+        ------
+        RuntimeError
+            As :meth:`get_novelty`.
+        """
+        manager, rows = self._requested(adata, None, batch_size)
+        return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
+
+    def _requested(
         self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
-    ) -> tuple[AnnDataManager, np.ndarray, np.ndarray]:
-        """Manager of the data, row numbers of the spots that are asked for, and their latent representation."""
+    ) -> tuple[AnnDataManager, np.ndarray]:
+        """Manager of the data and row numbers of the spots that are asked for, all checked."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", minimum=1)
-        manager = self.get_anndata_manager(adata, required=True)
-        rows = checked_indices(indices, adata.n_obs)
-        return manager, rows, self._encode(manager, rows, batch_size, self._loader_arguments(manager))
+        return self.get_anndata_manager(adata, required=True), checked_indices(indices, adata.n_obs)
 
     @torch.inference_mode()
     def _encode(
         self,
-        manager: AnnDataManager,
+        dataset: SpotDataset,
         indices: np.ndarray,
-        batch_size: int | None,
-        loader_arguments: dict[str, Any],
+        batch_size: int | None = None,
         output: str = MODULE_KEYS.LATENT,
     ) -> np.ndarray:
         """Latent representation of some spots, or another output of the module. ``(len(indices), n_latent)``."""
         self.module.eval()
-        if batch_size is None:
-            batch_size = min(len(indices), _ENCODED_AT_ONCE)
-        # In patches, since spots that lie together have fewer neighbours to be encoded besides.
-        loader = self._data_loader_cls(
-            manager, indices=indices, batch_size=batch_size, patch_size=max(1, batch_size // 8), **loader_arguments
-        )
-        row_of = np.empty(manager.adata.n_obs, dtype=np.int64)
+        batch_size = min(len(indices), _ENCODING_BATCH_SIZE) if batch_size is None else batch_size
+        # In patches, since spots that are close together share the neighbours that have to be encoded besides.
+        patch_size = max(1, batch_size // 8)
+        loader = SpotDataLoader(dataset, indices=indices, batch_size=batch_size, patch_size=patch_size, seed=self.seed)
+        row_of = np.empty(len(dataset), dtype=np.int64)
         row_of[indices] = np.arange(len(indices))
         latent: np.ndarray | None = None
         for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
@@ -143,42 +204,194 @@ class LatentModel(ScheduledTrainingMixin, NoveltyMixin, PlainSavingMixin):
             latent[row_of[batch[BATCH_KEYS.NODE_INDEX][: len(encoded)].numpy()]] = encoded.numpy()
         return cast(np.ndarray, latent)
 
-    def _some_training_spots(self) -> np.ndarray:
-        """Row numbers of training spots, spread evenly through the data, for what need not see all."""
+    # ------------------------------------------------------------------------------------------------ novelty
+
+    def _novelty(self, dataset: SpotDataset, rows: np.ndarray, batch_size: int | None = None) -> np.ndarray:
+        """Novelty of some spots, without the correction of slices, which would bring a foreign slice closer."""
+        latent = self._encode(dataset.uncorrected(), rows, batch_size)
+        return NoveltyReference.from_state(self.novelty_reference_).score(latent)
+
+    def _reference_rows(self) -> np.ndarray:
+        """Row numbers of training spots, spread evenly through the data."""
         trained = np.sort(np.asarray(self.train_indices_))
-        return trained[even_rows(len(trained), _SPOTS_TO_KEEP)]
+        return trained[evenly_spaced_rows(len(trained), _N_REFERENCE_SPOTS)]
 
-    def _count_slices(self) -> int:
-        """Count the slices that have spots in the data of the model; 1 without data."""
-        if self.adata is None:
-            return 1
-        return len(np.unique(self.adata_manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY)))
+    def _fit_novelty(self, dataset: SpotDataset, rows: np.ndarray) -> None:
+        latent = self._encode(dataset.uncorrected(), rows)
+        reference = NoveltyReference.fit(latent, dataset.coordinates[rows], dataset.slices[rows])
+        self.novelty_reference_ = reference.get_state()
 
+    def _warn_of_novelty(
+        self, manager: AnnDataManager, dataset: SpotDataset, rows: np.ndarray, latent: np.ndarray
+    ) -> None:
+        """Warn of slices that are out of distribution, judged by some of the spots."""
+        some = evenly_spaced_rows(len(rows), _N_SPOTS_TO_CHECK)
+        uncorrected = dataset.uncorrected()
+        latent = latent[some] if uncorrected is dataset else self._encode(uncorrected, rows[some])
+        scores = NoveltyReference.from_state(self.novelty_reference_).score(latent)
+        warn_of_novel_slices(slice_novelty(scores, registered_slices(manager)[1][rows[some]]))
 
-def registered_size_factors(manager: AnnDataManager) -> np.ndarray | None:
-    """Size factor of each spot, if the data were set up with any. ``(n_spots,)``."""
-    if REGISTRY_KEYS.SIZE_FACTOR_KEY not in manager.data_registry:
-        return None
-    return np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
+    # ----------------------------------------------------------------------------------------------- new data
 
+    def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
+        if adata is not None:
+            check_kind(adata, self.registry_["setup_args"])
+            if self.get_anndata_manager(adata) is None:
+                check_data(adata, self.registry_["setup_args"], self.registry_)
+        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
-def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
-    """Row numbers of the spots that are asked for, all if ``None``, once they are known to be right."""
-    if indices is None:
-        return np.arange(n_spots)
-    indices = np.asarray(indices)
-    if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
-        raise ValueError(
-            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers, at least one, or a mask."
+    @classmethod
+    def prepare_query_anndata(
+        cls,
+        adata: AnnData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> AnnData | pd.Index | None:
+        """Give a new section the genes of a model, in its order, recording which were not measured.
+
+        Genes that the model does not know are dropped. Genes that were not measured are filled with zeros, which carry
+        no information: the model replaces them by what is expected of them, given the measured genes.
+
+        Parameters
+        ----------
+        adata
+            New section with unique names of genes. It need not be set up.
+        reference_model
+            Trained model, or the folder that it was saved in.
+        return_reference_var_names
+            Only return the names of the genes of the model.
+        inplace
+            Change ``adata`` itself, as in scvi-tools, or leave it and return the prepared data.
+
+        Returns
+        -------
+        ``None``, the prepared data, or the names. Prepared data has the column ``.var["spotscape_measured"]``; what
+        ``varm`` and ``varp`` hold is dropped.
+
+        Raises
+        ------
+        ValueError
+            If the section has too few of the genes that the model reads, or names of genes occur twice.
+        TypeError
+            If the expression is in a file, or the model reads no expression.
+
+        Warns
+        -----
+        UserWarning
+            If the section has less than a third of the genes that the model reads.
+        """
+        if return_reference_var_names:
+            return _query.reference_var_names(reference_model)
+        return _query.prepare_anndata(adata, reference_model, inplace)
+
+    @classmethod
+    def prepare_query_mudata(
+        cls,
+        mdata: MuData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> MuData | pd.Index | None:
+        """Give the expression of a new MuData the genes of a model; see :meth:`prepare_query_anndata`.
+
+        Parameters
+        ----------
+        mdata
+            New data with the modality that the model was set up with.
+        reference_model, return_reference_var_names, inplace
+            As in :meth:`prepare_query_anndata`.
+
+        Returns
+        -------
+        ``None``, the prepared data, or the names.
+        """
+        if return_reference_var_names:
+            return _query.reference_var_names(reference_model)
+        return _query.prepare_mudata(mdata, reference_model, inplace)
+
+    # -------------------------------------------------------------------------------------- saving and loading
+
+    def _remember(self, arguments: dict[str, Any], preprocessing: dict[str, Any]) -> None:
+        """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
+        self.init_params_ = self._get_init_params(arguments)
+        self.init_params_["non_kwargs"] |= {"preprocessing": preprocessing, "seed": self.seed}
+
+    def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
+        """Save the model: weights, preprocessing, set-up and history, as numbers and names without code.
+
+        Parameters
+        ----------
+        dir_path
+            Folder, made if need be.
+        prefix
+            Prefix of the file names.
+        overwrite
+            Whether the folder may exist already.
+        **kwargs
+            As :meth:`scvi.model.base.BaseModelClass.save`; ``save_anndata=True`` saves the data beside the model.
+        """
+        super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
+
+    @classmethod
+    def load(
+        cls,
+        dir_path: str,
+        adata: AnnData | MuData | Literal[False] | None = None,
+        accelerator: str = "auto",
+        device: int | str = "auto",
+        prefix: str | None = None,
+        backup_url: str | None = None,
+        *,
+        allow_pickle: bool = False,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a saved model, for the same data, new sections, or none.
+
+        Parameters
+        ----------
+        dir_path
+            Folder that :meth:`save` made.
+        adata
+            Data to work on, which is set up by the saved rules. ``None``: the data saved beside the model, if any.
+            ``False``: none; data can be given later, to the methods that take ``adata``.
+        accelerator, device
+            Where to put the model.
+        prefix
+            Prefix of the file names.
+        backup_url
+            Where to download the file if it is not there.
+        allow_pickle
+            Whether to read a file that could run code, see the note.
+        **kwargs
+            As :meth:`scvi.model.base.BaseModelClass.load`.
+
+        Returns
+        -------
+        The model.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If there is no such model, the file is damaged or foreign, or the data has other genes.
+
+        Notes
+        -----
+        Files of this package hold numbers, names and plain containers. Files that hold anything else are refused, since
+        reading them could run code that they contain.
+        """
+        path = Path(dir_path) / f"{prefix or ''}model.pt"
+        setup_args = _save_load.check_model_file(
+            path, cls.__name__, backup_url, allow_pickle, kwargs.get("allowed_classes_names_list") or ()
         )
-    if indices.dtype == bool:
-        if len(indices) != n_spots:
-            raise ValueError(
-                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
-            )
-        return np.flatnonzero(indices)
-    if indices.min() < 0 or indices.max() >= n_spots:
-        raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")
-    if len(np.unique(indices)) < len(indices):
-        raise ValueError("`indices` names a spot more than once; give each once.")
-    return indices
+        if adata is not None and adata is not False:
+            check_kind(adata, setup_args)
+        model = super().load(
+            str(dir_path), adata=adata, accelerator=accelerator, device=device, prefix=prefix, **kwargs
+        )
+        if model.history_ is not None:
+            model.history_ = _save_load.restored_history(model.history_)
+        return model
+
+    def _get_user_attributes(self) -> list[tuple[str, Any]]:
+        return _save_load.plain_attributes(dict(super()._get_user_attributes()))

@@ -1,117 +1,141 @@
-"""Saving and loading, without code in the file."""
+"""Model files without code: what is written, and how files are read without running what they contain."""
 
+import pickle
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any
 
-from anndata import AnnData
-from mudata import MuData
-from scvi.model.base import BaseModelClass
+import numpy as np
+import pandas as pd
+import torch
 
-from spotscape.model._setup import check_kind
-from spotscape.model._storage import plain_history, read_model_file, restored_history
+#: Version of the saved format. Raised when a file of this package can no longer be read by older releases.
+FORMAT_VERSION = 1
+
+_rebuild_array = np.empty(0).__reduce__()[0]
+_rebuild_scalar = np.float64(0).__reduce__()[0]
+
+# Containers and arrays of numbers and names: all that a model file of this package holds besides tensors.
+_SAFE_TYPES: list[Any] = [
+    bytes,
+    np.ndarray,
+    np.dtype,
+    _rebuild_array,
+    _rebuild_scalar,
+    *{
+        type(np.dtype(kind))
+        for kind in ("bool", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "O", "U")
+    },
+]
+_ENTRIES = {"model_state_dict", "var_names", "attr_dict"}
 
 
-class PlainSavingMixin(BaseModelClass):
-    """``save`` and ``load``."""
+def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]:
+    """Contents of a saved model, read without executing code.
 
-    def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
-        """Save the model: weights, preprocessing, set-up and history, as numbers and names without code.
+    Parameters
+    ----------
+    path
+        The file ``model.pt``.
+    allow_pickle
+        Whether a file that holds more than numbers, names and plain containers may be read all the same, which runs
+        whatever code it contains.
 
-        Parameters
-        ----------
-        dir_path
-            Folder, made if need be.
-        prefix
-            Prefix of the file names.
-        overwrite
-            Whether the folder may exist already.
-        **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.save`; ``save_anndata=True`` saves the data beside the model.
-        """
-        super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
+    Returns
+    -------
+    The entries ``model_state_dict``, ``var_names`` and ``attr_dict``.
 
-    @classmethod
-    def load(
-        cls,
-        dir_path: str,
-        adata: AnnData | MuData | Literal[False] | None = None,
-        accelerator: str = "auto",
-        device: int | str = "auto",
-        prefix: str | None = None,
-        backup_url: str | None = None,
-        *,
-        allow_pickle: bool = False,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a saved model, for the same data, new sections, or none.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` made.
-        adata
-            Data to work on, which is set up by the saved rules. ``None``: the data saved beside the model, if any.
-            ``False``: none; data can be given later, to the methods that take ``adata``.
-        accelerator, device
-            Where to put the model.
-        prefix
-            Prefix of the file names.
-        backup_url
-            Where to download the file if it is not there.
-        allow_pickle
-            Whether to read a file that could run code, see the note.
-        **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Returns
-        -------
-        The model.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If there is no such model, the file is damaged or foreign, or the data has other genes.
-
-        Notes
-        -----
-        Files of this package hold numbers, names and plain containers, and are refused if they hold anything else,
-        since reading that would run whatever code whoever made them put in.
-        """
-        path = Path(dir_path) / f"{prefix or ''}model.pt"
-        if backup_url is not None and not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            urllib.request.urlretrieve(backup_url, path)
-        registry = read_model_file(path, allow_pickle=allow_pickle)["attr_dict"]["registry_"]
-        saved_as = registry.get("model_name")
-        if saved_as != cls.__name__ and saved_as not in (kwargs.get("allowed_classes_names_list") or ()):
-            raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
-        if adata is not None and adata is not False:
-            check_kind(adata, registry["setup_args"])
-        model = super().load(
-            str(dir_path),
-            adata=adata,
-            accelerator=accelerator,
-            device=device,
-            prefix=prefix,
-            **kwargs,
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file is missing, damaged, not a model of this package, from a newer release, or would have to be trusted.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model at {path}; pass the folder that `save` made (and its `prefix`).")
+    try:
+        with torch.serialization.safe_globals(_SAFE_TYPES):
+            contents = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not _is_archive(path):
+            raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
+        if not allow_pickle:
+            raise ValueError(
+                f"{path} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if "
+                "you trust whoever made it."
+            ) from error
+        contents = torch.load(path, map_location="cpu", weights_only=False)
+    except (RuntimeError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
+    if not isinstance(contents, dict) or not _ENTRIES <= contents.keys():
+        raise ValueError(f"{path} is not a model saved by scvi-tools or this package.")
+    version = contents["attr_dict"].get("format_version_")
+    if version is None:
+        raise ValueError(f"{path} was not saved by this package; load it with the package that made it.")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format {version}, but this release reads up to {FORMAT_VERSION}; update with "
+            "`pip install --upgrade spotscape`."
         )
-        if model.history_ is not None:
-            model.history_ = restored_history(model.history_)
-        return model
+    return contents
 
-    def _get_user_attributes(self) -> list[tuple[str, Any]]:
-        # scvi-tools saves what this returns; two things in it are not plain numbers, names and containers.
-        attributes = dict(super()._get_user_attributes())
-        registry = attributes["registry_"] = _plain(attributes["registry_"])
-        # scvi-tools loses this where a model is given other data than it was set up with.
-        registry["setup_method_name"] = "setup_mudata" if "modality" in registry["setup_args"] else "setup_anndata"
-        if attributes.get("history_") is not None:
-            attributes["history_"] = plain_history(attributes["history_"])
-        return list(attributes.items())
+
+def check_model_file(
+    path: Path, class_name: str, backup_url: str | None, allow_pickle: bool, allowed_names: Collection[str]
+) -> dict[str, Any]:
+    """Raise unless a file holds a model of a class that can be read safely.
+
+    Parameters
+    ----------
+    path
+        The file ``model.pt``.
+    class_name, allowed_names
+        Name of the class, and of further ones that are allowed.
+    backup_url
+        Where to download the file if it is not there.
+    allow_pickle
+        As in :func:`read_model_file`.
+
+    Returns
+    -------
+    Arguments of the set-up of the model.
+    """
+    if backup_url is not None and not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        urllib.request.urlretrieve(backup_url, path)
+    registry = read_model_file(path, allow_pickle=allow_pickle)["attr_dict"]["registry_"]
+    saved_as = registry.get("model_name")
+    if saved_as != class_name and saved_as not in allowed_names:
+        raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
+    return registry["setup_args"]
+
+
+def plain_attributes(attributes: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Attributes of a model as plain numbers, names and containers."""
+    registry = attributes["registry_"] = _plain(attributes["registry_"])
+    # scvi-tools loses this where a model is given other data than it was set up with.
+    registry["setup_method_name"] = "setup_mudata" if "modality" in registry["setup_args"] else "setup_anndata"
+    if attributes.get("history_") is not None:
+        attributes["history_"] = {
+            name: {"epoch": frame.index.to_numpy(dtype=float), "value": frame.iloc[:, 0].to_numpy(dtype=float)}
+            for name, frame in attributes["history_"].items()
+        }
+    return list(attributes.items())
+
+
+def restored_history(history: dict[str, dict[str, np.ndarray]]) -> dict[str, pd.DataFrame]:
+    """Training history as scvi-tools keeps it."""
+    return {
+        name: pd.DataFrame({name: entry["value"]}, index=pd.Index(entry["epoch"].astype(int), name="epoch"))
+        for name, entry in history.items()
+    }
+
+
+def _is_archive(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
 
 
 def _plain(value: Any) -> Any:
-    """Turn mappings of any kind into dicts, all the way down."""
+    """Turn mappings of any kind into dicts, recursively."""
     return {key: _plain(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value

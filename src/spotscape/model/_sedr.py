@@ -11,10 +11,21 @@ from anndata import AnnData
 from mudata import MuData
 
 from spotscape._constants import MODULE_KEYS
-from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.model._base import checked_indices
+from spotscape._validate import (
+    Choice,
+    Flag,
+    Integer,
+    Number,
+    Rule,
+    check_arguments,
+    check_choice,
+    check_integer,
+    check_number,
+)
+from spotscape.model._docs import docs
 from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
 from spotscape.model._spatial import SpatialModel
+from spotscape.model._training import TrainingRun
 from spotscape.module import SEDRModule
 from spotscape.train import ClusterPhase
 
@@ -151,7 +162,8 @@ class SEDR(SpatialModel):
             redraw_pairs=redraw_pairs,
         )
         genes = resolve(preset, n_top_genes=n_top_genes, n_components=n_components, scale_power=scale_power)
-        _check_model_arguments(locals() | settings | genes)
+        check_arguments(locals() | settings | genes, _RULES)
+        _check_combinations(settings["masking"], features)
         if features == "genes":
             genes["scale_power"] = scale_power
         if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
@@ -170,26 +182,14 @@ class SEDR(SpatialModel):
         if preset == "reference" and kl_weight is None:
             kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
         self.preset = preset
-        self.module = self._module_cls(
-            self.preprocessor.n_features,
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            decoder=decoder,
-            mask_rate=mask_rate,
-            gamma=gamma,
-            reconstruction_weight=reconstruction_weight,
-            masked_weight=masked_weight,
-            cluster_weight=cluster_weight,
-            n_clusters=n_clusters,
-            seed=self.seed,
-            **settings,
-        )
+        self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | settings)
         self._model_summary_string = (
             f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
             f"{decoder} decoder, {self._count_slices()} slice(s)" + (f", preset {preset}" if preset else "")
         )
-        self._remember(locals())
+        self._remember(locals(), self.pipeline.get_state())
 
+    @docs.dedent
     def train(
         self,
         max_epochs: int | None = None,
@@ -217,16 +217,14 @@ class SEDR(SpatialModel):
 
         Parameters
         ----------
-        max_epochs
-            Number of passes through the spots. ``None``: as many as make 300 steps (200 in the presets), and at least
-            20, which see a part of the spots each where there are very many.
+        %(max_epochs)s As many as make 300 steps (200 in the presets).
         lr
             Largest learning rate; 0.01.
         weight_decay
             Weight decay; 0.0001, and 0.01 in the presets.
         schedule
-            How the learning rate goes; see :class:`~spotscape.train.ScheduledTrainingPlan`. ``"one-cycle"``, and
-            ``"constant"`` in the presets.
+            How the learning rate changes during training; see :class:`~spotscape.train.ScheduledTrainingPlan`.
+            ``"one-cycle"``, and ``"constant"`` in the presets.
         cluster_start
             Epoch at which deep embedded clustering begins, where the model has ``n_clusters``. ``None``: half of them.
             The other losses stay on; the released code drops that of the masked spots.
@@ -235,62 +233,32 @@ class SEDR(SpatialModel):
         cluster_tolerance
             Training stops when less than this share of the spots have changed their cluster between two targets; never
             for 0.
-        batch_size, patch_size
-            Number of spots whose losses one step computes, and of the compact patches that it is made of, as for
-            :meth:`spotscape.SPOTSCAPE.train`. Edges are those inside a batch, weighted like its other pairs by how
-            often they are drawn.
-        train_size, validation_size
-            Shares of the spots that train and validate; all train by default.
-        early_stopping
-            Whether to stop when the smoothed training loss no longer falls, at the earliest once clustering has begun.
-        early_stopping_patience
-            Number of epochs that are waited for.
-        early_stopping_min_change
-            Smallest relative fall that counts.
-        accelerator, devices
-            As :meth:`scvi.model.base.UnsupervisedTrainingMixin.train`.
-        plan_kwargs
-            Further arguments of :class:`~spotscape.train.ScheduledTrainingPlan`.
-        datasplitter_kwargs
-            Further arguments of :class:`~spotscape.data.GraphDataSplitter`.
-        **trainer_kwargs
-            As :class:`scvi.train.Trainer`.
+        %(patches)s Edges are those inside a batch, weighted like its other pairs by how often they are drawn.
+        %(training)s
         """
-        n_steps = PRESETS[self.preset]["n_steps"]
-        max_epochs, batch_size = self._start_training(max_epochs, batch_size, trainer_kwargs, n_steps)
-        start = max_epochs // 2 if cluster_start is None else cluster_start
+        settings = resolve(self.preset, lr=lr, weight_decay=weight_decay, schedule=schedule)
+        run = TrainingRun(self, locals() | settings, PRESETS[self.preset]["n_steps"])
+        start = run.max_epochs // 2 if cluster_start is None else cluster_start
         check_integer(start, "cluster_start", minimum=0)
         check_integer(cluster_interval, "cluster_interval", minimum=1)
         check_number(cluster_tolerance, "cluster_tolerance", minimum=0, maximum=1)
         has_clusters = self.module.n_clusters is not None
         if has_clusters:
             check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
-        if has_clusters and start >= max_epochs:
+        if has_clusters and start >= run.max_epochs:
             warnings.warn(
-                f"The clusters come in at epoch {start}, but there are {max_epochs}: they take no part.",
+                f"Clustering starts at epoch {start}, but there are only {run.max_epochs} epochs: it is not used.",
                 UserWarning,
                 stacklevel=2,
             )
         phase = ClusterPhase(start_epoch=start, interval=cluster_interval, tolerance=cluster_tolerance)
-        self._run_training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            patch_size=patch_size,
-            **resolve(self.preset, lr=lr, weight_decay=weight_decay, schedule=schedule),
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            early_stopping_min_change=early_stopping_min_change,
+        run.start(
+            self._dataset(self.adata_manager),
+            callbacks=[phase] if has_clusters else [],
             first_comparable_epoch=start if has_clusters else 0,
-            own_callbacks=[phase] if has_clusters else [],
-            train_size=train_size,
-            validation_size=validation_size,
-            accelerator=accelerator,
-            devices=devices,
-            plan_kwargs=plan_kwargs,
-            datasplitter_kwargs=datasplitter_kwargs,
-            **trainer_kwargs,
         )
 
+    @docs.dedent
     @torch.inference_mode()
     def get_soft_clusters(
         self,
@@ -302,8 +270,7 @@ class SEDR(SpatialModel):
 
         Parameters
         ----------
-        adata, indices, batch_size
-            As in :meth:`get_latent_representation`.
+        %(spots)s
 
         Returns
         -------
@@ -317,16 +284,11 @@ class SEDR(SpatialModel):
         self._check_if_trained(warn=False)
         if not self.module.has_clusters:
             raise RuntimeError("The model was trained without clusters; make it with `n_clusters` and train it.")
-        adata = self._validate_anndata(adata)
-        manager = self.get_anndata_manager(adata, required=True)
-        indices = checked_indices(indices, adata.n_obs)
-        if batch_size is not None:
-            check_integer(batch_size, "batch_size", minimum=1)
-        arguments = self._loader_arguments(manager)
-        encoded = self._encode(manager, indices, batch_size, arguments, output=MODULE_KEYS.ENCODED)
+        manager, rows = self._requested(adata, indices, batch_size)
+        encoded = self._encode(self._dataset(manager), rows, batch_size, MODULE_KEYS.ENCODED)
         shares = self.module.assign(torch.from_numpy(encoded)).cpu().numpy()
         names = [str(number) for number in range(1, shares.shape[1] + 1)]
-        return pd.DataFrame(shares, index=adata.obs_names[indices], columns=names)
+        return pd.DataFrame(shares, index=manager.adata.obs_names[rows], columns=names)
 
     @classmethod
     def _largest_rank(cls, data: AnnData | MuData) -> tuple[int, int]:
@@ -335,32 +297,27 @@ class SEDR(SpatialModel):
         return manager.summary_stats["n_cells"] - 1, manager.summary_stats["n_vars"] - 1
 
 
-def _check_model_arguments(arguments: dict[str, Any]) -> None:
-    for name in ("n_hidden", "n_latent", "n_top_genes"):
-        check_integer(arguments[name], name, minimum=1)
-    if arguments["n_components"] is not None:
-        check_integer(arguments["n_components"], "n_components", minimum=1)
-    if arguments["n_clusters"] is not None:
-        check_integer(arguments["n_clusters"], "n_clusters", minimum=2)
-    for name in ("reconstruction_weight", "masked_weight", "adjacency_weight", "kl_weight", "cluster_weight"):
-        check_number(arguments[name], name, minimum=0)
-    check_number(arguments["mask_rate"], "mask_rate", minimum=0.01, maximum=0.99)
-    check_number(arguments["dropout_rate"], "dropout_rate", minimum=0, maximum=0.99)
-    check_number(arguments["batch_norm_momentum"], "batch_norm_momentum", minimum=0, maximum=1)
-    check_number(arguments["gamma"], "gamma", minimum=1)
-    for name, choices in (
-        ("decoder", ("graph", "linear")),
-        ("representation", ("encoder", "decoder")),
-        ("features", ("components", "genes")),
-        ("masking", ("replace", "add")),
-        ("masked_loss", ("cosine", "squared")),
-        ("mask_at_inference", (True, False)),
-        ("redraw_pairs", (True, False)),
-    ):
-        check_choice(arguments[name], choices, name)
-    if arguments["masking"] == "add" and arguments["features"] == "genes":
+_RULES: dict[str, Rule] = {
+    "n_hidden n_latent n_top_genes": Integer(1),
+    "n_components": Integer(1, optional=True),
+    "n_clusters": Integer(2, optional=True),
+    "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": Number(0),
+    "mask_rate": Number(0.01, 0.99),
+    "dropout_rate": Number(0, 0.99),
+    "batch_norm_momentum": Number(0, 1),
+    "gamma": Number(1),
+    "decoder": Choice(("graph", "linear")),
+    "representation": Choice(("encoder", "decoder")),
+    "features": Choice(("components", "genes")),
+    "masking": Choice(("replace", "add")),
+    "masked_loss": Choice(("cosine", "squared")),
+    "mask_at_inference redraw_pairs": Flag(),
+    "seed": Integer(0, optional=True),
+}
+
+
+def _check_combinations(masking: str, features: str) -> None:
+    if masking == "add" and features == "genes":
         raise ValueError(
             "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass `masking='replace'`."
         )
-    if arguments["seed"] is not None:
-        check_integer(arguments["seed"], "seed", minimum=0)

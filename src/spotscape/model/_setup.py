@@ -1,136 +1,115 @@
-"""How data is set up for the models on expression and a spatial graph."""
+"""Setting up data: what is checked, and how it is registered."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS
-from scvi.data import AnnDataManager
+from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
-from scvi.utils import setup_anndata_dsp
 
+from spotscape._constants import FIELD_KEYS
 from spotscape._validate import check_choice
-from spotscape.data import ExpressionField, check_all_measured, check_genes, check_setup, spatial_fields
+from spotscape.data._fields import ExpressionField, graph_fields, window_fields
+from spotscape.data._setup_checks import (
+    check_all_measured,
+    check_expression,
+    check_genes,
+    check_modalities,
+    check_spots,
+)
+
+VALUES = ("auto", "counts", "normalized", "log-normalized")
+GRAPHS = ("knn", "radius", "delaunay", "precomputed")
+# What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
+_TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
 
 
-class SpatialSetupMixin(BaseModelClass):
-    """``setup_anndata`` and ``setup_mudata``."""
+def register(
+    model_class: type[BaseModelClass],
+    data: AnnData | MuData,
+    setup_method_args: dict[str, Any],
+    transfer_kwargs: dict[str, Any],
+) -> None:
+    """Check data and register it for a model.
 
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_anndata(
-        cls,
-        adata: AnnData,
-        layer: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
-        n_neighbors: int | None = None,
-        radius: float | None = None,
-        graph_key: str = "spatial",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary)s
-
-        Everything is checked first; if anything is wrong the AnnData stays as it was.
-
-        Parameters
-        ----------
-        %(param_adata)s
-        %(param_layer)s
-        slice_key
-            Column of ``adata.obs`` with the slice (section) of each spot. ``None``: all spots are of one slice.
-        spatial_key
-            Key of ``adata.obsm`` with the coordinates, ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit; slices may
-            each have their own.
-        size_factor_key
-            Column of ``adata.obs`` with each spot's total over all genes, for data that holds some of the genes only.
-            ``None``: the totals over the genes at hand.
-        values
-            What the expression is. ``"auto"`` recognises it and warns if it is not counts; ``"counts"`` refuses all
-            else; ``"normalized"`` (library size removed, linear) and ``"log-normalized"`` take the values as that.
-        graph
-            How spots are joined within each slice; see :func:`~spotscape.pp.spatial_neighbors`. ``"precomputed"`` takes
-            the graph that is stored, squidpy's for example.
-        n_neighbors
-            Number of nearest neighbours for ``graph="knn"``. ``None``: by the size of each slice, see
-            :func:`~spotscape.graph.default_n_neighbors`.
-        radius
-            Radius for ``graph="radius"`` (or longest edge for ``"delaunay"``) as a multiple of the slice's median
-            distance to the nearest neighbour.
-        graph_key
-            The graph is stored as ``adata.obsp[f"{graph_key}_connectivities"]`` in squidpy's schema.
-
-        Returns
-        -------
-        %(returns)s
-
-        Raises
-        ------
-        KeyError
-            If a key is missing.
-        ValueError, TypeError
-            If the data cannot be used; the message says why and what to do.
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        cls._register(adata, setup_method_args, kwargs)
-
-    @classmethod
-    @setup_anndata_dsp.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        modality: str,
-        layer: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
-        n_neighbors: int | None = None,
-        radius: float | None = None,
-        graph_key: str = "spatial",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        modality
-            Modality with the expression; it also holds the slices, the coordinates and the graph.
-        %(param_layer)s
-        slice_key, spatial_key, size_factor_key, values, graph, n_neighbors, radius, graph_key
-            As in :meth:`setup_anndata`, within the modality.
-
-        Returns
-        -------
-        %(returns)s
-        """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        cls._register(mdata, setup_method_args, kwargs)
-
-    @classmethod
-    def _register(cls, data: AnnData | MuData, setup_method_args: dict, transfer_kwargs: dict[str, Any]) -> None:
-        if unknown := transfer_kwargs.keys() - {"source_registry", "extend_categories", "allow_missing_labels"}:
-            method = setup_method_args["setup_method_name"]
-            raise TypeError(
-                f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has."
-            )
-        arguments = dict(setup_method_args["setup_args"])
-        arguments["values"] = check_data(data, arguments, transfer_kwargs.get("source_registry"))
-        method = arguments.pop("graph")
-        manager = AnnDataManager(fields=spatial_fields(method=method, **arguments), setup_method_args=setup_method_args)
-        manager.register_fields(data, **transfer_kwargs)
-        cls.register_manager(manager)
+    Parameters
+    ----------
+    model_class
+        Class of the model, which says by ``_reads_windows`` what it reads.
+    data
+        Data to set up.
+    setup_method_args
+        As :meth:`scvi.model.base.BaseModelClass._get_setup_method_args` returns them.
+    transfer_kwargs
+        Further keyword arguments of the set-up method, which scvi-tools passes.
+    """
+    if unknown := transfer_kwargs.keys() - _TRANSFER_ARGUMENTS:
+        method = setup_method_args["setup_method_name"]
+        raise TypeError(f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
+    arguments = setup_method_args["setup_args"]
+    kind = check_data(data, arguments, transfer_kwargs.get("source_registry"))
+    manager = AnnDataManager(
+        fields=window_fields(kind, arguments) if "rna_key" in arguments else graph_fields(kind, arguments),
+        setup_method_args=setup_method_args,
+        # An image may lack spots; the pairing has been checked above.
+        validation_checks=AnnDataManagerValidationCheck(check_fully_paired_mudata=False),
+    )
+    manager.register_fields(data, **transfer_kwargs)
+    model_class.register_manager(manager)
 
 
-def check_kind(data: Any, setup_args: dict[str, Any]) -> None:
+def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict | None) -> str | None:
+    """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for.
+
+    Parameters
+    ----------
+    data
+        AnnData or MuData.
+    setup_args
+        Arguments of the set-up method.
+    source_registry
+        Registry of the model that the data is set up for; ``None`` for a new one.
+
+    Returns
+    -------
+    Kind of the values of the expression: ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features
+    in ``obsm``.
+    """
+    check_kind(data, setup_args)
+    check_choice(setup_args["values"], VALUES, "values")
+    adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
+    sources = {} if source_registry is None else source_registry["field_registries"]
+    expected = None
+    if sources:
+        state = sources[REGISTRY_KEYS.X_KEY]["state_registry"]
+        expected = state.get(ExpressionField.VALUES_KEY)
+        if expected is not None:
+            check_genes(state[ExpressionField.COLUMN_NAMES_KEY], adata)
+    else:
+        check_all_measured(adata)
+    if "rna_key" in setup_args:
+        image = _image_holder(data, setup_args)
+        if sources:
+            _check_widths(sources, adata, image, setup_args)
+        names = ("rna_key", "image_key", "values", "slice_key", "spatial_key", "size_factor_key")
+        kind = check_modalities(adata, image=image, **{name: setup_args[name] for name in names})
+    else:
+        check_choice(setup_args["graph"], GRAPHS, "graph")
+        check_spots(adata, setup_args["slice_key"], setup_args["spatial_key"])
+        kind = check_expression(adata, setup_args["layer"], setup_args["values"], setup_args["size_factor_key"])
+    if sources and kind != expected:
+        found, needed = ("features in `obsm`" if what is None else f"{what} values" for what in (kind, expected))
+        raise ValueError(
+            f"The model was set up with {needed}, but this data has {found}; give it data of the same kind (see "
+            "`layer` or `rna_key`)."
+        )
+    return kind
+
+
+def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:
     """Raise unless the data is a MuData with the modality that was set up, or an AnnData where none was."""
     needed = MuData if "modality" in setup_args else AnnData
     if not isinstance(data, needed):
@@ -150,29 +129,35 @@ def check_kind(data: Any, setup_args: dict[str, Any]) -> None:
         )
 
 
-def check_data(data: AnnData | MuData, setup_args: dict[str, Any], source_registry: dict | None) -> str:
-    """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for.
-
-    Returns
-    -------
-    What the expression is: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
-    """
-    check_kind(data, setup_args)
-    adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
-    check_choice(setup_args["graph"], ("knn", "radius", "delaunay", "precomputed"), "graph")
-    check_choice(setup_args["values"], ("auto", "counts", "normalized", "log-normalized"), "values")
-    source = None
-    if source_registry is None:
-        check_all_measured(adata)
-    else:
-        source = source_registry["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
-        check_genes(source[ExpressionField.COLUMN_NAMES_KEY], adata)
-    names = ("layer", "values", "slice_key", "spatial_key", "size_factor_key")
-    found = check_setup(adata, **{name: setup_args[name] for name in names})
-    expected = found if source is None else source[ExpressionField.VALUES_KEY]
-    if found != expected:
-        raise ValueError(
-            f"The model was set up with {expected} values, but these look like {found} values; give it data of the "
-            "same kind (see `layer`)."
+def _image_holder(data: AnnData | MuData, setup_args: Mapping[str, Any]) -> AnnData | None:
+    """What holds the image features, if there are any."""
+    if isinstance(data, AnnData):
+        return data if setup_args["image_key"] is not None else None
+    name = setup_args["image_modality"]
+    if name is None:
+        if setup_args["image_key"] is not None:
+            raise ValueError("`image_key` is given without `image_modality`; pass both, or neither.")
+        return None
+    if name not in data.mod:
+        raise KeyError(
+            f"`image_modality` is {name!r}, which is not a modality of the MuData; it has {', '.join(data.mod)}. Pass "
+            "None for expression only."
         )
-    return found
+    return data.mod[name]
+
+
+def _check_widths(sources: dict, adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> None:
+    """Raise if given features of new data have another width than those of the model."""
+    for registry_key, key, holder in (
+        (REGISTRY_KEYS.X_KEY, setup_args["rna_key"], adata),
+        (FIELD_KEYS.IMAGE, setup_args["image_key"], image),
+    ):
+        state = sources.get(registry_key, {}).get("state_registry", {})
+        if ExpressionField.VALUES_KEY in state or key is None or holder is None or key not in holder.obsm:
+            continue
+        expected, found = len(state["column_names"]), holder.obsm[key].shape[1]
+        if found != expected:
+            raise ValueError(
+                f"`obsm[{key!r}]` has {found} columns, but the model was set up with {expected}; make the features in "
+                "the same way as those."
+            )

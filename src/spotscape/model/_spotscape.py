@@ -7,8 +7,10 @@ from typing import Any, Literal
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import check_choice, check_integer, check_number
+from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_integer
+from spotscape.model._docs import docs
 from spotscape.model._spatial import SpatialModel
+from spotscape.model._training import TrainingRun
 from spotscape.module import SpotscapeModule
 from spotscape.train import PrototypeWarmup
 
@@ -127,7 +129,8 @@ class SPOTSCAPE(SpatialModel):
         seed: int | None = None,
         preprocessing: dict[str, Any] | None = None,
     ):
-        _check_model_arguments(locals())
+        check_arguments(locals(), _RULES)
+        _check_combinations(locals())
         n_prototypes = list(n_prototypes)
         super().__init__(
             adata,
@@ -140,34 +143,17 @@ class SPOTSCAPE(SpatialModel):
             scale_power=scale_power,
             features=features,
         )
-        self.module = self._module_cls(
-            self.preprocessor.n_features,
-            n_slices=self._count_slices(),
-            n_hidden=n_hidden,
-            n_latent=n_latent,
-            n_layers=n_layers,
-            latent_activation=latent_activation,
-            residual=features == "components" and latent_activation == "linear" if residual is None else residual,
-            batch_norm_momentum=batch_norm_momentum,
-            edge_drop_rate=edge_drop_rate,
-            feature_drop_rate=feature_drop_rate,
-            telescope_weight=telescope_weight,
-            reconstruction_weight=reconstruction_weight,
-            scaling_weight=scaling_weight,
-            prototype_weight=prototype_weight,
-            n_similar=n_similar,
-            n_anchors=n_anchors,
-            n_prototypes=n_prototypes,
-            temperature=temperature,
-            prototype_refresh=prototype_refresh,
-            seed=self.seed,
-        )
+        if residual is None:
+            residual = features == "components" and latent_activation == "linear"
+        n_slices = self._count_slices()
+        self.module = self._make_module(self.preprocessor.n_features, arguments=locals())
         self._model_summary_string = (
             f"SPOTSCAPE with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent {n_latent}, "
-            f"{n_layers} graph convolutions, {self.module.n_slices} slice(s)"
+            f"{n_layers} graph convolutions, {n_slices} slice(s)"
         )
-        self._remember(locals())
+        self._remember(locals(), self.pipeline.get_state())
 
+    @docs.dedent
     def train(
         self,
         max_epochs: int | None = None,
@@ -193,97 +179,56 @@ class SPOTSCAPE(SpatialModel):
 
         Parameters
         ----------
-        max_epochs
-            Number of passes through the spots. ``None``: by the number of spots, see
-            :func:`~spotscape.train.default_n_steps`, and at least 20, which see a part of the spots each where there
-            are very many.
+        %(max_epochs)s
         lr
             Largest learning rate.
         weight_decay
             Weight decay.
-        schedule
-            How the learning rate goes; see :class:`~spotscape.train.ScheduledTrainingPlan`.
+        %(schedule)s
         prototype_warmup
             Number of epochs before the prototypical contrastive loss is switched on. ``None``: half of them.
-        batch_size
-            Number of spots whose losses one step computes. ``None``: all of them up to 10,000, 8,192 of more,
-            see :func:`~spotscape.train.default_batch_size`.
-        patch_size
-            Number of spots of the compact patches, from all over all slices, that a smaller batch is made of. Spots of
-            a patch share their neighbours; pairs inside it are weighted so that the losses are those of the whole
-            tissue in expectation. Smaller where a batch would have fewer than 64 patches. ``None``: spots are drawn one
-            by one, which costs several times as much.
-        train_size, validation_size
-            Shares of the spots that train and validate; all train by default. Random spots are no independent check,
-            since their neighbours train: to hold out slices, give ``datasplitter_kwargs={"external_indexing": [...]}``.
-        early_stopping
-            Whether to stop when the smoothed training loss no longer falls, at the earliest after the warm-up.
-        early_stopping_patience
-            Number of epochs that are waited for.
-        early_stopping_min_change
-            Smallest relative fall that counts.
-        accelerator, devices
-            As :meth:`scvi.model.base.UnsupervisedTrainingMixin.train`.
-        plan_kwargs
-            Further arguments of :class:`~spotscape.train.ScheduledTrainingPlan`.
-        datasplitter_kwargs
-            Further arguments of :class:`~spotscape.data.GraphDataSplitter`.
-        **trainer_kwargs
-            As :class:`scvi.train.Trainer`.
+        %(patches)s
+        %(training)s
         """
-        max_epochs, batch_size = self._start_training(max_epochs, batch_size, trainer_kwargs)
-        warmup = max_epochs // 2 if prototype_warmup is None else prototype_warmup
+        run = TrainingRun(self, locals())
+        warmup = run.max_epochs // 2 if prototype_warmup is None else prototype_warmup
         check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
-        if self.module.uses_prototypes and warmup >= max_epochs:
+        callbacks = [PrototypeWarmup(warmup)] if self.module.uses_prototypes else []
+        if callbacks and warmup >= run.max_epochs:
             warnings.warn(
-                f"The prototypes come in at epoch {warmup}, but there are {max_epochs}: they take no part.",
+                f"The prototypes are switched on at epoch {warmup}, but there are only {run.max_epochs} epochs: they "
+                "are not used.",
                 UserWarning,
                 stacklevel=2,
             )
-        self._run_training(
-            max_epochs=max_epochs,
-            batch_size=batch_size,
-            patch_size=patch_size,
-            lr=lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            early_stopping=early_stopping,
-            early_stopping_patience=early_stopping_patience,
-            early_stopping_min_change=early_stopping_min_change,
-            first_comparable_epoch=warmup if self.module.uses_prototypes else 0,
-            own_callbacks=[PrototypeWarmup(warmup)] if self.module.uses_prototypes else [],
-            train_size=train_size,
-            validation_size=validation_size,
-            accelerator=accelerator,
-            devices=devices,
-            plan_kwargs=plan_kwargs,
-            datasplitter_kwargs=datasplitter_kwargs,
-            **trainer_kwargs,
+        run.start(
+            self._dataset(self.adata_manager),
+            callbacks=callbacks,
+            first_comparable_epoch=warmup if callbacks else 0,
         )
 
 
-def _check_model_arguments(arguments: dict[str, Any]) -> None:
-    for name in ("n_hidden", "n_latent", "n_layers", "n_top_genes", "n_similar", "prototype_refresh"):
-        check_integer(arguments[name], name, minimum=1)
-    for name in ("n_components", "n_anchors"):
-        if arguments[name] is not None:
-            check_integer(arguments[name], name, minimum=1)
-    for name in ("telescope_weight", "reconstruction_weight", "scaling_weight", "prototype_weight"):
-        check_number(arguments[name], name, minimum=0)
-    for name in ("edge_drop_rate", "feature_drop_rate"):
-        check_number(arguments[name], name, minimum=0, maximum=0.99)
-    check_number(arguments["batch_norm_momentum"], "batch_norm_momentum", minimum=0, maximum=1)
-    check_number(arguments["temperature"], "temperature", minimum=1e-6)
-    check_choice(arguments["features"], ("components", "genes"), "features")
-    check_choice(arguments["latent_activation"], ("linear", "relu"), "latent_activation")
+_RULES: dict[str, Rule] = {
+    "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": Integer(1),
+    "n_components n_anchors": Integer(1, optional=True),
+    "telescope_weight reconstruction_weight scaling_weight prototype_weight": Number(0),
+    "edge_drop_rate feature_drop_rate": Number(0, 0.99),
+    "batch_norm_momentum": Number(0, 1),
+    "temperature": Number(1e-6),
+    "features": Choice(("components", "genes")),
+    "latent_activation": Choice(("linear", "relu")),
+    "residual": Flag(optional=True),
+    "seed": Integer(0, optional=True),
+}
+
+
+def _check_combinations(arguments: dict[str, Any]) -> None:
     for name, needed in (("features", "components"), ("latent_activation", "linear")):
         if arguments["residual"] and arguments[name] != needed:
             raise ValueError(
                 f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
             )
-    if arguments["seed"] is not None:
-        check_integer(arguments["seed"], "seed", minimum=0)
     if isinstance(arguments["n_prototypes"], int) or not len(arguments["n_prototypes"]):
         raise ValueError(
             f"`n_prototypes` is {arguments['n_prototypes']!r}; give a number for each granularity, such as "

@@ -1,5 +1,5 @@
-"""How far spots lie from those that a model was trained on."""
+"""How far spots are from those that a model was trained on."""
 
-from spotscape.novelty._distances import distances_between_pieces, novelty
+from spotscape.novelty._reference import NoveltyReference
 
-__all__ = ["distances_between_pieces", "novelty"]
+__all__ = ["NoveltyReference"]

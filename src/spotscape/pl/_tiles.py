@@ -15,7 +15,7 @@ from spotscape.pl._colors import Palette, as_categorical, category_colors
 from spotscape.pl._figure import finish, panel_grid
 from spotscape.pl._values import color_values
 from spotscape.pp.image._sources import Images, PerSlice, read_slides
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 _N_PIXELS = 128
 
@@ -154,7 +154,7 @@ def _along(values: pd.Series, on_image: NDArray[np.bool_], n_tiles: int) -> NDAr
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     spots = np.flatnonzero(np.isfinite(numbers) & on_image)
     order = spots[np.lexsort((values.index.to_numpy().astype(str)[spots], numbers[spots]))]
-    return order[even_rows(len(order), n_tiles)]
+    return order[evenly_spaced_rows(len(order), n_tiles)]
 
 
 def _of_categories(

@@ -7,7 +7,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from spotscape.preprocessing._row_blocks import RowBlocks
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 # Up to this many genes (or spots) the exact decomposition of a small matrix is faster than an iterative one.
 _EXACT_SIZE = 1000
@@ -96,7 +96,7 @@ def _gram(rows: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
 def _sample(rows: RowBlocks) -> tuple[sparse.csr_matrix, np.ndarray]:
     """Rows spread evenly through the matrix, and the means of the columns over all of its rows."""
     n_spots, n_genes = rows.shape
-    chosen = even_rows(n_spots, _SPOTS_FOR_AXES)
+    chosen = evenly_spaced_rows(n_spots, _SPOTS_FOR_AXES)
     kept, total = [], np.zeros(n_genes)
     for where, block in rows:
         first, last = np.searchsorted(chosen, [where.start, where.stop])

@@ -11,7 +11,14 @@ from spotscape.graph._checks import encode_slices
 from spotscape.preprocessing._missing_genes import insert_expected, restrict_to_measured
 from spotscape.preprocessing._preprocessor_fit import check_names, clip, fit_expression, select_columns
 from spotscape.preprocessing._row_blocks import Matrix, RowBlocks, row_blocks
-from spotscape.preprocessing._values import Findings, check_size_factors, check_values, find, log_expression, spot_sizes
+from spotscape.preprocessing._values import (
+    ValueSummary,
+    check_size_factors,
+    check_values,
+    log_expression,
+    spot_sizes,
+    summarize_values,
+)
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
@@ -142,7 +149,7 @@ class Preprocessor:
         if size_factors is None:
             factors = spot_sizes(rows, kind)
         else:
-            factors = check_size_factors(size_factors, find(rows).totals, kind)
+            factors = check_size_factors(size_factors, summarize_values(rows).totals, kind)
         parameters = {name: value for name, value in settings.items() if name != "features"}
         self._fitted = {
             "values": kind,
@@ -211,13 +218,13 @@ class Preprocessor:
         """
         fitted = self._require_fit()
         rows = self._checked_rows(matrix, size_factors)
-        findings = find(rows)
-        findings.check(fitted["values"])
+        summary = summarize_values(rows)
+        summary.check(fitted["values"])
         if fitted["values"] != "counts":
             return np.full(rows.shape[0], fitted["target_sum"] / fitted["constant"])
         if size_factors is None:
-            return self._sizes(findings.totals)
-        return check_size_factors(size_factors, findings.totals)
+            return self._sizes(summary.totals)
+        return check_size_factors(size_factors, summary.totals)
 
     def inverse_transform(self, features: Matrix, *, genes: Sequence[str] | None = None) -> np.ndarray:
         """Denoised log expression that features stand for, of any gene the preprocessor was fitted on.
@@ -355,12 +362,12 @@ class Preprocessor:
         given = None if size_factors is None else np.asarray(size_factors).ravel()
 
         def logarithm(where: slice, block: sparse.csr_matrix) -> sparse.csr_matrix:
-            findings = Findings(where)
-            findings.add(where, block)
-            findings.check(fitted["values"])
-            factors = self._sizes(findings.totals)
+            summary = ValueSummary(where)
+            summary.add(where, block)
+            summary.check(fitted["values"])
+            factors = self._sizes(summary.totals)
             if given is not None:
-                factors = check_size_factors(given[where], findings.totals, first_spot=where.start)
+                factors = check_size_factors(given[where], summary.totals, first_spot=where.start)
             chosen = select_columns(block, genes)
             return log_expression(chosen, fitted["values"], factors, fitted["target_sum"], fitted["constant"])
 

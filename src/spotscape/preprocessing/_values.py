@@ -20,7 +20,7 @@ _LARGEST_LOG_VALUE = 20.0
 _LARGEST_BELIEVABLE = 80.0
 
 
-class Findings:
+class ValueSummary:
     """What one pass over an expression matrix finds out about its values.
 
     Parameters
@@ -123,23 +123,23 @@ class Findings:
                 self._wrong[kind] = (count + int(found.sum()), position[0], position[1])
 
 
-def find(matrix: Matrix) -> Findings:
+def summarize_values(matrix: Matrix) -> ValueSummary:
     """Look at all values of a matrix, in one pass; what cannot change is read for this only once."""
     rows = row_blocks(matrix)
     # Dask arrays do not change, and row blocks live no longer than the work on them; any array in memory may change.
     owner = rows.source if hasattr(rows.source, "dask") else rows
     key = id(owner)
-    if key in _found and _found[key][0]() is owner:
-        return _found[key][1]
-    findings = Findings(slice(0, rows.shape[0]))
+    if key in _summaries and _summaries[key][0]() is owner:
+        return _summaries[key][1]
+    summary = ValueSummary(slice(0, rows.shape[0]))
     for where, block in rows:
-        findings.add(where, block)
-    _found[key] = (weakref.ref(owner, lambda _: _found.pop(key, None)), findings)
-    return findings
+        summary.add(where, block)
+    _summaries[key] = (weakref.ref(owner, lambda _: _summaries.pop(key, None)), summary)
+    return summary
 
 
 # By identity, since dask arrays have no hash, and for as long as the owner lives.
-_found: dict[int, tuple[weakref.ref, Findings]] = {}
+_summaries: dict[int, tuple[weakref.ref, ValueSummary]] = {}
 
 
 def recognise_values(matrix: Matrix) -> Values:
@@ -163,7 +163,7 @@ def recognise_values(matrix: Matrix) -> Values:
     -------
     One of ``"counts"``, ``"normalized"``, ``"log-normalized"``.
     """
-    return find(matrix).recognise()
+    return summarize_values(matrix).recognise()
 
 
 def check_values(matrix: Matrix, values: str = "auto") -> Values:
@@ -194,12 +194,12 @@ def check_values(matrix: Matrix, values: str = "auto") -> Values:
     """
     check_choice(values, ("auto", *VALUES), "values")
     rows = row_blocks(matrix)
-    findings = find(rows)
-    findings.check(values)
-    findings.check_empty_spots(rows.shape[1])
+    summary = summarize_values(rows)
+    summary.check(values)
+    summary.check_empty_spots(rows.shape[1])
     if values != "auto":
         return values  # type: ignore[return-value]  # check_choice has narrowed it
-    recognised = findings.recognise()
+    recognised = summary.recognise()
     if recognised != "counts":
         handling = {
             "normalized": "scaled by one constant for all spots and log-transformed",
@@ -217,7 +217,7 @@ def check_values(matrix: Matrix, values: str = "auto") -> Values:
 def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
     """Total of every spot on the linear scale, float64 of shape ``(n_spots,)``."""
     if kind != "log-normalized":
-        return find(matrix).totals
+        return summarize_values(matrix).totals
     return np.concatenate([sizes for _, sizes in row_blocks(matrix).map(lambda _, block: _sums(block.expm1()))])
 
 

@@ -11,7 +11,8 @@ from tqdm.auto import tqdm
 
 from spotscape._slices import find_slice_key, read_slices
 from spotscape._validate import check_integer
-from spotscape.cluster._partitions import N_COMPONENTS_MIXTURE, N_SPOTS_STARTS
+from spotscape.cluster._mixture import N_COMPONENTS_MIXTURE
+from spotscape.cluster._partitions import N_SPOTS_STARTS
 from spotscape.tl._domains import _order_by_values
 from spotscape.tl._representation import read_representation
 from spotscape.tl._reproducibility import BLOCKS_PER_SIDE, agreement_of_halves, spatial_halves

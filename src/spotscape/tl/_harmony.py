@@ -5,7 +5,7 @@ from anndata import AnnData
 
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_integer, check_number
-from spotscape.preprocessing.correction import default_n_clusters, run_harmony
+from spotscape.preprocessing.correction._harmony import default_n_clusters, run_harmony
 from spotscape.tl._representation import read_representation
 
 

@@ -1,9 +1,8 @@
 """How well partitions of one half of a tissue are found again in its other half."""
 
 import numpy as np
-from scipy import linalg
 
-from spotscape.cluster._partitions import RIDGE, mixture_partition
+from spotscape.cluster import SharedCovarianceMixture, mixture_partition
 from spotscape.metrics import adjusted_rand_index
 
 #: Blocks along a side of a slice, used in turn. Between large blocks lies more unseen tissue; small ones leave some of
@@ -78,39 +77,12 @@ def agreement_of_halves(scores: np.ndarray, first: np.ndarray, n_domains: int, n
     """
     halves = [scores[first], scores[~first]]
     affinities = [mixture_partition(half, n_domains, n_init, seed).affinities for half in halves]
-    return float(
-        np.mean(
-            [
-                adjusted_rand_index(affinities[to].argmax(axis=1), carry(halves[of], affinities[of], halves[to]))
-                for of, to in ((0, 1), (1, 0))
-            ]
-        )
-    )
-
-
-def carry(known: np.ndarray, affinities: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Assign spots to the domains of others by the mixture that the affinities of these say.
-
-    Parameters
-    ----------
-    known
-        ``(n_known, n_components)``.
-    affinities
-        Posteriors of the known spots. ``(n_known, n_domains)``.
-    unknown
-        ``(n_unknown, n_components)``.
-
-    Returns
-    -------
-    Number of the domain of each unknown spot. ``(n_unknown,)``.
-    """
-    sizes = affinities.sum(axis=0)
-    # A domain may have lost all its spots: it then attracts none.
-    sizes_or_one = np.where(sizes > 0, sizes, 1)
-    means = (affinities.T @ known) / sizes_or_one[:, None]
-    covariance = (known.T @ known - (means.T * sizes) @ means) / len(known)
-    covariance += RIDGE * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    weights = linalg.solve(covariance, means.T, assume_a="pos")
-    with np.errstate(divide="ignore"):
-        log_shares = np.log(sizes / len(known))
-    return np.asarray((unknown @ weights - (means.T * weights).sum(axis=0) / 2 + log_shares).argmax(axis=1))
+    mixtures = [
+        SharedCovarianceMixture.from_memberships(half, membership)
+        for half, membership in zip(halves, affinities, strict=True)
+    ]
+    agreements = [
+        adjusted_rand_index(affinities[to].argmax(axis=1), mixtures[of].predict(halves[to]))
+        for of, to in ((0, 1), (1, 0))
+    ]
+    return float(np.mean(agreements))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotscape.pp.image._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Slide:
 def spread_over(names: NDArray[Any], n_most: int) -> NDArray[np.intp]:
     """Choose at most so many spots evenly among their sorted names, so that their order in the data plays no part."""
     order = np.argsort(names, kind="stable")
-    return order[even_rows(len(order), n_most)]
+    return order[evenly_spaced_rows(len(order), n_most)]
 
 
 def batches(n_spots: int, size: int) -> Iterator[slice]:

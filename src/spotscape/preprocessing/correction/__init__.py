@@ -1,10 +1,18 @@
 """Removal of differences between slices from features."""
 
-from spotscape.preprocessing.correction._base import Centring, ComBat, Correction, NoCorrection
-from spotscape.preprocessing.correction._harmony import Harmony, default_n_clusters, run_harmony
-from spotscape.preprocessing.correction._registry import correction_from_state, correction_named, correction_state
+from spotscape.preprocessing.correction._base import Correction, NoCorrection
+from spotscape.preprocessing.correction._centring import Centring
+from spotscape.preprocessing.correction._combat import ComBat
+from spotscape.preprocessing.correction._harmony import Harmony
+from spotscape.preprocessing.correction._registry import (
+    CORRECTIONS,
+    correction_from_state,
+    correction_named,
+    correction_state,
+)
 
 __all__ = [
+    "CORRECTIONS",
     "Centring",
     "ComBat",
     "Correction",
@@ -13,6 +21,4 @@ __all__ = [
     "correction_from_state",
     "correction_named",
     "correction_state",
-    "default_n_clusters",
-    "run_harmony",
 ]

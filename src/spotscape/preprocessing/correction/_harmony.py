@@ -8,14 +8,14 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from spotscape.preprocessing._subsample import even_rows
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.preprocessing.correction._base import Correction, Names, Values
 
 _THETA, _SIGMA, _RIDGE, _MAX_ITER = 2.0, 0.1, 1.0, 10
-_SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
+_N_SPOTS_PER_CLUSTER, _MAX_CLUSTERS = 30, 100
 _ROUNDS = 5
-_CORRECTED_AT_ONCE = 8192
-_SPOTS_LEARNT_FROM = 20_000
+_BLOCK = 8192
+_N_SPOTS_FIT = 20_000
 
 
 class Harmony(Correction):
@@ -41,7 +41,7 @@ class Harmony(Correction):
         """Run Harmony, on up to 20,000 of the spots."""
         if len(np.unique(slices)) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
-        some = even_rows(len(values), _SPOTS_LEARNT_FROM)
+        some = evenly_spaced_rows(len(values), _N_SPOTS_FIT)
         values, slices = values[some].astype(np.float64), slices[some]
         names, codes = np.unique(slices, return_inverse=True)
         n_clusters = default_n_clusters(len(values))
@@ -70,11 +70,11 @@ class Harmony(Correction):
             shifts = known.get(str(name))
             if shifts is None:
                 shifts = self._shifts_of_new_slice(
-                    values[rows[even_rows(len(rows), _SPOTS_LEARNT_FROM)]].astype(np.float64)
+                    values[rows[evenly_spaced_rows(len(rows), _N_SPOTS_FIT)]].astype(np.float64)
                 )
             # In blocks, since there are many clusters for every spot; in the precision of the values.
             shifts = shifts.astype(values.dtype)
-            for block in np.array_split(rows, -(-len(rows) // _CORRECTED_AT_ONCE)):
+            for block in np.array_split(rows, -(-len(rows) // _BLOCK)):
                 corrected[block] = self._corrected(values[block], shifts)
         return corrected
 
@@ -158,7 +158,7 @@ def run_harmony(
 
 def default_n_clusters(n_spots: int) -> int:
     """Number of clusters of Harmony: one for every 30 spots, at most 100."""
-    return int(np.clip(round(n_spots / _SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
+    return int(np.clip(round(n_spots / _N_SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
 
 
 def _shifts(values: Values, memberships: Values, codes: np.ndarray, n_slices: int) -> Values:

@@ -3,11 +3,13 @@
 from typing import Any
 
 from spotscape._validate import check_choice
-from spotscape.preprocessing.correction._base import Centring, ComBat, Correction, NoCorrection
+from spotscape.preprocessing.correction._base import Correction, NoCorrection
+from spotscape.preprocessing.correction._centring import Centring
+from spotscape.preprocessing.correction._combat import ComBat
 from spotscape.preprocessing.correction._harmony import Harmony
 
 #: Corrections by name.
-KINDS: dict[str, type[Correction]] = {kind.name: kind for kind in (NoCorrection, Centring, ComBat, Harmony)}
+CORRECTIONS: dict[str, type[Correction]] = {kind.name: kind for kind in (NoCorrection, Centring, ComBat, Harmony)}
 
 
 def correction_named(name: str) -> Correction:
@@ -22,8 +24,8 @@ def correction_named(name: str) -> Correction:
     -------
     The correction.
     """
-    check_choice(name, KINDS, "slice_correction")
-    return KINDS[name]()
+    check_choice(name, CORRECTIONS, "slice_correction")
+    return CORRECTIONS[name]()
 
 
 def correction_state(correction: Correction) -> dict[str, Any]:
@@ -33,4 +35,4 @@ def correction_state(correction: Correction) -> dict[str, Any]:
 
 def correction_from_state(state: dict[str, Any]) -> Correction:
     """Rebuild a correction from :func:`correction_state`."""
-    return KINDS[state["name"]].from_state(state["fitted"])
+    return CORRECTIONS[state["name"]].from_state(state["fitted"])

@@ -1,0 +1,130 @@
+"""Gaussian mixture with one shared covariance, fitted once and applied to new spots."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from sklearn.decomposition import PCA
+from sklearn.mixture import GaussianMixture
+
+#: Number of leading principal components that the mixture is fitted to.
+N_COMPONENTS_MIXTURE = 12
+#: Added to each variance of the shared covariance, in units of their mean. Without it the covariance follows noise in
+#: small sections; from a half upwards, domains that overlap a little are merged.
+RIDGE = 0.3
+
+
+class SharedCovarianceMixture:
+    r"""Mixture :math:`p(z) = \sum_k \pi_k \, \mathcal{N}(z; \mu_k, \Sigma)` on at most 12 principal components.
+
+    Parameters
+    ----------
+    mean, axes
+        Origin and axes of the principal components. ``(n_dimensions,)`` and ``(n_dimensions, n_components)``.
+    means, precision, log_weights
+        :math:`\mu_k`, :math:`\Sigma^{-1}` and :math:`\log \pi_k`. ``(n_clusters, n_components)``,
+        ``(n_components, n_components)`` and ``(n_clusters,)``.
+    """
+
+    def __init__(
+        self,
+        mean: NDArray[np.float64],
+        axes: NDArray[np.float64],
+        means: NDArray[np.float64],
+        precision: NDArray[np.float64],
+        log_weights: NDArray[np.float64],
+    ):
+        self.mean = mean
+        self.axes = axes
+        self.means = means
+        self.precision = precision
+        self.log_weights = log_weights
+
+    @classmethod
+    def from_memberships(cls, values: NDArray[Any], memberships: NDArray[Any]) -> "SharedCovarianceMixture":
+        """Weights, means and covariance that memberships imply: one maximisation step.
+
+        Parameters
+        ----------
+        values
+            Representation. ``(n_spots, n_dimensions)``.
+        memberships
+            Probability of each cluster, rows that sum to one. ``(n_spots, n_clusters)``.
+
+        Returns
+        -------
+        The mixture.
+        """
+        values = np.asarray(values, dtype=np.float64)
+        mean = values.mean(axis=0)
+        n_axes = min(N_COMPONENTS_MIXTURE, values.shape[1])
+        axes = linalg.eigh(np.cov(values.T).reshape(values.shape[1], -1))[1][:, ::-1][:, :n_axes]
+        scores = (values - mean) @ axes
+        sizes = memberships.sum(axis=0)
+        # A cluster without spots attracts none.
+        means = memberships.T @ scores / np.where(sizes > 0, sizes, 1)[:, None]
+        covariance = (scores.T @ scores - (means.T * sizes) @ means) / len(scores)
+        covariance += RIDGE * np.trace(covariance) / n_axes * np.eye(n_axes)
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(sizes / len(values))
+        return cls(mean, axes, means, linalg.inv(covariance), log_weights)
+
+    def predict(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """Most probable cluster of each spot. ``(n_spots,)``."""
+        scores = (np.asarray(values, dtype=np.float64) - self.mean) @ self.axes
+        # The term that all clusters share is left out.
+        slopes = self.precision @ self.means.T
+        return (scores @ slopes + self.log_weights - 0.5 * (self.means.T * slopes).sum(axis=0)).argmax(axis=1)
+
+    def get_state(self) -> dict[str, NDArray[np.float64]]:
+        """Everything needed to rebuild the mixture, as arrays."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_state(cls, state: dict[str, NDArray[np.float64]]) -> "SharedCovarianceMixture":
+        """Rebuild from :meth:`get_state`."""
+        return cls(**state)
+
+
+def leading_scores(representation: NDArray[Any], seed: int) -> NDArray[np.float64]:
+    """Principal components that the mixture is fitted to, without those of no variance. ``(n_spots, <= 12)``."""
+    n_components = min(N_COMPONENTS_MIXTURE, *representation.shape)
+    # A representation has few columns, so its covariance is small however many spots there are.
+    solver = "covariance_eigh" if representation.shape[1] <= 1000 else "arpack"
+    pca = PCA(n_components, svd_solver=solver, random_state=seed)
+    scores = pca.fit_transform(representation.astype(np.float64))
+    return scores[:, pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]]
+
+
+def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_domains: int) -> GaussianMixture:
+    """Mixture by expectation and maximisation from a partition.
+
+    Parameters
+    ----------
+    scores
+        ``(n_spots, n_components)``.
+    labels
+        Cluster of each spot at the start. ``(n_spots,)``.
+    n_domains
+        Number of clusters.
+
+    Returns
+    -------
+    The fitted mixture.
+    """
+    n_members = np.bincount(labels, minlength=n_domains)
+    members = np.eye(n_domains)[labels]
+    means = (members.T @ scores) / np.maximum(n_members, 1)[:, None]
+    residuals = scores - means[labels]
+    covariance = residuals.T @ residuals / len(scores)
+    ridge = RIDGE * np.trace(covariance) / len(covariance)
+    return GaussianMixture(
+        n_domains,
+        covariance_type="tied",
+        reg_covar=ridge,
+        max_iter=500,
+        weights_init=n_members / len(scores),
+        means_init=means,
+        precisions_init=linalg.inv(covariance + ridge * np.eye(len(covariance))),
+    ).fit(scores)

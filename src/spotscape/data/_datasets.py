@@ -1,0 +1,186 @@
+"""What makes a batch of tensors of some spots: with their graph neighbourhood, or with their windows."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+from torch.utils.data import Dataset
+
+from spotscape._constants import BATCH_KEYS, modality_key
+from spotscape.data._batches import SeedBatch
+from spotscape.graph._build import normalize_adjacency
+from spotscape.graph._neighbourhoods import NeighbourhoodSampler
+from spotscape.graph._windows import Windows, ring_means
+from spotscape.preprocessing import Features
+
+
+class SpotDataset(Dataset):
+    """Spots of which batches are made.
+
+    Parameters
+    ----------
+    slices
+        Slice code of each spot. ``(n_spots,)``.
+    coordinates
+        Positions, from which compact patches are cut. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+    """
+
+    def __init__(self, slices: NDArray[np.int64], coordinates: NDArray[Any]):
+        self.slices = slices
+        self.coordinates = coordinates
+        self._last: tuple[NDArray[np.int64], dict[str, torch.Tensor]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __getitem__(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+        # Where an epoch is one batch, keeping it avoids building it in every epoch.
+        if self._last is not None and np.array_equal(drawn.seeds, self._last[0]):
+            return self._last[1]
+        batch = self.make_batch(drawn)
+        if len(drawn.seeds) == len(self):
+            self._last = (drawn.seeds, batch)
+        return batch
+
+    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+        """Tensors of some spots, under the names of :data:`spotscape._constants.BATCH_KEYS`."""
+        raise NotImplementedError
+
+    def uncorrected(self) -> Self:
+        """The same spots with the features that they have before the correction of slices."""
+        raise NotImplementedError
+
+
+class GraphDataset(SpotDataset):
+    """Spots with all spots within some hops of them.
+
+    A batch has the features and slice codes of all nodes, seeds first; the adjacency, sparse CSR, normalised on the
+    full graph, with a row for each node nearer than the outermost hop; the number of nodes within each hop; and the row
+    number of each node. Batches of patches also say how large these are, and of how many.
+
+    Parameters
+    ----------
+    features
+        Features of all spots.
+    slices, coordinates
+        As :class:`SpotDataset`.
+    connectivities
+        Spatial graph, see :func:`~spotscape.graph.validate_graph`. ``(n_spots, n_spots)``.
+    n_hops
+        Number of graph convolutions of the model.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        slices: NDArray[np.int64],
+        coordinates: NDArray[Any],
+        connectivities: sparse.csr_matrix,
+        n_hops: int,
+    ):
+        super().__init__(slices, coordinates)
+        self.features = features
+        self.neighbourhood_of = NeighbourhoodSampler(normalize_adjacency(connectivities), n_hops)
+
+    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+        """Tensors of some spots and their neighbourhood."""
+        nodes, nodes_within_hop, adjacency = self.neighbourhood_of(drawn.seeds)
+        features = self.features.corrected
+        features = features if np.array_equal(nodes, np.arange(len(self))) else features[nodes]
+        batch = {
+            BATCH_KEYS.FEATURES: _csr_tensor(features) if sparse.issparse(features) else torch.from_numpy(features),
+            BATCH_KEYS.SLICE: torch.from_numpy(self.slices[nodes])[:, None],
+            BATCH_KEYS.ADJACENCY: _csr_tensor(adjacency),
+            BATCH_KEYS.NODES_WITHIN_HOP: torch.from_numpy(nodes_within_hop.astype(np.int64)),
+            BATCH_KEYS.NODE_INDEX: torch.from_numpy(nodes.astype(np.int64)),
+        }
+        if drawn.patch_sizes is not None:
+            batch[BATCH_KEYS.PATCH_SIZES] = torch.from_numpy(drawn.patch_sizes)
+            batch[BATCH_KEYS.SAMPLE] = torch.from_numpy(drawn.sample)
+        return batch
+
+    def uncorrected(self) -> Self:
+        """The same spots with the features that they have before the correction of slices."""
+        if not self.features.is_corrected:
+            return self
+        result = type(self).__new__(type(self))
+        SpotDataset.__init__(result, self.slices, self.coordinates)
+        result.features = self.features.without_correction()
+        result.neighbourhood_of = self.neighbourhood_of
+        return result
+
+
+class WindowDataset(SpotDataset):
+    """Spots with their windows, whose features are gathered batch by batch.
+
+    A batch has for each modality the mean features of each ring, ``(n_spots, n_rings, n_features)``, and how many spots
+    with the modality these are of, ``(n_spots, n_rings)``; the slice code and the row number of each spot; and, for
+    training, the cluster of each spot, -1 where it has none, and the distances between clusters.
+
+    Parameters
+    ----------
+    features
+        Features of all spots in each modality.
+    windows
+        Windows of all spots.
+    slices, coordinates
+        As :class:`SpotDataset`.
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Features],
+        windows: Windows,
+        slices: NDArray[np.int64],
+        coordinates: NDArray[Any],
+    ):
+        super().__init__(slices, coordinates)
+        self.features = features
+        self.windows = windows
+        #: For each modality, the cluster of each spot, ``(n_spots,)``, and the distances between the centres of
+        #: clusters, ``(n_clusters, n_clusters)``.
+        self.clusters: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+
+    def make_batch(self, drawn: SeedBatch) -> dict[str, torch.Tensor]:
+        """Tensors of some spots and their windows."""
+        spots = drawn.seeds
+        batch = {
+            BATCH_KEYS.SLICE: torch.from_numpy(self.slices[spots])[:, None],
+            BATCH_KEYS.NODE_INDEX: torch.from_numpy(np.asarray(spots, dtype=np.int64)),
+            # A window adds no spots that have to be encoded: all spots of a batch are its seeds.
+            BATCH_KEYS.NODES_WITHIN_HOP: torch.tensor([len(spots)]),
+        }
+        for name, features in self.features.items():
+            sites, rings = self.windows.sites[spots], self.windows.rings
+            means, counts = ring_means(features.corrected, sites, rings, features.present)
+            batch[modality_key(name, BATCH_KEYS.WINDOWS)] = torch.from_numpy(means)
+            batch[modality_key(name, BATCH_KEYS.COUNTS)] = torch.from_numpy(counts)
+        for name, (codes, distances) in self.clusters.items():
+            batch[modality_key(name, BATCH_KEYS.CLUSTERS)] = torch.from_numpy(codes[spots])
+            batch[modality_key(name, BATCH_KEYS.CLUSTER_DISTANCES)] = torch.from_numpy(distances)
+        return batch
+
+    def uncorrected(self) -> Self:
+        """The same spots with the features that they have before the correction of slices."""
+        if not any(one.is_corrected for one in self.features.values()):
+            return self
+        features = {name: one.without_correction() for name, one in self.features.items()}
+        return type(self)(features, self.windows, self.slices, self.coordinates)
+
+
+def _csr_tensor(matrix: sparse.csr_matrix) -> torch.Tensor:
+    index_type = np.int32 if max(matrix.nnz, *matrix.shape) < 2**31 else np.int64
+    with warnings.catch_warnings():
+        # The functions that are used here have been stable for years.
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(index_type)),
+            torch.from_numpy(matrix.indices.astype(index_type)),
+            torch.from_numpy(matrix.data.astype(np.float32)),
+            size=matrix.shape,
+            check_invariants=False,
+        )

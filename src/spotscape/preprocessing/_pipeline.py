@@ -1,0 +1,285 @@
+"""From what was measured to the features that a model reads, and back: one fitted object, saved with the model."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from spotscape.preprocessing._preprocessor import Preprocessor
+from spotscape.preprocessing._row_blocks import Matrix
+from spotscape.preprocessing._scaling import FeatureScaler
+from spotscape.preprocessing.correction import (
+    Correction,
+    NoCorrection,
+    correction_from_state,
+    correction_state,
+)
+
+
+class Expression(NamedTuple):
+    """Expression matrix with its annotation.
+
+    Attributes
+    ----------
+    matrix
+        As in :meth:`Preprocessor.fit`. ``(n_spots, n_genes)``.
+    gene_names
+        Names of the genes. ``(n_genes,)``.
+    values
+        ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+    size_factors
+        Totals over all genes, for matrices with some of the genes. ``(n_spots,)``.
+    measured
+        Whether each gene was measured, for matrices completed with zeros. ``None``: all were. ``(n_genes,)``.
+    """
+
+    matrix: Matrix
+    gene_names: Sequence[str]
+    values: str = "counts"
+    size_factors: NDArray[np.float64] | None = None
+    measured: NDArray[np.bool_] | None = None
+
+
+class Features(NamedTuple):
+    """Features of all spots, with and without the correction of slices.
+
+    Attributes
+    ----------
+    corrected
+        Features that a model reads, float32, dense or sparse CSR. ``(n_spots, n_features)``.
+    uncorrected
+        The same before differences between slices were removed; the very same object where none were.
+    present
+        Whether each spot has features; they are zero where it has none. ``(n_spots,)``.
+    """
+
+    corrected: Any
+    uncorrected: Any
+    present: NDArray[np.bool_]
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether any difference between slices was removed."""
+        return self.corrected is not self.uncorrected
+
+    def without_correction(self) -> "Features":
+        """The features before the correction in both places."""
+        return Features(self.uncorrected, self.uncorrected, self.present)
+
+
+class FeaturePipeline:
+    """Preprocessing of counts, or scaling of given features; correction of slices; and the way back.
+
+    Parameters
+    ----------
+    correction
+        How differences between slices are removed.
+    preprocessor
+        From expression to components or genes. ``None``: features are given.
+    scaler
+        Scaling of the features before the correction; their mean variance is then brought to 1 after it. ``None``:
+        features are left on the scale of the preprocessor.
+    """
+
+    def __init__(
+        self,
+        correction: Correction,
+        *,
+        preprocessor: Preprocessor | None = None,
+        scaler: FeatureScaler | None = None,
+    ):
+        self.correction = correction
+        self._preprocessor = preprocessor
+        self.scaler = scaler
+        self._offset: NDArray[np.float64] | float = 0.0
+        self._divisor = 1.0
+
+    def fit(self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_], *, seed: int = 0) -> Self:
+        """Learn from all spots.
+
+        Parameters
+        ----------
+        values
+            Expression, if there is a preprocessor; otherwise features, ``(n_spots, n_columns)``, with rows of NaN where
+            a spot has none.
+        slices
+            Name of the slice of each spot. ``(n_spots,)``.
+        seed
+            Seed of the scaler and of the correction.
+
+        Returns
+        -------
+        The pipeline itself.
+        """
+        if isinstance(values, Expression) and self.scaler is None and not self.is_corrected:
+            self._fit_preprocessor(values, slices)
+        else:
+            self.fit_transform(values, slices, seed=seed)
+        return self
+
+    def fit_transform(
+        self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_], *, seed: int = 0
+    ) -> Features:
+        """Learn from all spots, and return their features.
+
+        Parameters
+        ----------
+        values, slices, seed
+            As in :meth:`fit`.
+
+        Returns
+        -------
+        The features.
+        """
+        if isinstance(values, Expression):
+            self._fit_preprocessor(values, slices)
+            values = self._preprocessed(values)
+        present = presence(values)
+        scaled, slices = _rows(values, present), _rows(slices, present)
+        if self.scaler is not None:
+            scaled = np.asarray(scaled, dtype=np.float64)
+            scaled = self.scaler.fit(scaled, seed=seed).transform(scaled)
+        corrected = self.correction.fit(scaled, slices, seed=seed).transform(scaled, slices)
+        if self.scaler is not None:
+            self._offset = corrected.mean(axis=0)
+            self._divisor = float(np.sqrt(((corrected - self._offset) ** 2).mean())) or 1.0
+        return self._features(scaled, corrected, present)
+
+    def transform(self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_]) -> Features:
+        """Features of spots, with and without the correction of slices, in one pass over the values.
+
+        Parameters
+        ----------
+        values
+            Expression, or given features, as at fit.
+        slices
+            Name of the slice of each spot. ``(n_spots,)``.
+
+        Returns
+        -------
+        The features.
+        """
+        given = self._preprocessed(values) if isinstance(values, Expression) else values
+        present = presence(given)
+        scaled = _rows(given, present)
+        if self.scaler is not None:
+            scaled = self.scaler.transform(np.asarray(scaled, dtype=np.float64))
+        return self._features(scaled, self.correction.transform(scaled, _rows(slices, present)), present)
+
+    def inverse_transform(
+        self,
+        features: NDArray[Any],
+        *,
+        genes: Sequence[str] | None = None,
+        slice_shift: NDArray[Any] | None = None,
+    ) -> NDArray[np.float32]:
+        """Features in the units in which they were given, or log-normalised expression.
+
+        Parameters
+        ----------
+        features
+            Corrected features. ``(n_spots, n_features)``.
+        genes
+            Genes to return, as in :meth:`Preprocessor.inverse_transform`.
+        slice_shift
+            Difference ``uncorrected - corrected`` of the spots, which is added back. ``(n_spots, n_features)``.
+
+        Returns
+        -------
+        ``(n_spots, n_columns)`` or ``(n_spots, n_genes)``.
+        """
+        values = features if slice_shift is None else features + slice_shift
+        if self.scaler is not None:
+            values = self.scaler.inverse_transform(values * self._divisor + self._offset)
+        return values if self._preprocessor is None else self._preprocessor.inverse_transform(values, genes=genes)
+
+    def divide(self, divisor: float) -> None:
+        """Divide features by a number from now on, and multiply by it on the way back."""
+        self._divisor *= divisor
+
+    def preprocessor_for(self, expression: Expression) -> Preprocessor:
+        """Preprocessor for data in which all genes were measured, or some were not."""
+        measured = expression.measured
+        return self.preprocessor if measured is None else self.preprocessor.restrict(measured)
+
+    @property
+    def preprocessor(self) -> Preprocessor:
+        """Preprocessor of the expression.
+
+        Raises
+        ------
+        AttributeError
+            If features are given, and not made from expression.
+        """
+        if self._preprocessor is None:
+            raise AttributeError("The features were given as they are; no preprocessing of expression was fitted.")
+        return self._preprocessor
+
+    @property
+    def reads_expression(self) -> bool:
+        """Whether features are made from expression."""
+        return self._preprocessor is not None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether differences between slices are removed."""
+        return not isinstance(self.correction, NoCorrection)
+
+    @property
+    def n_features(self) -> int:
+        """Width of the features."""
+        return self.preprocessor.n_features if self.scaler is None else self.scaler.n_features
+
+    def get_state(self) -> dict[str, Any]:
+        """Everything needed to rebuild the pipeline: names, numbers and arrays."""
+        return {
+            "preprocessor": None if self._preprocessor is None else self._preprocessor.get_state(),
+            "scaler": None if self.scaler is None else self.scaler.get_state(),
+            "correction": correction_state(self.correction),
+            "offset": self._offset,
+            "divisor": self._divisor,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "FeaturePipeline":
+        """Rebuild a fitted pipeline from :meth:`get_state`."""
+        result = cls(
+            correction_from_state(state["correction"]),
+            preprocessor=None if state["preprocessor"] is None else Preprocessor.from_state(state["preprocessor"]),
+            scaler=None if state["scaler"] is None else FeatureScaler.from_state(state["scaler"]),
+        )
+        result._offset, result._divisor = state["offset"], state["divisor"]
+        return result
+
+    def _fit_preprocessor(self, expression: Expression, slices: NDArray[np.str_]) -> None:
+        matrix, names, values, size_factors, _ = expression
+        self.preprocessor.fit(matrix, names, slices=slices, size_factors=size_factors, values=values)
+
+    def _preprocessed(self, expression: Expression) -> Any:
+        preprocessor = self.preprocessor_for(expression)
+        return preprocessor.transform(expression.matrix, size_factors=expression.size_factors)
+
+    def _features(self, scaled: Any, corrected: Any, present: NDArray[np.bool_]) -> Features:
+        """Features of all spots, zero where a spot has none."""
+        after = self._finished(corrected, present)
+        return Features(after, after if corrected is scaled else self._finished(scaled, present), present)
+
+    def _finished(self, values: Any, present: NDArray[np.bool_]) -> Any:
+        if self.scaler is None:
+            return values
+        result = np.zeros((len(present), self.n_features), dtype=np.float32)
+        result[present] = (values - self._offset) / self._divisor
+        return result
+
+
+def presence(values: Any) -> NDArray[np.bool_]:
+    """Tell which spots have features: those whose row is not all NaN. ``(n_spots,)``."""
+    if sparse.issparse(values):
+        return np.ones(values.shape[0], dtype=bool)
+    return ~np.isnan(values).all(axis=1)
+
+
+def _rows(values: Any, present: NDArray[np.bool_]) -> Any:
+    return values if present.all() else values[present]
