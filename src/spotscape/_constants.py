@@ -1,10 +1,10 @@
-"""Keys shared by the folders, so that none is written twice as a bare string."""
+"""Dictionary keys that several folders share."""
 
 from typing import NamedTuple
 
 
 class _BatchKeys(NamedTuple):
-    """Entries of the dict of tensors that the loaders yield and the modules take."""
+    """Keys of a batch, the dict of tensors that loaders yield and modules receive."""
 
     FEATURES: str = "X"
     SLICE: str = "batch"
@@ -20,7 +20,7 @@ class _BatchKeys(NamedTuple):
 
 
 class _ModuleKeys(NamedTuple):
-    """Entries of the dicts that the modules return."""
+    """Keys of the dicts that modules return."""
 
     LATENT: str = "z"
     ENCODED: str = "encoded"
@@ -33,14 +33,14 @@ class _ModuleKeys(NamedTuple):
 
 
 class _FieldKeys(NamedTuple):
-    """Registry keys of the AnnDataManager fields that scvi-tools does not name itself."""
+    """Registry keys of the AnnDataManager fields that scvi-tools does not define."""
 
     COORDINATES: str = "spatial_coords"
     GRAPH: str = "spatial_graph"
     IMAGE: str = "image"
 
 
-#: Column of ``var`` that tells, in data completed with the genes of a model, which of them were measured.
+#: Column of ``var`` that marks the measured genes where the other genes of a model were added to the data.
 MEASURED_KEY = "spotscape_measured"
 
 BATCH_KEYS = _BatchKeys()
@@ -49,5 +49,5 @@ FIELD_KEYS = _FieldKeys()
 
 
 def modality_key(modality: str, key: str) -> str:
-    """Entry of a batch that each modality has."""
+    """Return the batch key of a quantity that exists once per modality."""
     return f"{modality}_{key}"

@@ -1,4 +1,4 @@
-"""What follows the size of a section: the smoothing, the components and their scale, and the length of the training."""
+"""Defaults that depend on the size of a section: neighbours, components and their scale, steps and batch size."""
 
 import math
 
@@ -8,15 +8,15 @@ from spotscape._validate import check_integer
 
 
 def default_n_neighbors(n_spots: int) -> int:
-    r"""Return the number of neighbours for a slice of this size.
+    r"""Return the default number of spatial neighbours for a slice of ``n_spots`` spots.
 
     .. math::
 
         k = \min\left(n - 1,\ \mathrm{clip}\left(\mathrm{round}(0.3 \sqrt{n}),\ 6,\ 18\right)\right)
 
-    Neighbours are averaged over, so their number sets the scale of smoothing. A domain that spans a fixed share of a
-    section is about :math:`\sqrt{n}` spots wide, and the smoothing may grow with it: 6 neighbours, the first ring of
-    a hexagonal grid, up to 450 spots, 18 from 3,400 spots.
+    Features are averaged over neighbours, so their number sets the scale of smoothing. A domain that covers a fixed
+    share of a section is about :math:`\sqrt{n}` spots wide, so the smoothing grows with :math:`\sqrt{n}`: from 6
+    neighbours, the first ring of a hexagonal grid, up to 450 spots to 18 neighbours from 3,400 spots.
 
     Parameters
     ----------
@@ -26,24 +26,30 @@ def default_n_neighbors(n_spots: int) -> int:
     Returns
     -------
     Number of neighbours, at most ``n_spots - 1``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [sps.graph.default_n_neighbors(n_spots) for n_spots in (100, 1000, 10_000)]
+    [6, 9, 18]
     """
     check_integer(n_spots, "n_spots", minimum=2)
     return min(max(6, min(18, round(0.3 * math.sqrt(n_spots)))), int(n_spots) - 1)
 
 
 def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
-    r"""Give the number of principal components for slices of ``n_spots`` spots and ``n_genes`` selected genes.
+    r"""Return the default number of principal components for slices of ``n_spots`` spots.
 
-    For one slice :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded, between 30 and 50: the directions that rise above
-    sampling noise grow with the section. For several slices, :math:`(1 - p) \min(100, n_\mathrm{genes} / 3)` if that is
-    more, with the scale power :math:`p` of :func:`default_scale_power`: small slices are brought together better in
-    many components, in which slices lie less far apart beside the spread of their spots; where components are scaled,
-    the weak ones would bring noise only. Never more than either size allows.
+    For one slice :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded and clipped to 30 to 50: more components exceed sampling
+    noise in a larger section. For several slices :math:`(1 - p) \min(100, n_\mathrm{genes} / 3)`, if that is larger,
+    with the scale power :math:`p` of :func:`default_scale_power`: small slices integrate better with many components,
+    in which the distance between slices is small relative to the spread within them. Where components are scaled
+    (:math:`p = 1`), the weak ones would only add noise.
 
     Parameters
     ----------
     n_spots
-        Number of spots of a slice; of several, the median.
+        Number of spots of a slice; the median of several.
     n_genes
         Number of selected genes.
     n_slices
@@ -51,7 +57,15 @@ def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
 
     Returns
     -------
-    Number of components, below the number of all spots and of ``n_genes`` but at least 1.
+    Number of components, at least 1 and otherwise below ``n_genes`` and the total number of spots.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> sps.preprocessing.default_n_components(3500, 2000)
+    47
+    >>> sps.preprocessing.default_n_components(300, 2000, n_slices=4)
+    100
     """
     check_integer(n_spots, "n_spots", minimum=1)
     check_integer(n_genes, "n_genes", minimum=1)
@@ -63,57 +77,76 @@ def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
 
 
 def default_scale_power(n_spots: int) -> float:
-    r"""Give the scale power of the components for a section of ``n_spots`` spots.
+    r"""Return the default scale power of the components for a section of ``n_spots`` spots.
 
     .. math:: p = \mathrm{clip}\left(\frac{\sqrt{n_\mathrm{spots}} - 18}{12},\ 0,\ 1\right)
 
-    Weak components tell fine domains apart, but drown in noise where few neighbours are averaged over. Up to 324 spots
-    components are left as they are, from 900 spots they all have the same variance.
+    Each component is divided by its standard deviation to this power. Low-variance components separate fine domains,
+    but are dominated by noise where few neighbours are averaged. Components are unscaled up to 324 spots and have equal
+    variance from 900 spots.
 
     Parameters
     ----------
     n_spots
-        Number of spots of the section; with several slices, their median size.
+        Number of spots of a slice; the median of several.
 
     Returns
     -------
-    Power of its standard deviation that each component is divided by, from 0 to 1.
+    Power, from 0 to 1.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [sps.preprocessing.default_scale_power(n_spots) for n_spots in (300, 576, 3000)]
+    [0.0, 0.5, 1.0]
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return float(np.clip((np.sqrt(n_spots) - 18) / 12, 0, 1))
 
 
 def default_n_steps(n_spots: int) -> int:
-    r"""Give the number of optimisation steps for ``n_spots`` spots in all.
+    r"""Return the default number of optimisation steps for a data set of ``n_spots`` spots.
 
-    :math:`n_\mathrm{spots} / 12`, between 20 and 300. Long training on few spots learns their noise.
+    It is :math:`n_\mathrm{spots} / 12`, clipped to 20 to 300. Longer training on few spots would fit their noise.
 
     Parameters
     ----------
     n_spots
-        Number of spots that are trained on.
+        Number of spots in the training data.
 
     Returns
     -------
     Number of steps.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [sps.train.default_n_steps(n_spots) for n_spots in (100, 1200, 10_000)]
+    [20, 100, 300]
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return min(max(n_spots // 12, 20), 300)
 
 
 def default_batch_size(n_spots: int) -> int:
-    """Give the number of spots whose losses one step computes, for ``n_spots`` spots in all.
+    """Return the default batch size, the number of spots whose losses one step computes.
 
-    All of them up to 10,000; 8,192 from there, so that a step costs the same however large the data.
+    All spots up to 10,000 spots and 8,192 above, so that the cost of a step does not grow with the data.
 
     Parameters
     ----------
     n_spots
-        Number of spots that are trained on.
+        Number of spots in the training data.
 
     Returns
     -------
-    Number of spots of a batch.
+    Number of spots in a batch.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [sps.train.default_batch_size(n_spots) for n_spots in (5000, 1_000_000)]
+    [5000, 8192]
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return int(n_spots) if n_spots <= 10_000 else 8_192

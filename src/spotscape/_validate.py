@@ -1,7 +1,7 @@
-"""Checks of arguments, each raising one sentence that names the argument, its value and what to pass instead."""
+"""Argument checks: each error names the argument and its value in one sentence, and says what to pass instead."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ class Flag(NamedTuple):
     optional: bool = False
 
     def check(self, value: Any, name: str) -> None:
-        """Raise unless the value is one of the two."""
+        """Raise unless the value is True or False."""
         check_flag(value, name)
 
 
@@ -57,20 +57,19 @@ Rule = Integer | Number | Choice | Flag
 
 
 def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
-    """Check arguments by rules.
+    """Check several arguments, each by its rule.
 
     Parameters
     ----------
     values
-        Arguments by name, further ones among them.
+        Arguments by name. Arguments without a rule are not checked.
     rules
-        Rule of each argument to check. Several names that share a rule may stand in one key, separated by spaces. An
-        optional argument may be ``None``.
+        Rule of each argument. A key may be several names separated by spaces. Optional arguments may be ``None``.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument does not follow its rule.
+        If an argument violates its rule.
     """
     for names, rule in rules.items():
         for name in names.split():
@@ -81,8 +80,7 @@ def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> Non
 def check_choice(value: Any, choices: Collection[Any], name: str) -> None:
     """Raise ``ValueError`` unless ``value`` is one of ``choices``."""
     if not any(value is choice or (isinstance(value, type(choice)) and value == choice) for choice in choices):
-        allowed = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"`{name}` is {value!r}; choose one of {allowed}.")
+        raise ValueError(f"`{name}` is {value!r}; choose one of {_listed(choices)}.")
 
 
 def check_flag(value: Any, name: str) -> None:
@@ -92,38 +90,58 @@ def check_flag(value: Any, name: str) -> None:
 
 
 def check_integer(value: Any, name: str, *, minimum: int | None = None, maximum: int | None = None) -> None:
-    """Raise unless ``value`` is a whole number between ``minimum`` and ``maximum``, both included."""
+    """Raise unless ``value`` is a whole number from ``minimum`` to ``maximum``, both included."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); pass a whole number.")
     _check_range(int(value), name, minimum, maximum)
 
 
 def check_number(value: Any, name: str, *, minimum: float | None = None, maximum: float | None = None) -> None:
-    """Raise unless ``value`` is a finite number between ``minimum`` and ``maximum``, both included."""
+    """Raise unless ``value`` is a finite number from ``minimum`` to ``maximum``, both included."""
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise TypeError(f"`{name}` is {value!r}; pass a finite number.")
     _check_range(float(value), name, minimum, maximum)
 
 
+def check_positive(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a finite number above 0."""
+    check_number(value, name)
+    if value <= 0:
+        raise ValueError(f"`{name}` is {value}; it must be positive.")
+
+
+def check_name(value: Any, name: str, what: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is a non-empty string, the name of ``what``."""
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"`{name}` is {value!r}; pass the name of {what}.")
+
+
+def check_present(value: Any, name: str, available: Iterable[Any], where: str) -> None:
+    """Raise ``KeyError`` unless ``value`` is in ``available``, which the message calls ``where``."""
+    if value not in available:
+        raise KeyError(f"`{name}` is {value!r}, which is not in `{where}`; available: {_listed(available) or 'none'}.")
+
+
 def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
-    """Row numbers of the spots that are asked for, all if ``None``, after a check."""
+    """Check the requested spots, and return their row numbers; all rows if ``None``."""
     if indices is None:
         return np.arange(n_spots)
     indices = np.asarray(indices)
     if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
         raise ValueError(
-            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers, at least one, or a mask."
+            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers of some spots, or a mask."
         )
     if indices.dtype == bool:
         if len(indices) != n_spots:
             raise ValueError(
-                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; give one value a spot."
+                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; pass one value per spot."
             )
         return np.flatnonzero(indices)
-    if indices.min() < 0 or indices.max() >= n_spots:
-        raise ValueError(f"`indices` must lie between 0 and {n_spots - 1}; got {indices.min()} to {indices.max()}.")
+    low, high = indices.min(), indices.max()
+    if low < 0 or high >= n_spots:
+        raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers between 0 and {n_spots - 1}.")
     if len(np.unique(indices)) < len(indices):
-        raise ValueError("`indices` names a spot more than once; give each once.")
+        raise ValueError("`indices` contains a spot more than once; pass each spot once.")
     return indices
 
 
@@ -134,3 +152,7 @@ def _check_range(value: float, name: str, minimum: float | None, maximum: float 
         bounds = [f"at least {minimum}"] if minimum is not None else []
         bounds += [f"at most {maximum}"] if maximum is not None else []
         raise ValueError(f"`{name}` is {value}; it must be {' and '.join(bounds)}.")
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(map(repr, values))

@@ -1,4 +1,4 @@
-"""Domains that cannot be found get one clear sentence, and the AnnData stays as it was."""
+"""Bad input to spatial domains: one clear sentence, and an unchanged AnnData."""
 
 import numpy as np
 import pytest

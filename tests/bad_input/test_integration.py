@@ -1,4 +1,4 @@
-"""Bad input of integration: one clear sentence, and the data stay as they were."""
+"""Bad input to integration: one clear sentence, and unchanged data."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def adata():
     [
         ({"use_rep": "X_no"}, KeyError, "`use_rep` is 'X_no'"),
         ({"use_rep": "broken"}, ValueError, "1 missing or infinite values"),
-        ({"use_rep": "zeros"}, ValueError, "zero in all dimensions at 1 spots"),
+        ({"use_rep": "zeros"}, ValueError, "zero in all dimensions of 1 spots"),
         ({"use_rep": "wide"}, ValueError, "40 dimensions for 40 spots"),
         ({"slice_key": "donor"}, KeyError, "`slice_key` is 'donor'"),
         ({"slice_key": "one"}, ValueError, "nothing to integrate"),
@@ -40,7 +40,7 @@ def adata():
         ({"key_added": ""}, TypeError, "`key_added` is ''"),
     ],
 )
-def test_harmony_refuses(adata, arguments, error, message):
+def test_bad_arguments_of_harmony_are_refused(adata, arguments, error, message):
     before = {key: adata.obsm[key].copy() for key in adata.obsm}
     with pytest.raises(error, match=message):
         tl.harmony(adata, **{"use_rep": "X_latent"} | arguments)
@@ -82,7 +82,7 @@ TABLE = pd.DataFrame({"method": ["PCA", "ours"], "bio": [0.1, 0.2], "batch": [0.
         (TABLE, {"batch": "iLISI"}, KeyError, "no column 'iLISI'"),
         (TABLE.assign(bio=["a", "b"]), {}, TypeError, "'bio' of `table` is not numeric"),
         (TABLE.assign(batch=[np.nan, 1]), {}, ValueError, "1 missing or infinite scores"),
-        (TABLE.assign(method=[None, "ours"]), {}, ValueError, "missing names"),
+        (TABLE.assign(method=[None, "ours"]), {}, ValueError, "missing values"),
         (TABLE, {"ncols": 0}, ValueError, "`ncols` is 0"),
         (
             pd.DataFrame({"method": range(13), "bio": 0.5, "batch": 0.5}),
@@ -92,6 +92,6 @@ TABLE = pd.DataFrame({"method": ["PCA", "ours"], "bio": [0.1, 0.2], "batch": [0.
         ),
     ],
 )
-def test_picture_refuses(table, arguments, error, message):
+def test_bad_tables_of_the_figure_are_refused(table, arguments, error, message):
     with pytest.raises(error, match=message):
         pl.integration(table, **arguments)

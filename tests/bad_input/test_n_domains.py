@@ -1,4 +1,4 @@
-"""Bad inputs of the choice of a number of domains."""
+"""Bad input to the choice of the number of domains."""
 
 import anndata
 import numpy as np
@@ -24,8 +24,8 @@ CASES = [
     ({"use_rep": "X_other"}, KeyError, "use_rep"),
     ({"use_rep": "holes"}, ValueError, "missing or infinite"),
     ({"use_rep": "same"}, ValueError, "only 1 distinct"),
-    ({"n_domains": 7}, TypeError, "several candidates"),
-    ({"n_domains": "27"}, TypeError, "several candidates"),
+    ({"n_domains": 7}, TypeError, "at least two candidates"),
+    ({"n_domains": "27"}, TypeError, "at least two candidates"),
     ({"n_domains": []}, ValueError, "0 candidate"),
     ({"n_domains": [3, 3]}, ValueError, "1 candidate"),
     ({"n_domains": [1, 2]}, ValueError, "at least 2"),

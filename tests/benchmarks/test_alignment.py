@@ -90,7 +90,7 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
     monkeypatch.setattr(_alignment_floors, "N_STEPS", 3)
     monkeypatch.setattr("spotscape.tl.alignment._registration.N_PROPOSALS", 20)
     arguments = [*map(str, files), "--cases", "plain", "missing third", "--out", str(tmp_path), "--seeds"]
-    with pytest.warns(UserWarning, match="should not be trusted"):
+    with pytest.warns(UserWarning, match="is unreliable"):
         assert alignment.main([*arguments, "1"]) == 0
     first = pd.read_csv(tmp_path / "results.csv")
     assert list(first.columns) == alignment.COLUMNS

@@ -1,4 +1,4 @@
-"""The built-in tissue: what it contains, that it repeats, and that it is as hard as it is meant to be."""
+"""The simulated tissue: contents, reproducibility, geometry, counts and difficulty."""
 
 import warnings
 
@@ -54,7 +54,7 @@ def same(first, second):
     )
 
 
-# What is in it
+# Contents
 
 
 def test_contents():
@@ -94,7 +94,7 @@ def test_survives_h5ad(tmp_path):
     ("n_spots", "n_genes", "n_domains"), [(30, 33, 2), (30, 33, 3), (30, 33, 7), (80, 80, 20), (33, 400, 4)]
 )
 @pytest.mark.parametrize("positions", ["lattice", "scattered"])
-def test_small_and_crowded_sizes_hold_every_domain_in_every_slice(n_spots, n_genes, n_domains, positions):
+def test_every_slice_has_every_domain_at_small_sizes(n_spots, n_genes, n_domains, positions):
     for seed in SEEDS:
         adata = synthetic_tissue(2, n_spots, n_genes=n_genes, n_domains=n_domains, positions=positions, seed=seed)
         assert adata.shape == (2 * n_spots, n_genes)
@@ -112,10 +112,10 @@ def test_default_is_balanced_and_has_no_empty_spot_or_gene(seed):
     assert adata.X.sum(axis=0).min() > 0
 
 
-# Repeats and independence
+# Reproducibility and independence
 
 
-def test_same_seed_same_tissue_and_another_seed_another_one():
+def test_the_seed_determines_the_tissue():
     arguments = {"n_slices": 2, "n_spots": 100, "n_genes": 40}
     assert same(synthetic_tissue(**arguments, seed=3), synthetic_tissue(**arguments, seed=3))
     other = synthetic_tissue(**arguments, seed=4)
@@ -123,7 +123,7 @@ def test_same_seed_same_tissue_and_another_seed_another_one():
     assert (synthetic_tissue(**arguments, seed=3).X != other.X).nnz > 0
 
 
-def test_another_slice_changes_no_slice_before_it():
+def test_more_slices_do_not_change_the_first_ones():
     two, five = synthetic_tissue(2, 90, n_genes=40), synthetic_tissue(5, 90, n_genes=40)
     first = five[:180]
     assert (two.X != first.X).nnz == 0
@@ -139,7 +139,7 @@ def test_slices_differ_from_each_other():
     assert (first.obs["domain"].to_numpy() != second.obs["domain"].to_numpy()).mean() > 0.2
 
 
-def test_batch_effect_moves_only_the_counts():
+def test_batch_effect_changes_only_the_counts():
     none, strong = (synthetic_tissue(2, 100, batch_effect=word) for word in ("none", "strong"))
     assert none.obs.equals(strong.obs) and none.var.equals(strong.var)
     assert np.array_equal(none.obsm["spatial"], strong.obsm["spatial"])
@@ -147,13 +147,13 @@ def test_batch_effect_moves_only_the_counts():
 
 
 @pytest.mark.parametrize(("word", "number"), [("none", 0), ("weak", 0.1), ("strong", 0.5)])
-def test_words_for_the_batch_effect_are_numbers(word, number):
+def test_named_batch_effects_are_numbers(word, number):
     assert same(synthetic_tissue(2, 60, batch_effect=word), synthetic_tissue(2, 60, batch_effect=number))
 
 
 def test_batch_effect_is_the_deviation_of_log_fold_shifts():
     for strength in (0.25, 0.5):
-        # Many spots and no other difference between slices: only the shift is left in the ratio of profiles.
+        # With many spots and no other difference between slices, the ratio of profiles is the shift.
         adata = synthetic_tissue(2, 3000, n_genes=200, n_domains=2, batch_effect=strength, dropout=0.0, seed=1)
         profiles = np.stack(
             [np.asarray(adata[rows].X.sum(axis=0)).ravel() for rows in (range(3000), range(3000, 6000))]
@@ -193,7 +193,7 @@ def test_layers_lie_in_order_of_layer_position():
     assert position.min() == 0.0 and position.max() == 1.0
     bounds = adata.obs.groupby("domain", observed=True)["layer_position"].agg(["min", "max"])
     layers = bounds.loc[[name for name in bounds.index if name.startswith("layer")]]
-    # One scale for all slices: pooled over them, no layer overlaps the next.
+    # The scale is common to all slices, so layers do not overlap when slices are pooled.
     assert np.all(layers["max"].to_numpy()[:-1] <= layers["min"].to_numpy()[1:] + 1e-6)
 
 
@@ -234,7 +234,7 @@ def test_layers_equal_a_loop_over_spots():
 
 
 @pytest.mark.parametrize("gone", [[0], [4], [2], [1, 2], [5], [6], [5, 6], [0, 5], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5]])
-def test_missing_domain_is_taken_over_and_nothing_else_changes(gone):
+def test_missing_domain_is_replaced_and_nothing_else_changes(gone):
     full, less = synthetic_tissue(2, 500), synthetic_tissue(2, 500, missing_domains={1: gone})
     assert np.array_equal(full.obsm["spatial"], less.obsm["spatial"])
     assert (full[:500].X != less[:500].X).nnz == 0
@@ -247,7 +247,7 @@ def test_missing_domain_is_taken_over_and_nothing_else_changes(gone):
     assert list(less.obs["domain"].cat.categories) == list(full.obs["domain"].cat.categories)
 
 
-def test_missing_layer_is_shared_by_the_layers_next_to_it():
+def test_missing_layer_is_divided_between_adjacent_layers():
     full, less = synthetic_tissue(1, 500), synthetic_tissue(1, 500, missing_domains={0: [2]})
     taken = less.obs["domain"][full.obs["domain"] == "layer_3"]
     assert set(taken) == {"layer_2", "layer_4"}
@@ -305,9 +305,9 @@ def test_dropout_loses_low_counts_with_its_probability():
 
 
 @pytest.mark.parametrize("counts_per_gene", [0.06, 2.0, 10.0])
-def test_depth_is_the_number_of_counts_a_gene(counts_per_gene):
+def test_depth_is_the_number_of_counts_per_gene(counts_per_gene):
     adata = synthetic_tissue(1, 2000, batch_effect="none", counts_per_gene=counts_per_gene, dropout=0.0)
-    # The library size is log-normal, and stated is its median.
+    # The library size is log-normal with this median.
     assert adata.X.mean() == pytest.approx(counts_per_gene * np.exp(0.35**2 / 2), rel=0.03)
     assert adata.uns["synthetic_tissue"]["counts_per_gene"] == counts_per_gene
 
@@ -337,7 +337,7 @@ def test_default_needs_neighborhoods(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_strong_batch_effect_hides_domains_that_centring_brings_back(seed):
+def test_centring_recovers_domains_under_a_strong_batch_effect(seed):
     adata = synthetic_tissue(4, 900, batch_effect="strong", seed=seed)
     values = log_normalised(adata)
     for n_clusters in (4, 7):
@@ -386,7 +386,7 @@ def test_strong_batch_effect_hides_domains_that_centring_brings_back(seed):
     ],
 )
 def test_wrong_arguments_raise_before_any_work(arguments, error, words, monkeypatch):
-    monkeypatch.setattr(synthetic, "draw_tissue", lambda *_: pytest.fail("work began before the check"))
+    monkeypatch.setattr(synthetic, "draw_tissue", lambda *_: pytest.fail("the simulation started before the check"))
     with pytest.raises(error, match=words):
         synthetic_tissue(**arguments)
 

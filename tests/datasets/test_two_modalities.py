@@ -1,4 +1,4 @@
-"""The simulation is what its docstring says: each modality is blind to half of the kinds."""
+"""The simulation follows its docstring: each modality separates only half of the kinds."""
 
 import numpy as np
 import pytest
@@ -13,25 +13,25 @@ def separation(features, groups, kinds):
         of_kind = features[kinds == kind]
         means[kind], errors[kind] = of_kind.mean(0), of_kind.std(0) / np.sqrt(len(of_kind))
     group_of = dict(zip(kinds, groups, strict=True))
-    inside: list[float] = []
+    within: list[float] = []
     between: list[float] = []
     for first in means:
         for second in means:
             if first < second:
                 score = np.abs(means[first] - means[second]) / np.hypot(errors[first], errors[second])
-                (inside if group_of[first] == group_of[second] else between).append(np.sqrt((score**2).mean()))
-    return max(inside), min(between)
+                (within if group_of[first] == group_of[second] else between).append(np.sqrt((score**2).mean()))
+    return max(within), min(between)
 
 
-def test_each_modality_tells_its_groups_and_no_more():
+def test_each_modality_separates_its_groups_only():
     adata = synthetic_modalities(n_slices=1, n_spots=6000, batch_effect="none", seed=0)
     kinds = adata.obs["kind"].cat.codes.to_numpy()
     counts = adata.X.toarray()
     shares = np.sqrt(counts / counts.sum(1, keepdims=True))
     for features, key in ((shares, "rna_group"), (adata.obsm["X_image"], "image_group")):
-        inside, between = separation(features, adata.obs[key].cat.codes.to_numpy(), kinds)
-        assert inside < 2 < 4 < between
-    # Together the groups tell all kinds apart.
+        within, between = separation(features, adata.obs[key].cat.codes.to_numpy(), kinds)
+        assert within < 2 < 4 < between
+    # Together the groups separate all kinds.
     assert len(adata.obs[["rna_group", "image_group"]].drop_duplicates()) == 8
     assert len(adata.obs[["rna_group", "image_group", "kind"]].drop_duplicates()) == 8
 
@@ -50,7 +50,7 @@ def test_batch_effects_shift_slices_and_nothing_else():
     assert between(strong) > 5 * between(none)
 
 
-def test_more_slices_and_lacking_images_leave_the_others_as_they_were():
+def test_more_slices_and_missing_images_change_no_other_slice():
     few, more = synthetic_modalities(2, 100, seed=2), synthetic_modalities(3, 100, seed=2, slices_without_image=[1])
     assert (few.X != more.X[:200]).nnz == 0
     np.testing.assert_array_equal(few.obsm["X_image"][:100], more.obsm["X_image"][:100])
@@ -65,7 +65,7 @@ def test_more_slices_and_lacking_images_leave_the_others_as_they_were():
         ({"n_kinds": 2}, ValueError, "`n_kinds` is 2"),
         ({"n_spots": 20}, ValueError, "`n_spots` is 20"),
         ({"batch_effect": "huge"}, ValueError, "`batch_effect` is 'huge'"),
-        ({"slices_without_image": 2}, TypeError, "list of indices"),
+        ({"slices_without_image": 2}, TypeError, "list of slice indices"),
         ({"slices_without_image": [4]}, ValueError, "`slices_without_image` is 4"),
         ({"positions": "grid"}, ValueError, "`positions` is 'grid'"),
     ],

@@ -97,11 +97,11 @@ def test_save_and_load(adata, correction, tmp_path):
     new = synthetic_modalities(n_slices=1, n_spots=80, n_kinds=4, n_genes=40, n_image_features=12, seed=9)
     new.obs["slice"] = "never seen"
     without = AESTETIK.load(tmp_path / "model", adata=False)
-    with pytest.warns(UserWarning, match="'never seen', .* of the spots lie further out"):
+    with pytest.warns(UserWarning, match="in 'never seen', .* of the spots are farther out"):
         expected_of_new = model.get_latent_representation(new)
-    with pytest.warns(UserWarning, match="'never seen', .* of the spots lie further out"):
+    with pytest.warns(UserWarning, match="in 'never seen', .* of the spots are farther out"):
         np.testing.assert_array_equal(without.get_latent_representation(new), expected_of_new)
-    with pytest.warns(UserWarning, match="'never seen', .* of the spots lie further out"):
+    with pytest.warns(UserWarning, match="in 'never seen', .* of the spots are farther out"):
         assert set(without.get_clusters(new)) <= set(range(4))
     loaded.train(2, enable_progress_bar=False)
     assert np.abs(loaded.get_latent_representation() - expected).max() > 0

@@ -1,4 +1,4 @@
-"""Biology against mixing."""
+"""Biological conservation against slice mixing."""
 
 import numpy as np
 import pandas as pd
@@ -20,14 +20,14 @@ def table():
     return pd.DataFrame(rows, columns=["method", "seed", "bio", "batch"])
 
 
-def test_front_is_that_of_the_definition():
+def test_pareto_front_equals_its_definition():
     scores = np.random.default_rng(0).integers(0, 5, (40, 2)).astype(float)
     expected = [not any((other >= one).all() and (other > one).any() for other in scores) for one in scores]
     np.testing.assert_array_equal(pareto_front(scores), expected)
     assert 0 < sum(expected) < 40
 
 
-def test_means_spread_and_front_are_drawn(table):
+def test_means_deviations_and_front_are_drawn(table):
     figure = pl.integration(table, return_fig=True)
     (panel,) = figure.axes
     drawn = {
@@ -35,7 +35,7 @@ def test_means_spread_and_front_are_drawn(table):
     }
     assert {(0.1, 0.8), (0.7, 0.8), (0.5, 0.5), (0.9, 0.2)} <= drawn
     front = next(line for line in panel.lines if line.get_gid() == "front")
-    # "ours" beats PCA in mixing and equals it in biology.
+    # "ours" is better than PCA in mixing and equal in conservation.
     np.testing.assert_allclose(front.get_xdata(), [0.7, 0.9])
     np.testing.assert_allclose(front.get_ydata(), [0.8, 0.2])
     names = [text.get_text() for text in figure.legends[0].get_texts()]

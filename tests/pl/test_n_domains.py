@@ -27,14 +27,14 @@ def test_mean_splits_and_choice_are_drawn(adata):
     assert panel.get_title() == "cortex" and list(panel.get_xticks()) == [2, 4, 5]
 
 
-def test_it_leaves_as_the_other_pictures_do(adata, tmp_path):
+def test_the_figure_is_returned_and_saved(adata, tmp_path):
     assert len(pl.n_domains(adata, show=False)) == 1
     assert pl.n_domains(adata, save=tmp_path / "x.png") is None
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("value", [None, {}, {"chosen": 3}])
-def test_without_a_result_it_says_what_to_call(adata, value):
+def test_without_a_result_the_error_says_what_to_call(adata, value):
     adata.uns = {} if value is None else {"n_domains": value}
     with pytest.raises(KeyError, match="choose_n_domains"):
         pl.n_domains(adata)

@@ -37,7 +37,7 @@ def legend_texts(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_one_panel_a_slice_with_shared_colors(adata):
+def test_one_panel_per_slice_with_shared_colors(adata):
     figure = pl.domains(adata, return_fig=True)
     assert [panel.get_title() for panel in figure.axes] == ["left", "right"]
     expected = [PALETTE[int(domain) - 1].lower() for domain in adata.obs["spatial_domain"][:36]]
@@ -55,7 +55,7 @@ def test_a_slice_without_some_domains_keeps_the_colors(adata):
     assert set(face_names(right)) == {PALETTE[1].lower(), PALETTE[2].lower()}
 
 
-def test_unannotated_spots_are_grey_and_below(adata):
+def test_unannotated_spots_are_grey_and_drawn_first(adata):
     adata.obs.loc[adata.obs_names[5], "spatial_domain"] = None
     left, right = pl.domains(adata, show=False)
     assert face_names(left)[0] == UNANNOTATED.lower() and face_names(left).count(UNANNOTATED.lower()) == 1
@@ -91,12 +91,12 @@ def test_panels_are_arranged_in_rows(adata):
 def test_palette(adata, palette, expected):
     pl.domains(adata, palette=palette, show=False)
     assert adata.uns["spatial_domain_colors"] == expected
-    # Without a palette, the colours that were kept are taken again.
+    # Without a palette, the stored colours are used again.
     left, _ = pl.domains(adata, show=False)
     assert face_names(left)[::12] == expected
 
 
-def test_colors_of_another_number_of_domains_are_not_taken(adata):
+def test_stored_colors_of_another_number_of_domains_are_not_used(adata):
     adata.uns["spatial_domain_colors"] = ["red", "blue"]
     pl.domains(adata, show=False)
     assert adata.uns["spatial_domain_colors"] == [color.lower() for color in PALETTE[:3]]
@@ -109,7 +109,7 @@ def test_many_categories_have_different_colors(adata, n_categories):
     assert len(set(adata.uns["many_colors"])) == n_categories
 
 
-def test_text_is_drawn_and_left_as_it_is(adata):
+def test_text_is_drawn_and_not_changed(adata):
     adata.obs["text"] = np.repeat(["b", "a"], 36).astype(object)
     before = adata.obs["text"].copy()
     left, right = pl.domains(adata, "text", show=False)
@@ -144,7 +144,7 @@ def test_legend_and_titles(adata):
     assert [panel.get_title() for panel in pl.domains(adata, title=["a", "b"], show=False)] == ["a", "b"]
 
 
-def test_spots_of_a_grid_tile_the_tissue():
+def test_spots_of_a_grid_leave_no_gaps():
     x, y = np.divmod(np.arange(400), 20)
     # A little more than the diagonal of the square, and than the circumcircle of the hexagon.
     assert np.sqrt(2) * 7 <= tiling_diameter(np.c_[x, y] * 7.0) < 1.1 * np.sqrt(2) * 7
@@ -169,15 +169,15 @@ def test_spot_size_is_in_the_unit_of_the_coordinates(adata):
         ({"slice_key": "section"}, KeyError, "`slice_key` is 'section'"),
         ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy'"),
         ({"color": "3", "layer": "log"}, KeyError, "`layer` is 'log'"),
-        ({"layer": "twice"}, ValueError, "column of `adata.obs`; leave `layer` out"),
+        ({"layer": "twice"}, ValueError, "column of `adata.obs`; omit `layer`"),
         ({"spot_size": 0}, ValueError, "`spot_size` is 0"),
         ({"ncols": 0}, ValueError, "`ncols` is 0"),
-        ({"palette": "nosuch"}, ValueError, "no colour map of matplotlib"),
-        ({"palette": ["red"]}, ValueError, "has 1 colours for the 3 categories"),
+        ({"palette": "nosuch"}, ValueError, "not a matplotlib colour map"),
+        ({"palette": ["red"]}, ValueError, "has 1 colours for 3 categories"),
         ({"palette": {"1": "red"}}, ValueError, "no colour for '2'"),
-        ({"palette": ["red", "blue", "nosuch"]}, ValueError, "'nosuch', which is no colour"),
+        ({"palette": ["red", "blue", "nosuch"]}, ValueError, "'nosuch', which is not a matplotlib colour"),
         ({"cmap": "magma"}, ValueError, "are for numbers"),
-        ({"color": "score", "palette": ["red"]}, ValueError, "holds numbers; pass `cmap`"),
+        ({"color": "score", "palette": ["red"]}, ValueError, "contains numbers; pass `cmap`"),
         ({"color": "score", "vmin": 2, "vmax": 1}, ValueError, "`vmin` is 2"),
         ({"title": ["a"]}, ValueError, "`title` has 1 entries for 2 panels"),
     ],
@@ -232,7 +232,7 @@ def recorded():
     return {key: curve(list(rng.normal(size=40)), key) for key in keys} | {"once_train": curve([1.0], "once_train")}
 
 
-def test_history_has_one_panel_a_quantity(recorded):
+def test_history_has_one_panel_per_quantity(recorded):
     panels = pl.history(recorded, show=False, window=5, mark=20)
     assert [panel.get_title() for panel in panels] == ["loss", "elbo", "kl weight"]
     thin, thick, *_, mark = panels[0].lines
@@ -257,10 +257,10 @@ def test_history_of_a_model_and_chosen_keys(recorded):
     ("history", "arguments", "error", "message"),
     [
         (3, {}, TypeError, "pass a trained model or its `history`"),
-        ({}, {}, ValueError, "holds no values"),
-        ({"a": curve([None], "a")}, {"keys": ["a"]}, ValueError, "holds no values"),
+        ({}, {}, ValueError, "has no values"),
+        ({"a": curve([None], "a")}, {"keys": ["a"]}, ValueError, "has no values"),
         ({"a": curve(["x", "y"], "a")}, {}, ValueError, "'a' is not numeric"),
-        ({"a": curve([1, 2], "a")}, {"keys": ["b"]}, KeyError, "'b', which was not recorded"),
+        ({"a": curve([1, 2], "a")}, {"keys": ["b"]}, KeyError, "'b', which is not in `history`"),
         ({"a": curve([1, 2], "a")}, {"keys": "a"}, TypeError, "pass a list of names"),
         ({"a": curve([1, 2], "a")}, {"window": 0}, ValueError, "`window` is 0"),
         ({"a": curve([1, 2], "a")}, {"mark": -1}, ValueError, "`mark` is -1"),
@@ -309,13 +309,13 @@ def test_embedding_by_umap(adata):
     [
         ({"method": "tsne"}, ValueError, "`method` is 'tsne'"),
         ({"use_rep": "X_no"}, KeyError, "`use_rep` is 'X_no'"),
-        ({"method": "pca", "n_neighbors": 5}, ValueError, "`n_neighbors` is 5, but only method 'umap'"),
+        ({"method": "pca", "n_neighbors": 5}, ValueError, "`n_neighbors` is 5, which only applies to method 'umap'"),
         ({"n_neighbors": 72}, ValueError, "`n_neighbors` is 72"),
         ({"point_size": 0}, ValueError, "`point_size` is 0"),
         ({"color": []}, ValueError, "`color` is empty"),
         ({"color": "nosuch"}, KeyError, "neither a column"),
-        ({"cmap": "magma"}, ValueError, "every `color` holds categories"),
-        ({"color": "score", "palette": "tab10"}, ValueError, "every `color` holds numbers"),
+        ({"cmap": "magma"}, ValueError, "every `color` has categories"),
+        ({"color": "score", "palette": "tab10"}, ValueError, "every `color` contains numbers"),
         ({"layer": "twice"}, ValueError, "every `color` is a column"),
     ],
 )

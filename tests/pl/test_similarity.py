@@ -8,7 +8,7 @@ from scipy import sparse
 
 from spotscape import pl
 from spotscape.pl._colors import UNANNOTATED
-from spotscape.pl._similarity_values import by_distance, by_domain, cosines_to, spot_position
+from spotscape.pl._similarity_values import by_distance, by_domain, cosines_to, find_spot
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def slow_cosines(vectors, position, center):
 
 
 @pytest.mark.parametrize("center", [True, False])
-def test_cosines_are_those_of_the_definition(adata, center):
+def test_cosines_equal_their_definition(adata, center):
     vectors = adata.obsm["X_spotscape"]
     before = vectors.copy()
     cosines = cosines_to(vectors, 7, "X", center=center)
@@ -49,7 +49,7 @@ def test_cosines_are_those_of_the_definition(adata, center):
     np.testing.assert_array_equal(vectors, before)
 
 
-def test_spots_without_direction_have_no_cosine():
+def test_zero_vectors_have_no_cosine():
     vectors = np.array([[0.1, 0.7], [0.2, 0.4], [0.3, 0.1], [0.2, 0.4]]) + 1000 / 3
     cosines = cosines_to(vectors, 0, "X", center=True)
     np.testing.assert_array_equal(np.isnan(cosines), [False, True, False, True])
@@ -60,7 +60,7 @@ def test_spots_without_direction_have_no_cosine():
         cosines_to(np.zeros((2, 2)), 0, "X", center=False)
 
 
-def test_bins_are_those_of_the_definition():
+def test_bins_equal_their_definition():
     rng = np.random.default_rng(0)
     distances, cosines = rng.uniform(0, 10, 300), rng.uniform(-1, 1, 300)
     distances[0] = 10.0
@@ -99,10 +99,10 @@ def test_domains_are_summarised_in_the_order_of_their_medians():
 
 def test_the_spot_is_found(adata):
     slices, coordinates = adata.obs["slice"].cat.codes.to_numpy(), adata.obsm["spatial"]
-    # The four spots around the middle of the six by six grid of the larger slice are equally near.
-    assert spot_position(adata, None, slices, coordinates) == 14
-    assert spot_position(adata, "spot_40", slices, coordinates) == 40
-    assert spot_position(adata, np.int64(40), slices, coordinates) == 40
+    # The four spots around the centre of the larger slice, a grid of six by six, are equally near.
+    assert find_spot(adata, None, slices, coordinates) == 14
+    assert find_spot(adata, "spot_40", slices, coordinates) == 40
+    assert find_spot(adata, np.int64(40), slices, coordinates) == 40
 
 
 def test_a_row_for_each_representation(adata):
@@ -122,9 +122,9 @@ def test_a_row_for_each_representation(adata):
             np.testing.assert_allclose(panel.collections[0].get_facecolors(), expected, atol=0.02)
         assert not left.lines
         np.testing.assert_array_equal(right.lines[0].get_xydata(), adata.obsm["spatial"][[40]])
-        beside = np.setdiff1d(np.arange(36, 66), 40)
-        distances = np.linalg.norm(adata.obsm["spatial"][beside] - adata.obsm["spatial"][40], axis=1)
-        table = by_distance(cosines[beside], distances, 20)
+        others_of_slice = np.setdiff1d(np.arange(36, 66), 40)
+        distances = np.linalg.norm(adata.obsm["spatial"][others_of_slice] - adata.obsm["spatial"][40], axis=1)
+        table = by_distance(cosines[others_of_slice], distances, 20)
         np.testing.assert_allclose(curve.lines[0].get_xydata(), table[["distance", "mean"]])
         others = np.arange(66) != 40
         medians = pd.Series(cosines[others]).groupby(adata.obs["domain"][others].to_numpy(str)).median().sort_values()
@@ -173,7 +173,7 @@ def test_spots_without_direction_or_domain(adata):
     assert to_hex(left.collections[0].get_facecolors()[0]) == UNANNOTATED.lower()
     assert left.figure.get_suptitle() == "Cosine similarity to spot spot_14"
     assert {to_hex(box.get_facecolor()) for box in boxes.patches} == {UNANNOTATED.lower()}
-    # Where no other spot has a direction, the summaries stay empty.
+    # If all other spots are zero, the summaries are empty.
     adata.obsm["one"] = np.eye(66)[:, [14]]
     *_, curve, boxes = pl.similarity(adata, 14, "one", center=False, domain_key="domain", show=False)
     assert not len(curve.lines[0].get_xdata()) and not boxes.patches
@@ -202,10 +202,10 @@ def test_saved_and_many_spots_are_rasterised(tmp_path):
         ({"use_rep": "X", "center": False}, ValueError, "may be reduced to principal components"),
         ({"center": "yes"}, TypeError, "`center` is 'yes'"),
         ({"domain_key": "domains"}, KeyError, "`domain_key` is 'domains'"),
-        ({"domain_key": "score"}, ValueError, "holds numbers; make it categorical"),
-        ({"domain_key": "nothing"}, ValueError, "is missing for every spot"),
+        ({"domain_key": "score"}, ValueError, "contains numbers; make it categorical"),
+        ({"domain_key": "nothing"}, ValueError, "is missing for all spots"),
         ({"slice_key": "section"}, KeyError, "`slice_key` is 'section'"),
-        ({"slice_key": "own"}, ValueError, "is the only one of its slice"),
+        ({"slice_key": "own"}, ValueError, "is the only one in its slice"),
         ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy'"),
         ({"n_bins": 0}, ValueError, "`n_bins` is 0"),
         ({"ncols": 0}, ValueError, "`ncols` is 0"),
@@ -225,7 +225,7 @@ def test_bad_arguments(adata, arguments, error, message):
 
 def test_names_that_are_not_unique_are_refused(adata):
     adata.obs_names = ["same"] * 66
-    with pytest.raises(ValueError, match="66 spots are called 'same'; pass the position"):
+    with pytest.raises(ValueError, match="66 spots have the name 'same'; pass the row number"):
         pl.similarity(adata, "same")
     assert pl.similarity(adata, 3, show=False)
 

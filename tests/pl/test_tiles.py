@@ -1,4 +1,4 @@
-"""Tiles of the tissue by domain and along a number."""
+"""Tiles of the tissue image by domain, and ordered by a number."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,7 +36,7 @@ def drawn(panel):
     return np.asarray(panel.images[0].get_array())
 
 
-def test_a_row_for_each_domain_in_its_color(adata):
+def test_each_domain_has_a_row_in_its_color(adata):
     panels = pl.tiles(adata, n_tiles=3, scale=1, show=False)
     assert [panel.get_ylabel() for panel in panels] == ["a", "b"]
     for panel, channel in zip(panels, (0, 2), strict=True):
@@ -65,7 +65,7 @@ def test_features_are_found_by_name(adata):
     np.testing.assert_array_equal(drawn(by_feature[0]), drawn(by_column[0]))
 
 
-def test_the_same_spots_are_drawn_in_any_order_and_others_with_another_seed(adata):
+def test_drawn_spots_depend_on_the_seed_and_not_on_the_order(adata):
     image = adata.uns["spatial"]["V1"]["images"]["hires"]
     image[:] = np.random.default_rng(0).integers(0, 256, image.shape)
     first = drawn(pl.tiles(adata, n_tiles=3, show=False)[0])
@@ -91,8 +91,8 @@ def test_stored_patches_and_few_spots(adata):
         ({"color": "no"}, KeyError, "`color` is 'no'"),
         ({"n_tiles": 0}, ValueError, "`n_tiles` is 0"),
         ({"scale": 0}, ValueError, "`scale` is 0"),
-        ({"scale": 1, "patches_key": "patches"}, ValueError, "drawn as they are"),
-        ({"palette": "viridis", "color": "depth"}, ValueError, "`palette` was given, but 'depth' holds numbers"),
+        ({"scale": 1, "patches_key": "patches"}, ValueError, "drawn unchanged"),
+        ({"palette": "viridis", "color": "depth"}, ValueError, "`palette` was given, but 'depth' contains numbers"),
         ({"color": "nothing"}, ValueError, "No spot has both a value of 'nothing' and an image"),
         ({"patches_key": "patches"}, KeyError, "`patches_key` is 'patches'"),
         ({"seed": -1}, ValueError, "`seed` is -1"),

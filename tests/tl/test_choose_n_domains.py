@@ -10,11 +10,11 @@ from spotscape.cluster._mixture import RIDGE
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _choose_n_domains
 from spotscape.tl._choose_n_domains import finest_peak
-from spotscape.tl._reproducibility import agreement_of_halves, spatial_halves
+from spotscape.tl._reproducibility import draw_spatial_halves, split_half_agreement
 
 
 def tissue(n_domains, seed=0, n_slices=1):
-    """Stripes of a square lattice in each slice, with a representation that tells them apart."""
+    """Stripes of a square lattice in each slice, with a representation that separates them."""
     rng = np.random.default_rng(seed)
     x, y = (axis.ravel() for axis in np.meshgrid(np.arange(18.0), np.arange(18.0)))
     stripe = np.tile((y * n_domains // 18).astype(int), n_slices)
@@ -69,7 +69,7 @@ def test_result_is_deterministic_follows_the_seed_and_survives_a_file(tmp_path):
     assert read["chosen"] == adata.uns["k"]["chosen"]
 
 
-def test_of_many_spots_some_are_drawn(monkeypatch):
+def test_many_spots_are_subsampled(monkeypatch):
     monkeypatch.setattr(_choose_n_domains, "N_SPOTS_STARTS", 200)
     adata = tissue(3)
     assert tl.choose_n_domains(adata, n_domains=range(2, 6), n_splits=2, n_init=2) == 3
@@ -86,29 +86,29 @@ def test_without_coordinates_halves_are_of_single_spots():
 def test_halves_are_blocks_of_about_half_of_each_slice(n_per_side):
     adata = tissue(2, n_slices=2)
     slices, xy = adata.obs["slice"].to_numpy(str), adata.obsm["spatial"]
-    first = spatial_halves(xy, slices, n_per_side, np.random.default_rng(0))
-    alone = spatial_halves(None, slices, n_per_side, np.random.default_rng(0))
+    first = draw_spatial_halves(xy, slices, n_per_side, np.random.default_rng(0))
+    alone = draw_spatial_halves(None, slices, n_per_side, np.random.default_rng(0))
     for name in np.unique(slices):
         rows = slices == name
         assert 0.35 < first[rows].mean() <= 0.5
         assert alone[rows].mean() == 0.5
-        # Most neighbours are in the same half, unlike those of halves of single spots.
+        # Most neighbours are in the same half, unlike in halves of single spots.
         pairs = np.linalg.norm(xy[rows][:, None] - xy[rows][None], axis=2) == 1
         same = (first[rows][:, None] == first[rows][None])[pairs].mean()
         assert same > 0.75 > 0.6 > (alone[rows][:, None] == alone[rows][None])[pairs].mean()
 
 
-def carry(known, affinities, unknown):
+def classify(known, affinities, unknown):
     return SharedCovarianceMixture.from_memberships(known, affinities).predict(unknown)
 
 
 @pytest.mark.parametrize("xy", [np.c_[np.arange(40.0), np.zeros(40)], np.zeros((40, 2))])
-def test_lines_and_points_of_spots_are_cut_too(xy):
-    first = spatial_halves(xy, np.zeros(40), 4, np.random.default_rng(0))
+def test_collinear_and_coincident_spots_are_halved(xy):
+    first = draw_spatial_halves(xy, np.zeros(40), 4, np.random.default_rng(0))
     assert first.mean() == 0 if not xy.any() else 0.1 < first.mean() <= 0.5
 
 
-def test_domains_are_carried_by_the_density_of_the_mixture():
+def test_domains_are_predicted_by_the_density_of_the_mixture():
     rng = np.random.default_rng(0)
     centres = 2 * rng.normal(size=(3, 4))
     known, unknown = (centres[rng.choice(3, n, p=[0.6, 0.3, 0.1])] + rng.normal(size=(n, 4)) for n in (300, 200))
@@ -122,23 +122,23 @@ def test_domains_are_carried_by_the_density_of_the_mixture():
         share * multivariate_normal(mean, covariance).pdf(unknown)
         for share, mean in zip(shares[:3], means, strict=True)
     ]
-    found = carry(known, affinities, unknown)
+    found = classify(known, affinities, unknown)
     assert len(set(found)) == 3
     np.testing.assert_array_equal(found, np.argmax(densities, axis=0))
 
 
-def test_agreement_is_that_of_both_directions():
+def test_agreement_is_averaged_over_both_directions():
     rng = np.random.default_rng(0)
     scores, first = rng.normal(size=(200, 3)), rng.random(200) < 0.5
     a, b = (mixture_partition(scores[half], 3, 2, 0).affinities for half in (first, ~first))
-    forth = adjusted_rand_index(b.argmax(axis=1), carry(scores[first], a, scores[~first]))
-    back = adjusted_rand_index(a.argmax(axis=1), carry(scores[~first], b, scores[first]))
-    assert agreement_of_halves(scores, first, 3, 2, 0) == pytest.approx((forth + back) / 2)
+    forth = adjusted_rand_index(b.argmax(axis=1), classify(scores[first], a, scores[~first]))
+    back = adjusted_rand_index(a.argmax(axis=1), classify(scores[~first], b, scores[first]))
+    assert split_half_agreement(scores, first, 3, 2, 0) == pytest.approx((forth + back) / 2)
     assert forth != back
 
 
 def slow_finest_peak(agreements):
-    """The rule as its equations stand."""
+    """The rule as written in its equations."""
     s, n_splits = agreements.mean(axis=1), agreements.shape[1]
     c = 0
     for k in range(1, len(s)):
@@ -153,7 +153,7 @@ def slow_finest_peak(agreements):
     return c
 
 
-def test_rule_is_that_of_the_equations():
+def test_rule_equals_its_equations():
     rng = np.random.default_rng(0)
     cases = [
         rng.normal(scale=scale, size=(9, 5)) + rng.normal(size=(9, 1)) for scale in (0.1, 1.0, 3.0) for _ in "x" * 40
@@ -167,14 +167,14 @@ def test_rule_is_that_of_the_equations():
     ("means", "noise", "row"),
     [
         ([0.2, 0.9, 0.5, 0.4, 0.3], 0.05, 1),
-        # A fine partition that stands out beside a coarse one that is more reproducible.
+        # A fine partition with a significant peak after a more reproducible coarse one.
         ([0.2, 0.9, 0.5, 0.5, 0.8, 0.6], 0.05, 4),
-        # The same in more noise than it rises.
+        # The same with noise larger than the peak.
         ([0.2, 0.9, 0.5, 0.5, 0.8, 0.6], 0.5, 1),
         ([0.9, 0.8, 0.7], 0.05, 0),
     ],
 )
-def test_the_finest_peak_that_stands_out(means, noise, row):
+def test_the_finest_significant_peak(means, noise, row):
     deviations = np.random.default_rng(3).normal(size=(len(means), 8))
     deviations -= deviations.mean(axis=1, keepdims=True)
     assert finest_peak(np.array(means)[:, None] + noise * deviations) == row

@@ -9,11 +9,11 @@ from scipy.stats import multivariate_normal
 from sklearn.decomposition import PCA
 
 from spotscape import pp, tl
-from spotscape.cluster import _partitions
+from spotscape.cluster import _mixture, _partitions
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _representation
-from spotscape.tl._domains import _order_by_values
-from spotscape.tl._spread import spread
+from spotscape.tl._domains import _lexicographic_order
+from spotscape.tl._label_propagation import propagate_labels
 
 METHODS = ["mixture", "kmeans", "leiden"]
 
@@ -61,7 +61,7 @@ def test_clear_domains_are_found(adata, method):
 def test_permuted_spots_have_the_same_domains(adata, method):
     adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
     shuffled = adata[np.random.default_rng(2).permutation(300)].copy()
-    # Without clear domains, only equal draws for equal spots give equal domains.
+    # Without clear domains, domains are equal only if the same spots are drawn.
     tl.domains(adata, n_domains=5, method=method)
     tl.domains(shuffled, n_domains=5, method=method)
     assert shuffled.obs["spatial_domain"].astype(str).to_dict() == adata.obs["spatial_domain"].astype(str).to_dict()
@@ -76,7 +76,7 @@ def test_domains_are_numbered_along_the_first_component():
 
 
 def shrunk_mixture(scores, codes, n_domains, ridge_share):
-    """Expectation and maximisation as they are written, with the ridge of the first partition."""
+    """Expectation maximisation in its plain form, with the ridge of the first partition."""
     posteriors = np.eye(n_domains)[codes]
     ridge = None
     for _ in range(500):
@@ -98,7 +98,7 @@ def shrunk_mixture(scores, codes, n_domains, ridge_share):
 
 def test_mixture_is_shrunk_and_starts_from_kmeans():
     rng = np.random.default_rng(0)
-    # Long domains side by side, which a shared covariance tells apart and k-means cuts across.
+    # Elongated domains side by side, which a shared covariance separates and k-means does not.
     latent = rng.normal(size=(600, 12)) * np.r_[1.2, 0.4 * np.ones(11)]
     truth = rng.integers(3, size=600)
     latent[:, 1] += 2 * truth
@@ -108,14 +108,14 @@ def test_mixture_is_shrunk_and_starts_from_kmeans():
     assert adjusted_rand_index(truth, adata.obs["spatial_domain"]) > 0.95
     assert adjusted_rand_index(truth, adata.obs["kmeans"]) < 0.7
     scores = PCA(12, svd_solver="full").fit_transform(latent)
-    slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _partitions.RIDGE)
+    slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _mixture.RIDGE)
     assert adjusted_rand_index(slow.argmax(axis=1), adata.obs["spatial_domain"]) > 0.98
     np.testing.assert_allclose(adata.obs["spatial_domain_confidence"], slow.max(axis=1), atol=0.02)
 
 
 def test_the_seed_of_the_restarts_does_not_matter():
     rng = np.random.default_rng(0)
-    # A continuum without clear domains, such as layers that pass into each other.
+    # A continuum without clear domains, such as layers with gradual boundaries.
     depth = rng.uniform(size=(800, 1))
     latent = np.hstack([np.sin(3 * depth), depth, np.cos(5 * depth)]) + 0.05 * rng.normal(size=(800, 3))
     data = anndata.AnnData(obsm={"Z": latent})
@@ -166,20 +166,20 @@ def test_smoothing_follows_the_neighbours_within_slices(striped):
     assert (striped.obs["spatial_domain"].iloc[:400] == with_other_slice).all()
 
 
-def test_confidence_never_speaks_of_other_domains(adata):
+def test_a_confidence_of_earlier_domains_is_removed(adata):
     tl.domains(adata, n_domains=4)
     tl.domains(adata, n_domains=4, method="leiden")
     assert "spatial_domain_confidence" not in adata.obs
 
 
-def test_spreading_is_its_closed_form(striped):
+def test_label_propagation_equals_its_closed_form(striped):
     rng = np.random.default_rng(1)
     weights = sparse.random(50, 50, 0.1, format="csr", rng=rng) + sparse.eye(50)
     weights = (sparse.diags(1 / np.asarray(weights.sum(axis=1)).ravel()) @ weights).tocsr()
     values = rng.uniform(size=(50, 3))
     for smoothing in (0.3, 0.95):
         closed = (1 - smoothing) * np.linalg.solve(np.eye(50) - smoothing * weights.toarray(), values)
-        np.testing.assert_allclose(spread(values, weights, smoothing), closed, atol=1e-5)
+        np.testing.assert_allclose(propagate_labels(values, weights, smoothing), closed, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["kmeans", "mixture"])
@@ -221,7 +221,7 @@ def test_approximate_neighbors_are_almost_the_exact_ones(adata, monkeypatch):
 
 
 @pytest.mark.parametrize("n_domains", [2, 9])
-def test_leiden_meets_the_number_of_domains(adata, n_domains):
+def test_leiden_gives_the_requested_number_of_domains(adata, n_domains):
     adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
     tl.domains(adata, n_domains=n_domains, method="leiden")
     assert adata.obs["spatial_domain"].nunique() == n_domains
@@ -292,22 +292,22 @@ def with_pieces(adata):
         (None, {"n_domains": 1}, ValueError, "`n_domains` is 1"),
         (None, {"n_domains": 2.5}, TypeError, "`n_domains` is 2.5"),
         (None, {"n_domains": 301}, ValueError, "only 300 spots"),
-        (with_few_distinct, {"n_domains": 4}, ValueError, "only 4 distinct rows; it must be smaller than 4"),
+        (with_few_distinct, {"n_domains": 4}, ValueError, "only 4 distinct rows; pass less than 4"),
         (with_missing, {"n_domains": 4}, ValueError, "has 1 missing or infinite values"),
         (with_text, {"n_domains": 4}, ValueError, "`X_spotscape` is not numeric"),
-        (None, {"n_domains": 4, "resolution": 1.0}, ValueError, "`resolution` is 1.0, but only method 'leiden'"),
-        (None, {"n_domains": 4, "n_neighbors": 9}, ValueError, "`n_neighbors` is 9, but only method 'leiden'"),
+        (None, {"n_domains": 4, "resolution": 1.0}, ValueError, "`resolution` is 1.0, which only applies"),
+        (None, {"n_domains": 4, "n_neighbors": 9}, ValueError, "`n_neighbors` is 9, which only applies"),
         (None, {"n_domains": 4, "n_init": 0}, ValueError, "`n_init` is 0"),
         (None, {"n_domains": 4, "smoothing": 1}, ValueError, "`smoothing` is 1"),
         (None, {"n_domains": 4, "smoothing": 0.5}, KeyError, "`smoothing` needs the spatial graph"),
         (None, {"n_domains": 4, "seed": -1}, ValueError, "`seed` is -1"),
         (None, {"n_domains": 4, "key_added": ""}, TypeError, "`key_added` is ''"),
         (None, {"method": "leiden"}, ValueError, "neither was given"),
-        (None, {"method": "leiden", "n_domains": 3, "resolution": 1.0}, ValueError, "both was given"),
+        (None, {"method": "leiden", "n_domains": 3, "resolution": 1.0}, ValueError, "both were given"),
         (None, {"method": "leiden", "resolution": 0}, ValueError, "`resolution` is 0"),
         (None, {"method": "leiden", "resolution": 1.0, "n_init": 3}, ValueError, "`n_init` is 3"),
         (None, {"method": "leiden", "resolution": 1.0, "n_neighbors": 300}, ValueError, "`n_neighbors` is 300"),
-        (with_pieces, {"method": "leiden", "n_domains": 3}, ValueError, "neighbour graph has 6 pieces"),
+        (with_pieces, {"method": "leiden", "n_domains": 3}, ValueError, "neighbour graph has 6 connected components"),
     ],
 )
 def test_bad_arguments_are_refused_and_nothing_is_written(adata, spoil, arguments, error, message):
@@ -319,7 +319,7 @@ def test_bad_arguments_are_refused_and_nothing_is_written(adata, spoil, argument
     assert content(adata) == before
 
 
-def test_a_number_that_leiden_jumps_over_is_refused(adata, monkeypatch):
+def test_a_number_that_no_resolution_gives_is_refused(adata, monkeypatch):
     import scanpy
 
     def leiden(light, resolution, **_):
@@ -354,15 +354,15 @@ def test_white_matter_is_a_domain_of_the_cortex(section):
     scaled = sparse.diags(1e4 / np.asarray(counts.sum(axis=1)).ravel()) @ counts
     data.X = scaled.log1p()
     tl.domains(data, "X", 7)
-    # Without any smoothing over space white matter is the only layer that expression alone tells apart.
+    # Without spatial smoothing, white matter is the only layer that expression separates.
     together = pd.crosstab(data.obs["spatial_domain"], data.obs["domain"] == "WM")[True]
     sizes = data.obs["spatial_domain"].value_counts()
     assert (together / sizes).max() > 0.9
     assert together.max() > 0.5 * together.sum()
 
 
-def test_the_order_by_values_is_that_of_all_columns():
+def test_the_lexicographic_order_uses_all_columns():
     rng = np.random.default_rng(0)
     for n_values in (2, 1000):
         rows = rng.integers(n_values, size=(300, 4)).astype(np.float32)
-        np.testing.assert_array_equal(_order_by_values(rows), np.lexsort(rows.T[::-1]))
+        np.testing.assert_array_equal(_lexicographic_order(rows), np.lexsort(rows.T[::-1]))

@@ -11,7 +11,7 @@ from spotscape import tl
 
 @pytest.fixture
 def adata():
-    """Three groups of spots in two slices, one of which is moved away."""
+    """Three groups of spots in two slices, with a shift between the slices."""
     rng = np.random.default_rng(0)
     groups, slices = rng.integers(0, 3, 300), rng.integers(0, 2, 300)
     values = rng.normal(size=(300, 5)) + 8 * np.eye(5)[groups] + 4 * np.eye(5)[3] * slices[:, None]
@@ -31,7 +31,7 @@ def gap(adata, key):
     )
 
 
-def test_slices_come_together_and_groups_stay_apart(adata):
+def test_slices_are_mixed_and_groups_stay_separate(adata):
     before = adata.obsm["X_latent"].copy()
     assert tl.harmony(adata, "X_latent") is None
     after = adata.obsm["X_latent_harmony"]
@@ -59,7 +59,7 @@ def test_copy_and_keys(adata):
     assert other.uns["corrected"]["slice_key"] == "donor" and other.uns["corrected"]["n_clusters"] == 4
 
 
-def test_same_seed_same_numbers_and_the_order_plays_no_part(adata):
+def test_results_are_reproducible_and_independent_of_the_order(adata):
     order = np.random.default_rng(1).permutation(adata.n_obs)
     permuted = adata[order].copy()
     first, again = (tl.harmony(adata, "X_latent", seed=3, copy=True).obsm["X_latent_harmony"] for _ in range(2))
@@ -68,7 +68,7 @@ def test_same_seed_same_numbers_and_the_order_plays_no_part(adata):
     np.testing.assert_array_equal(permuted.obsm["X_latent_harmony"], first[order])
 
 
-def test_global_generators_are_left_as_they_were(adata):
+def test_global_generators_do_not_change(adata):
     np.random.seed(5)  # noqa: NPY002
     torch.manual_seed(5)
     expected = np.random.rand(), float(torch.rand(1))  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""Labels handed on by neighbours or by a coupling, against the slow, obvious vote."""
+"""Label transfer by neighbours or by a coupling, compared with a slow vote in loops."""
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ def two_slices():
     return adata
 
 
-def obvious_vote(latent, labels, spot, n_neighbors):
+def slow_vote(latent, labels, spot, n_neighbors):
     cosine = latent @ spot / np.linalg.norm(latent, axis=1) / np.linalg.norm(spot)
     votes = pd.Series(labels)[np.argsort(-cosine)[:n_neighbors]].value_counts()
     return votes.index[votes == votes.max()], votes.max() / n_neighbors
@@ -37,7 +37,7 @@ def test_votes_of_nearest_directions(n_neighbors):
     tl.transfer_labels(query, "domain", reference, n_neighbors=n_neighbors)
     labels = reference.obs["domain"].to_numpy(str)
     for i in range(40):
-        best, share = obvious_vote(reference.obsm["X_spotscape"], labels, query.obsm["X_spotscape"][i], n_neighbors)
+        best, share = slow_vote(reference.obsm["X_spotscape"], labels, query.obsm["X_spotscape"][i], n_neighbors)
         assert query.obs["domain_transferred"].iloc[i] in best
         confidence = query.obs["domain_transferred_confidence"].iloc[i]
         assert confidence == pytest.approx(0.87 * share + 0.13 / 3)
@@ -50,7 +50,7 @@ def test_votes_of_nearest_directions(n_neighbors):
     }
 
 
-def test_the_length_of_a_representation_is_without_effect():
+def test_the_length_of_a_representation_has_no_effect():
     reference, query = section(seed=0), section(40, seed=1)
     tl.transfer_labels(query, "domain", reference, key_added="first")
     query.obsm["X_spotscape"] *= np.random.default_rng(0).uniform(0.1, 10, (40, 1))
@@ -68,7 +68,7 @@ def test_slices_of_one_data_set():
     assert found.obs["domain_transferred_confidence"].notna().equals(~given)
     assert found.uns["domain_transferred"]["n_reference"] == 60 and found.uns["domain_transferred"]["n_labelled"] == 30
 
-    # By name; only the annotated slice named gives, only the one named gets.
+    # By name: labels come from the annotated slice named only, and go to the query slice only.
     tl.transfer_labels(adata, "domain", "a", "b")
     new = adata.obs["domain_transferred"]
     assert new[adata.obs["slice"] == "c"].isna().all()
@@ -76,7 +76,7 @@ def test_slices_of_one_data_set():
     tl.transfer_labels(one, "domain", adata[:30].copy())
     np.testing.assert_array_equal(new[30:60].to_numpy(str), one.obs["domain_transferred"].to_numpy(str))
 
-    # An annotated slice can be asked about, from all the others.
+    # The query can be an annotated slice, labelled from all others.
     tl.transfer_labels(adata, "domain", query=["b"], key_added="blind")
     assert (adata.obs["blind"] == adata.obs["truth"])[30:60].mean() > 0.9
     np.testing.assert_array_equal(
@@ -127,7 +127,7 @@ def test_permuted_spots_get_the_same_labels():
         assert list(permuted.obs[key]) == list(query.obs[key].iloc[order])
 
 
-def test_colours_and_order_of_the_labels_come_along():
+def test_colours_and_order_of_the_labels_are_kept():
     adata = two_slices()
     adata.obs["domain"] = adata.obs["domain"].cat.as_ordered()
     adata.uns["domain_colors"] = ["red", "green", "blue", "grey"]

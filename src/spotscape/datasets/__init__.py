@@ -1,4 +1,4 @@
-"""Data sets to learn, demonstrate and test with; none of them needs a download."""
+"""Simulated data sets with known ground truth; none needs a download."""
 
 from spotscape.datasets._synthetic import synthetic_tissue
 from spotscape.datasets._two_modalities import synthetic_modalities

@@ -1,4 +1,4 @@
-"""Gene programs of a made-up tissue, and the counts that a section of it gives."""
+"""Gene programs of a simulated tissue, and the counts of its sections."""
 
 from typing import NamedTuple
 
@@ -22,22 +22,22 @@ CHUNK_VALUES = 1_000_000
 
 
 class Tissue(NamedTuple):
-    """What all slices share."""
+    """Properties common to all slices."""
 
     n_layers: int
-    """Number of layers; the first domains are layers, the others patches."""
+    """Number of layers, which are the first domains; the others are patches."""
     shares: np.ndarray
-    """Share of the tissue that each domain takes, ``(n_domains,)``."""
+    """Share of the tissue that each domain covers, ``(n_domains,)``."""
     marker_of: np.ndarray
-    """Index of the domain that each gene marks, -1 for none, ``(n_genes,)``."""
+    """Index of the domain of which each gene is a marker, -1 for none, ``(n_genes,)``."""
     domain_effect: np.ndarray
-    """Log expression in each domain, baseline included, ``(n_domains, n_genes)``."""
+    """Log expression in each domain, including the baseline, ``(n_domains, n_genes)``."""
     gradient: np.ndarray
-    """Amplitude of each gene's change with depth, ``(n_genes,)``."""
+    """Amplitude of the gradient of each gene over depth, ``(n_genes,)``."""
     gradient_waves: np.ndarray
-    """Number of waves of that change from the first layer to the last, ``(n_genes,)``."""
+    """Number of sine waves of the gradient from the first layer to the last, ``(n_genes,)``."""
     gradient_phase: np.ndarray
-    """Where in the wave the first layer lies, in turns, ``(n_genes,)``."""
+    """Phase of the gradient at the first layer, in turns, ``(n_genes,)``."""
     programs: np.ndarray
     """Log expression of each cell program, ``(n_programs, n_genes)``."""
     program_weights: np.ndarray
@@ -47,7 +47,7 @@ class Tissue(NamedTuple):
 
 
 def draw_tissue(rng: np.random.Generator, n_genes: int, n_domains: int) -> Tissue:
-    """Draw what makes this tissue: the size of its domains and the programs of its genes."""
+    """Draw the sizes of the domains and the gene programs."""
     n_layers = n_domains - n_domains // 3
     shares = rng.uniform(0.8, 1.2, n_domains) * np.where(np.arange(n_domains) < n_layers, 1.0, 0.75)
 
@@ -55,8 +55,8 @@ def draw_tissue(rng: np.random.Generator, n_genes: int, n_domains: int) -> Tissu
     marker_of = np.full(n_genes, -1)
     marker_of[rng.permutation(n_genes)[: n_markers * n_domains]] = np.repeat(np.arange(n_domains), n_markers)
     is_layer = np.arange(n_domains) < n_layers
-    apart = np.abs(np.subtract.outer(np.arange(n_domains), np.arange(n_domains)))
-    sharing = np.eye(n_domains) + NEIGHBOR_LAYER_EFFECT * ((apart == 1) & np.outer(is_layer, is_layer))
+    gap = np.abs(np.subtract.outer(np.arange(n_domains), np.arange(n_domains)))
+    sharing = np.eye(n_domains) + NEIGHBOR_LAYER_EFFECT * ((gap == 1) & np.outer(is_layer, is_layer))
     effect = MARKER_EFFECT * rng.gamma(4.0, 0.25, n_genes)
     baseline = rng.normal(0.0, 1.0, n_genes)
     markers = np.where(marker_of >= 0, sharing[:, marker_of] * effect, 0.0)
@@ -87,7 +87,7 @@ def draw_counts(
     counts_per_gene: float,
     dropout: float,
 ) -> sparse.csr_matrix:
-    """Draw the counts of one slice, in blocks of spots so that only one block at a time is ever dense."""
+    """Draw the counts of one slice, in blocks of spots so that only one block is dense at a time."""
     n_spots, n_genes = len(section.domain), len(gene_shift)
     block_spots = max(1, CHUNK_VALUES // n_genes)
     blocks = []
@@ -110,7 +110,7 @@ def _expected_counts(
     gene_shift: np.ndarray,
     log_library: np.ndarray,
 ) -> np.ndarray:
-    """Return the library size times the softmax of the log expression, ``(n_spots, n_genes)``."""
+    """Library size times the softmax of the log expression, ``(n_spots, n_genes)``."""
     turns = np.outer(layer_position, tissue.gradient_waves) + tissue.gradient_phase
     log_mean = tissue.gradient * np.sin(2.0 * np.pi * turns.astype(np.float32))
     log_mean += tissue.domain_effect[domain]
@@ -125,13 +125,13 @@ def _expected_counts(
 def _sample_counts(
     rng: np.random.Generator, mean: np.ndarray, dispersion: np.ndarray, dropout: float
 ) -> sparse.csr_matrix:
-    """Draw gamma-Poisson counts of the given mean ``(n_spots, n_genes)`` and gene-wise dispersion, then lose some."""
+    """Draw gamma-Poisson counts of mean ``(n_spots, n_genes)`` and gene-wise dispersion, then apply dropout."""
     dispersion = dispersion.astype(np.float32)
     rate = rng.standard_gamma(np.broadcast_to(1.0 / dispersion, mean.shape), dtype=np.float32)
     rate *= dispersion
     rate *= mean
     counts = rng.poisson(rate)
-    # Only what was counted can be lost, so the loss is drawn for the positive counts alone.
+    # Zeros cannot be lost, so dropout is drawn for the positive counts only.
     spots, genes = np.nonzero(counts)
     lost = rng.random(len(spots), dtype=np.float32) < dropout * np.exp(-mean[spots, genes] / DROPOUT_SCALE)
     spots, genes = spots[~lost], genes[~lost]

@@ -1,63 +1,64 @@
-"""Where the spots of a made-up tissue section lie, and which domain each of them belongs to."""
+"""Positions of the spots of a simulated section, and the domain of each."""
 
 from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 
+PITCH_UM = 100.0
 N_WAVES = 24
 JITTER = 0.35
 
 
 class Section(NamedTuple):
-    """One cut through the tissue."""
+    """One section of the tissue."""
 
     positions: np.ndarray
     """Coordinates in micrometres, ``(n_spots, 2)``."""
     domain: np.ndarray
-    """Index of the domain of every spot, ``(n_spots,)``; the layers come first, then the patches."""
+    """Index of the domain of each spot, ``(n_spots,)``; layers come first, then patches."""
     layer_position: np.ndarray
-    """Depth across the layers, from 0 at the first layer's outer face to 1 at the last one's, ``(n_spots,)``."""
+    """Depth across the layers, from 0 at the outer face of the first to 1 at that of the last, ``(n_spots,)``."""
 
 
 def draw_section(
     rng: np.random.Generator,
     n_spots: int,
+    shares: np.ndarray,
+    n_layers: int,
     *,
-    layer_shares: np.ndarray,
-    patch_shares: np.ndarray,
-    missing: Collection[int],
-    scattered: bool,
-    pitch: float,
+    missing: Collection[int] = (),
+    scattered: bool = False,
 ) -> Section:
-    """Cut one section: an outline, bent layers across it, patches on top.
+    """Draw one section: an outline, curved layers across it, patches on top.
 
     Parameters
     ----------
     rng
-        Source of randomness. What is drawn from it does not depend on `missing`, so the same cut is obtained with and
-        without a domain.
+        Random generator. The draws do not depend on `missing`, so the section has the same geometry with and without
+        a domain.
     n_spots
-        Spots in the section.
-    layer_shares, patch_shares
-        Share of the tissue that each layer and each patch takes; together they sum to 1. The section's own shares
-        differ by up to 15 %.
+        Number of spots.
+    shares
+        Share of the tissue that each domain covers, layers first; they sum to 1. Shares vary between sections by up to
+        15 %. ``(n_domains,)``.
+    n_layers
+        Number of layers; the other domains are patches.
     missing
-        Domains that this section lacks. Layers next to a missing layer meet in its middle; below a missing patch lies
-        the layer around it. No other spot changes its domain.
+        Domains absent from this section. The neighbours of a missing layer meet in its middle, and the surrounding
+        layer replaces a missing patch. No other spot changes its domain.
     scattered
-        Move every spot off the hexagonal lattice at random.
-    pitch
-        Distance between the centres of neighbouring lattice spots, in micrometres.
+        Move each spot off the hexagonal lattice at random.
     """
-    n_layers, n_patches = len(layer_shares), len(patch_shares)
-    shares = np.concatenate([layer_shares, patch_shares]) * rng.uniform(0.85, 1.15, n_layers + n_patches)
+    n_patches = len(shares) - n_layers
+    tissue_edges = np.concatenate([[0.0], np.cumsum(shares[:n_layers]) / shares[:n_layers].sum()])
+    shares = shares * rng.uniform(0.85, 1.15, len(shares))
     shares /= shares.sum()
 
-    positions, radius = _lattice_points(n_spots, pitch)
+    positions, radius = _lattice_points(n_spots, PITCH_UM)
     if scattered:
-        positions = positions + rng.normal(0.0, JITTER * pitch, positions.shape)
-    # The tissue is turned, the lattice is not: as on a slide, where the section lies at any angle under the spots.
+        positions = positions + rng.normal(0.0, JITTER * PITCH_UM, positions.shape)
+    # The tissue is rotated and the lattice is not, as on a slide where sections lie at any angle under the spots.
     angle = rng.uniform(0.0, 2.0 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     tissue_xy = (positions / radius) @ turn
@@ -74,7 +75,6 @@ def draw_section(
     lacking = set(missing)
     present_layers = [layer for layer in range(n_layers) if layer not in lacking]
     present_patches = [index for index in range(n_patches) if n_layers + index not in lacking]
-    tissue_edges = np.concatenate([[0.0], np.cumsum(layer_shares) / layer_shares.sum()])
     if present_layers:
         domain, layer_position = _read_layers(depth, _close_gaps(edges, present_layers), tissue_edges, present_layers)
         on_patch = np.isin(patch, present_patches)
@@ -87,7 +87,7 @@ def draw_section(
 
 
 def _lattice_points(n_spots: int, pitch: float) -> tuple[np.ndarray, float]:
-    """Hexagonal lattice around the origin, well beyond the disc that holds `n_spots`, and that disc's radius."""
+    """Hexagonal lattice around the origin, larger than the disc of `n_spots` points, and the radius of that disc."""
     row_height = pitch * np.sqrt(3.0) / 2.0
     radius = np.sqrt(n_spots * pitch * row_height / np.pi)
     n_columns, n_rows = int(1.7 * radius / pitch) + 2, int(1.7 * radius / row_height) + 2
@@ -97,7 +97,7 @@ def _lattice_points(n_spots: int, pitch: float) -> tuple[np.ndarray, float]:
 
 
 def _inside_outline(rng: np.random.Generator, tissue_xy: np.ndarray, n_spots: int) -> np.ndarray:
-    """Return the indices of the `n_spots` points that lie deepest inside a rounded, wavy outline."""
+    """Indices of the `n_spots` points deepest inside a rounded, wavy outline."""
     stretch = np.exp(rng.uniform(-0.12, 0.12))
     x, y = np.abs(tissue_xy[:, 0]) * stretch, np.abs(tissue_xy[:, 1]) / stretch
     rim = (x**2.5 + y**2.5) ** 0.4 * (1.0 + 0.06 * _smooth_field(rng, tissue_xy, length=0.6))
@@ -105,23 +105,23 @@ def _inside_outline(rng: np.random.Generator, tissue_xy: np.ndarray, n_spots: in
 
 
 def _smooth_field(rng: np.random.Generator, xy: np.ndarray, *, length: float) -> np.ndarray:
-    """Draw a Gaussian-like random field of mean 0 and variance 1 that varies over distances of about `length`."""
+    """Approximately Gaussian random field of mean 0, variance 1 and length scale `length`."""
     directions = rng.normal(0.0, 1.0 / length, (N_WAVES, 2))
     phases = rng.uniform(0.0, 2.0 * np.pi, N_WAVES)
     field = np.zeros(len(xy))
-    # One wave at a time: all of them at once would be the largest array of the whole simulation.
+    # One wave at a time: all of them together would be the largest array of the simulation.
     for direction, phase in zip(directions, phases, strict=True):
         field += np.cos(xy @ direction + phase)
     return field * np.sqrt(2.0 / N_WAVES)
 
 
 def _patch_distances(rng: np.random.Generator, xy: np.ndarray, n_patches: int) -> np.ndarray:
-    """Distance of every spot to the nearest blob of every patch, ``(n_spots, n_patches)``, in warped blob sizes."""
+    """Distance of each spot to the nearest blob of each patch, in warped blob sizes. ``(n_spots, n_patches)``."""
     distances = np.full((len(xy), n_patches), np.inf)
     centres: list[np.ndarray] = []
     for patch in range(n_patches):
         for _ in range(rng.integers(1, 4)):
-            centre = _remote_point(rng, xy, centres)
+            centre = _distant_point(rng, xy, centres)
             centres.append(centre)
             size = rng.uniform(0.7, 1.3)
             distances[:, patch] = np.minimum(distances[:, patch], np.hypot(*(xy - centre).T) / size)
@@ -129,8 +129,8 @@ def _patch_distances(rng: np.random.Generator, xy: np.ndarray, n_patches: int) -
     return distances
 
 
-def _remote_point(rng: np.random.Generator, xy: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
-    """Of 16 random spots, the one farthest from the points already taken, so that blobs spread over the section."""
+def _distant_point(rng: np.random.Generator, xy: np.ndarray, taken: list[np.ndarray]) -> np.ndarray:
+    """Of 16 random spots, the one farthest from the points taken before, so that blobs cover the section evenly."""
     candidates = xy[rng.integers(0, len(xy), 16)]
     if not taken:
         return candidates[np.argmin(np.hypot(*candidates.T))]
@@ -139,7 +139,7 @@ def _remote_point(rng: np.random.Generator, xy: np.ndarray, taken: list[np.ndarr
 
 
 def _assign_patches(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Index of the patch on which each spot lies, -1 for none; every patch takes its share of the spots."""
+    """Index of the patch of each spot, -1 for none; each patch covers its share of the spots."""
     patch = np.full(len(distances), -1)
     for index, share in enumerate(shares):
         free = np.flatnonzero(patch < 0)
@@ -149,7 +149,7 @@ def _assign_patches(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def _layer_edges(depth: np.ndarray, background: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Depths at which layers begin and end, ``(n_layers + 1,)``, so that each has its share of the background."""
+    """Depths of the layer boundaries, so that each layer has its share of the background. ``(n_layers + 1,)``."""
     ordered = np.sort(depth[background])
     counts = np.floor(np.cumsum(shares)[:-1] / shares.sum() * len(ordered) + 0.5).astype(int)
     inner = 0.5 * (ordered[counts - 1] + ordered[counts])
@@ -157,7 +157,7 @@ def _layer_edges(depth: np.ndarray, background: np.ndarray, shares: np.ndarray) 
 
 
 def _close_gaps(edges: np.ndarray, present_layers: list[int]) -> np.ndarray:
-    """Edges after the neighbours of missing layers have grown to meet in the middle of the gap."""
+    """Layer boundaries after the neighbours of each missing layer were extended to the middle of the gap."""
     closed = edges.copy()
     closed[: present_layers[0] + 1] = edges[0]
     closed[present_layers[-1] + 1 :] = edges[-1]
@@ -169,7 +169,7 @@ def _close_gaps(edges: np.ndarray, present_layers: list[int]) -> np.ndarray:
 def _read_layers(
     depth: np.ndarray, edges: np.ndarray, tissue_edges: np.ndarray, present_layers: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Layer of every spot, and its depth on the scale that all sections share."""
+    """Layer of each spot, and its depth on the scale common to all sections."""
     present = np.asarray(present_layers)
     layer = present[np.searchsorted(edges[present[1:]], depth, side="right")]
     within = (depth - edges[layer]) / (edges[layer + 1] - edges[layer])

@@ -1,4 +1,4 @@
-"""Reading data."""
+"""Readers of tissue sections from files."""
 
 from spotscape.io._read_sections import read_sections
 

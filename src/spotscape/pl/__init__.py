@@ -1,4 +1,4 @@
-"""Pictures, in the manner of ``scanpy.pl``."""
+"""Figures, in the style of ``scanpy.pl``."""
 
 from spotscape.pl._alignment import alignment
 from spotscape.pl._domains import domains

@@ -1,20 +1,18 @@
-"""An alignment of slices: how a slice lies on the reference before and after, and how alike the coupled spots are."""
+"""Figure of an alignment: slices on the reference before and after, and the similarity of coupled spots."""
 
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from spotscape.pl._coloring import Coloring, color_categories, color_numbers
-from spotscape.pl._colors import PALETTE, as_categorical
-from spotscape.pl._figure import draw_color_bar, draw_legend, finish, legend_rows, legend_width
-from spotscape.pl._map import draw_spots, panel_shape, read_coordinates, tiling_diameter
+from spotscape.pl._coloring import Coloring, color_numbers, color_spots, draw_guide
+from spotscape.pl._colors import PALETTE
+from spotscape.pl._figure import legend_rows, legend_width, savefig_or_show
+from spotscape.pl._map import draw_map, draw_spots, panel_shape, read_coordinates, tiling_diameter
 from spotscape.pl._values import color_values
 
 _REFERENCE, _QUERY = "#B8B8B8", PALETTE[5]
@@ -30,27 +28,27 @@ def alignment(
     save: bool | str | Path | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw what :func:`spotscape.tl.align` found, one row a query.
+    """Draw the result of :func:`spotscape.tl.align`, one row per query.
 
-    The panels are: the query on the reference with their own coordinates, the same after the alignment, and the query
-    coloured by the similarity of each spot to those it is coupled with, grey where it has no counterpart. With
-    ``color``, reference and aligned query follow, coloured alike.
+    The panels show the query on the reference before and after the alignment, and the similarity of each query spot to
+    the spots it is coupled with, grey if there are none. With ``color``, two more panels show the reference and the
+    aligned query in the same colours.
 
     Parameters
     ----------
     adata
-        Annotated data that was aligned.
+        Annotated data with an alignment.
     key
         ``key_added`` of :func:`spotscape.tl.align`.
     color
-        Column of ``adata.obs``, such as spatial domains, or name of a gene.
+        Column of ``adata.obs``, for example spatial domains, or name of a gene.
     show
-        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved.
+        Whether to show the figure. If ``None``, ``scanpy.settings.autoshow``, unless the figure is saved.
     save
-        ``True``, or a text without folder that is appended to ``"alignment"``: saved in ``scanpy.settings.figdir``. A
-        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+        ``True`` saves the figure in ``scanpy.settings.figdir``; a string without a folder is also appended to
+        ``"alignment"``. A :class:`~pathlib.Path` or a string with a folder is the file.
     return_fig
-        Return the figure, and do not show it.
+        Return the figure instead of showing it.
 
     Returns
     -------
@@ -59,25 +57,36 @@ def alignment(
     Raises
     ------
     KeyError
-        If there is no such alignment, or a key that it names is missing.
+        If there is no such alignment, or a key stored in it is missing.
     ValueError
         If the slices were coupled without a transformation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> from anndata import AnnData
+    >>> positions = np.indices((6, 5)).reshape(2, -1).T.astype(float)
+    >>> adata = AnnData(obsm={"X_tissue": np.tile(positions, (2, 1))})
+    >>> adata.obsm["spatial"] = np.concatenate([positions, positions + 3])
+    >>> adata.obs["slice"] = np.repeat(["first", "second"], len(positions))
+    >>> sps.tl.align(adata, reference="first", use_rep="X_tissue")
+    >>> before, after, similarity = sps.pl.alignment(adata, show=False)
     """
     params = _read_params(adata, key)
     slices = adata.obs[params["slice_key"]].astype(str).to_numpy(str)
-    there = slices == params["reference"]
-    queries = [slices == name for name in params["query"]]
-    drawn = np.any([there, *queries], axis=0)
+    reference, *queries = (np.flatnonzero(slices == name) for name in (params["reference"], *params["query"]))
+    drawn = np.concatenate([reference, *queries])
     before = read_coordinates(adata, params["spatial_key"])
     after = np.full_like(before, np.nan)
     after[drawn] = read_coordinates(adata[drawn], f"{params['spatial_key']}_aligned")
     similarity = color_numbers(adata.obs[f"{key}_similarity"], None)
-    coloring = None if color is None else _coloring(adata, color)
+    coloring = None if color is None else color_spots(adata, color_values(adata, color))
 
     n_rows, n_columns = len(queries), 3 if coloring is None else 5
-    height = _WIDTH * panel_shape(after, [there, *queries]) + 0.35
-    rows_of_legend = legend_rows(height * n_rows)
-    right = 1.0 if coloring is None or coloring.mappable is not None else legend_width(coloring.names, rows_of_legend)
+    height = _WIDTH * panel_shape(after, [reference, *queries]) + 0.35
+    n_entries = legend_rows(height * n_rows)
+    right = 1.0 if coloring is None or coloring.mappable is not None else legend_width(coloring.names, n_entries)
     figure, grid = plt.subplots(
         n_rows,
         n_columns,
@@ -86,20 +95,17 @@ def alignment(
         layout="constrained",
     )
     for row, query, name, quality in zip(grid, queries, params["query"], params["quality"], strict=True):
-        _overlay(row[0], before, there, query, f"{name} on {params['reference']}, before")
-        _overlay(row[1], after, there, query, f"after, quality {quality:.2f}")
-        _map(row[2], after, query, similarity.faces, "similarity")
+        _draw_overlay(row[0], before, reference, query, f"{name} on {params['reference']}, before")
+        _draw_overlay(row[1], after, reference, query, f"after, quality {quality:.2f}")
+        _draw_titled_map(row[2], after, similarity, query, "similarity")
         if coloring is not None:
-            _map(row[3], after, there, coloring.faces, f"{params['reference']}, {color}")
-            _map(row[4], after, query, coloring.faces, f"{name}, {color}")
-        _share_view(list(row[1:]), after[there | query])
-    if similarity.mappable is not None:
-        draw_color_bar(list(grid[:, 2]), similarity.mappable)
-    if coloring is not None and coloring.mappable is not None:
-        draw_color_bar(list(grid[:, 4]), coloring.mappable)
-    elif coloring is not None:
-        draw_legend(figure, coloring.names, coloring.colors, rows_of_legend)
-    return finish(figure, list(grid.flat), "alignment", show=show, save=save, return_fig=return_fig)
+            _draw_titled_map(row[3], after, coloring, reference, f"{params['reference']}, {color}")
+            _draw_titled_map(row[4], after, coloring, query, f"{name}, {color}")
+        _set_limits(list(row[1:]), after[np.concatenate([reference, query])])
+    draw_guide(similarity, figure, list(grid[:, 2]))
+    if coloring is not None:
+        draw_guide(coloring, figure, list(grid[:, 4]), n_rows=n_entries)
+    return savefig_or_show(figure, list(grid.flat), "alignment", show=show, save=save, return_fig=return_fig)
 
 
 def _read_params(adata: AnnData, key: str) -> dict[str, Any]:
@@ -108,36 +114,27 @@ def _read_params(adata: AnnData, key: str) -> dict[str, Any]:
         raise KeyError(f"`key` is {key!r}, but `adata.uns` has no such alignment; call `spotscape.tl.align` first.")
     if params["transform"] == "none":
         raise ValueError(
-            f"The alignment {key!r} was made with `transform=None`, so no slice was moved; draw "
+            f"The alignment {key!r} was made with `transform=None` and has no placement; draw "
             f"`spotscape.pl.domains(adata, color={f'{key}_similarity'!r})` instead."
         )
     return params
 
 
-def _coloring(adata: AnnData, color: str) -> Coloring:
-    values: pd.Series = color_values(adata, color)
-    return color_numbers(values, None) if as_categorical(values) is None else color_categories(adata, values, None)
-
-
-def _overlay(axes: Axes, coordinates: np.ndarray, there: np.ndarray, query: np.ndarray, title: str) -> None:
-    # The query is drawn small, so that the reference below it stays in sight.
-    draw_spots(axes, coordinates[there], _repeat(_REFERENCE, there), tiling_diameter(coordinates[there]))
-    draw_spots(axes, coordinates[query], _repeat(_QUERY, query), 0.45 * tiling_diameter(coordinates[query]))
-    _share_view([axes], coordinates[there | query])
+def _draw_overlay(axes: Axes, coordinates: np.ndarray, reference: np.ndarray, query: np.ndarray, title: str) -> None:
+    draw_spots(axes, coordinates[reference], _REFERENCE, tiling_diameter(coordinates[reference]))
+    # Query spots are small, so that the reference below remains visible.
+    draw_spots(axes, coordinates[query], _QUERY, 0.45 * tiling_diameter(coordinates[query]))
+    _set_limits([axes], coordinates[np.concatenate([reference, query])])
     axes.set_title(title, fontsize=10)
 
 
-def _map(axes: Axes, coordinates: np.ndarray, spots: np.ndarray, faces: np.ndarray, title: str) -> None:
-    draw_spots(axes, coordinates[spots], faces[spots], tiling_diameter(coordinates[spots]))
+def _draw_titled_map(axes: Axes, coordinates: np.ndarray, coloring: Coloring, spots: np.ndarray, title: str) -> None:
+    draw_map(axes, coordinates, coloring, spots)
     axes.set_title(title, fontsize=10)
 
 
-def _share_view(panels: list[Axes], coordinates: np.ndarray) -> None:
+def _set_limits(panels: list[Axes], coordinates: np.ndarray) -> None:
     low, high = coordinates.min(axis=0), coordinates.max(axis=0)
     margin = 0.02 * (high - low).max()
     for axes in panels:
         axes.set(xlim=(low[0] - margin, high[0] + margin), ylim=(high[1] + margin, low[1] - margin))
-
-
-def _repeat(color: str, spots: np.ndarray) -> np.ndarray:
-    return np.tile(to_rgba(color), (int(spots.sum()), 1))

@@ -1,34 +1,37 @@
-"""How the values of a column or gene become the colours of spots and the entries of a legend."""
+"""Colours of spots by the values of a column or gene, and the legend or colour bar that explains them."""
 
 from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgba_array
+from matplotlib.figure import Figure
 
 from spotscape._validate import check_number
 from spotscape.pl._colors import UNANNOTATED, Palette, as_categorical, category_colors
+from spotscape.pl._figure import draw_color_bar, draw_legend
 
 UNANNOTATED_NAME = "not annotated"
 
 
 class Coloring(NamedTuple):
-    """Colours of the spots, and what a legend or a colour bar needs to explain them."""
+    """Colours of the spots, and the content of the legend or colour bar."""
 
     faces: np.ndarray
     """Colour of each spot. ``(n_spots, 4)``."""
     rank: np.ndarray
-    """Rank of each spot in the order of drawing: spots without a value below, large numbers on top. ``(n_spots,)``."""
+    """Drawing order of the spots: those without a value first, large numbers last. ``(n_spots,)``."""
     names: list[str]
-    """Entries of the legend; empty for numbers."""
+    """Legend entries, empty for numbers."""
     colors: list[str]
-    """Colours of these entries."""
+    """Colours of the legend entries."""
     n_categories: int
-    """Number of categories, which are the first of the entries."""
+    """Number of categories, which are the first legend entries."""
     mappable: ScalarMappable | None
-    """What a colour bar shows; ``None`` for categories."""
+    """Content of the colour bar, ``None`` for categories."""
 
     @property
     def annotated(self) -> np.ndarray:
@@ -36,8 +39,32 @@ class Coloring(NamedTuple):
         return np.isfinite(self.rank)
 
 
-def color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Coloring:
-    """Color a categorical, text or boolean column."""
+def color_spots(
+    adata: AnnData,
+    values: pd.Series,
+    *,
+    palette: Palette = None,
+    cmap: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+) -> Coloring:
+    """Color spots by categories with a palette, or by numbers with a colour map."""
+    if as_categorical(values) is None:
+        return color_numbers(values, cmap, vmin, vmax)
+    return _color_categories(adata, values, palette)
+
+
+def draw_guide(
+    coloring: Coloring, where: Figure | Axes, panels: list[Axes], *, n_rows: int = 16, label: str | None = None
+) -> None:
+    """Draw the legend of categories at a figure or panel, or the colour bar of numbers at some panels."""
+    if coloring.mappable is None:
+        draw_legend(where, coloring.names, coloring.colors, n_rows)
+    else:
+        draw_color_bar(panels, coloring.mappable, label)
+
+
+def _color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Coloring:
     categorical = cast(pd.Categorical, as_categorical(values))
     colors = category_colors(adata, str(values.name), list(categorical.categories), palette)
     codes = categorical.codes
@@ -56,18 +83,18 @@ def color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Col
 def color_numbers(
     values: pd.Series, cmap: str | None, vmin: float | None = None, vmax: float | None = None
 ) -> Coloring:
-    """Color a numeric column or a gene, between its extremes where no limits are given."""
+    """Color spots by numbers. Limits default to the smallest and the largest number."""
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     missing = ~np.isfinite(numbers)
     if missing.all():
-        raise ValueError(f"{values.name!r} is missing for every spot; there is nothing to draw.")
+        raise ValueError(f"{values.name!r} is missing for all spots; pass a column or gene with values.")
     for name, limit in (("vmin", vmin), ("vmax", vmax)):
         if limit is not None:
             check_number(limit, name)
     low = float(numbers[~missing].min() if vmin is None else vmin)
     high = float(numbers[~missing].max() if vmax is None else vmax)
     if low > high:
-        raise ValueError(f"`vmin` is {low} and `vmax` {high}; the first must be the smaller.")
+        raise ValueError(f"`vmin` is {low} and `vmax` is {high}; `vmin` must not be larger.")
     mappable = ScalarMappable(Normalize(low, high), "viridis" if cmap is None else cmap)
     faces = np.asarray(mappable.to_rgba(np.where(missing, low, numbers)))
     faces[missing] = to_rgba_array(UNANNOTATED)

@@ -1,4 +1,4 @@
-"""Panels, legends and the way a finished figure leaves a plotting function, as in scanpy."""
+"""Panels, legends and axes, and the showing, saving and returning of figures as in scanpy."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from matplotlib.lines import Line2D
 
 from spotscape._validate import check_integer
 
-# Above this number of points, vector files hold the points as an image: they would take minutes to open otherwise.
+# Larger numbers of points are rasterised in vector files, which would otherwise take minutes to open.
 N_POINTS_VECTOR = 3000
 
 
 def panel_grid(
     n_panels: int, ncols: int, *, panel_size: tuple[float, float], right: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """Make ``n_panels`` panels of ``panel_size`` inches, at most ``ncols`` a row, and ``right`` inches for a legend."""
+    """Make panels of ``panel_size`` inches, at most ``ncols`` per row, and ``right`` inches for a legend."""
     check_integer(ncols, "ncols", minimum=1)
     n_columns = min(ncols, n_panels)
     n_rows = -(-n_panels // n_columns)
@@ -31,17 +31,17 @@ def panel_grid(
 
 
 def legend_rows(height: float) -> int:
-    """Return the number of legend entries that fit into ``height`` inches."""
+    """Return the number of legend entries that fit into a height in inches."""
     return max(6, int(height / 0.2))
 
 
 def legend_width(names: Sequence[str], n_rows: int = 16) -> float:
-    """Return the inches that ``draw_legend`` takes."""
+    """Return the width of the legend in inches."""
     return (0.45 + 0.085 * max(map(len, names), default=0)) * _legend_columns(names, n_rows) if len(names) else 0.0
 
 
 def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
-    """Draw a legend of round markers, right of a figure or of one panel."""
+    """Draw a legend of round markers to the right of a figure or of one panel."""
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=7, color=color, label=name)
         for name, color in zip(names, colors, strict=True)
@@ -65,7 +65,7 @@ def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str
 
 
 def draw_color_bar(axes: list[Axes], mappable: ScalarMappable, label: str | None = None) -> None:
-    """Draw one colour bar right of the panels."""
+    """Draw one colour bar to the right of the panels."""
     bar = axes[0].figure.colorbar(mappable, ax=axes, shrink=0.6, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
@@ -73,39 +73,47 @@ def draw_color_bar(axes: list[Axes], mappable: ScalarMappable, label: str | None
         bar.set_label(label, fontsize=9)
 
 
-def bare(axes: Axes) -> None:
-    """Take away ticks and frame: the unit of the axes says nothing."""
+def hide_axes(axes: Axes) -> None:
+    """Remove ticks and frame of axes whose unit has no meaning."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def finish(
+def style_axes(axes: Axes, xlabel: str, ylabel: str = "") -> None:
+    """Label axes, and remove the upper and right frame."""
+    axes.set_xlabel(xlabel, fontsize=9)
+    axes.set_ylabel(ylabel, fontsize=9)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, length=3)
+
+
+def savefig_or_show(
     figure: Figure, axes: list[Axes], name: str, *, show: bool | None, save: bool | str | Path | None, return_fig: bool
 ) -> Figure | list[Axes] | None:
-    """Save, show and return a figure as scanpy does.
+    """Save, show or return a figure as scanpy does.
 
     Parameters
     ----------
     figure, axes
-        Finished figure and its panels.
+        Figure and its panels.
     name
-        Name of the file where ``save`` does not give it.
+        Default name of the file.
     show
-        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved or returned.
+        Whether to show the figure. If ``None``, ``scanpy.settings.autoshow``, unless it is saved or returned.
     save
-        ``True``, or a text without folder that is appended to ``name``: saved in ``scanpy.settings.figdir``. A
-        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+        ``True`` saves the figure in ``scanpy.settings.figdir``; a string without a folder is also appended to ``name``.
+        A :class:`~pathlib.Path` or a string with a folder is the file.
     return_fig
-        Return the figure, and do not show it.
+        Return the figure instead of showing it.
 
     Returns
     -------
-    The figure if ``return_fig``, the panels if not shown on demand (``show=False``), otherwise ``None``.
+    The figure if ``return_fig``, the list of panels if ``show=False``, otherwise ``None``.
     """
     from scanpy import settings
 
     if save:
-        path = _path(save, name, Path(settings.figdir), settings.file_format_figs)
+        path = _file_path(save, name, Path(settings.figdir), settings.file_format_figs)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=300, bbox_inches="tight")
     if return_fig:
@@ -120,7 +128,7 @@ def finish(
     return None
 
 
-def _path(save: Literal[True] | str | Path, name: str, folder: Path, file_format: str) -> Path:
+def _file_path(save: Literal[True] | str | Path, name: str, folder: Path, file_format: str) -> Path:
     if save is True:
         return folder / f"{name}.{file_format}"
     if isinstance(save, Path) or Path(save).name != str(save):

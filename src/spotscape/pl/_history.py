@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spotscape._validate import check_integer, check_number
+from spotscape._validate import check_integer, check_number, check_present
 from spotscape.pl._colors import PALETTE
-from spotscape.pl._figure import finish, panel_grid
+from spotscape.pl._figure import panel_grid, savefig_or_show, style_axes
 
-PART = re.compile(r"(^|_)(train|validation|test)(?=_|$)")
-PART_COLORS = {"train": PALETTE[0], "validation": PALETTE[5], "test": PALETTE[2]}
+SUBSET = re.compile(r"(^|_)(train|validation|test)(?=_|$)")
+SUBSET_COLORS = {"train": PALETTE[0], "validation": PALETTE[5], "test": PALETTE[2]}
 
 
 def history(
@@ -29,30 +29,29 @@ def history(
     save: bool | str | Path | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw training curves, one panel a quantity: values as a thin line, their running mean as a thick one.
+    """Draw training curves, one panel per quantity: values as a thin line, their running mean as a thick line.
 
-    A quantity that was recorded for training and validation (``"elbo_train"`` and ``"elbo_validation"``) has both in
-    one panel.
+    The training and validation values of a quantity, such as ``"elbo_train"`` and ``"elbo_validation"``, share a panel.
 
     Parameters
     ----------
     history_or_model
-        Trained model, or its ``history``: a table of one column for each quantity.
+        Trained model, or its ``history``: a one-column data frame for each quantity.
     keys
-        Quantities to draw. If ``None``, all that have more than one value and are not zero throughout.
+        Quantities to draw. If ``None``, all that have more than one value and are not constantly zero.
     window
-        Number of epochs in a running mean; 1 for none. If ``None``, a twentieth of the epochs, at least 1.
+        Number of epochs in the running mean; 1 for no averaging. If ``None``, a twentieth of the epochs, at least 1.
     mark
-        Epoch at which a vertical line is drawn, such as the one where prototypes came in.
+        Epoch at which to draw a vertical line, for example the first one with prototypes.
     ncols
-        Largest number of panels in a row.
+        Maximum number of panels per row.
     show
-        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved.
+        Whether to show the figure. If ``None``, ``scanpy.settings.autoshow``, unless the figure is saved.
     save
-        ``True``, or a text without folder that is appended to ``"history"``: saved in ``scanpy.settings.figdir``. A
-        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+        ``True`` saves the figure in ``scanpy.settings.figdir``; a string without a folder is also appended to
+        ``"history"``. A :class:`~pathlib.Path` or a string with a folder is the file.
     return_fig
-        Return the figure, and do not show it.
+        Return the figure instead of showing it.
 
     Returns
     -------
@@ -61,18 +60,30 @@ def history(
     Raises
     ------
     TypeError
-        If it is neither a trained model nor a history.
+        If ``history_or_model`` is neither a trained model nor a history.
     KeyError
         If one of ``keys`` was not recorded.
     ValueError
-        If there is nothing to draw.
+        If there are no values to draw.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import spotscape as sps
+    >>> history = {
+    ...     "elbo_train": pd.DataFrame({"elbo_train": np.geomspace(100, 50, 20)}),
+    ...     "elbo_validation": pd.DataFrame({"elbo_validation": np.geomspace(110, 60, 20)}),
+    ... }
+    >>> panels = sps.pl.history(history, show=False)
+    >>> [panel.get_title() for panel in panels]
+    ['elbo']
     """
-    recorded = _recorded(history_or_model)
+    recorded = _read_history(history_or_model)
     if isinstance(keys, str):
         raise TypeError(f"`keys` is {keys!r}; pass a list of names, such as [{keys!r}].")
-    absent = [key for key in keys or () if key not in recorded]
-    if absent:
-        raise KeyError(f"`keys` has {absent[0]!r}, which was not recorded; there are {list(recorded)}.")
+    for key in keys or ():
+        check_present(key, "keys", recorded, "history")
     if window is not None:
         check_integer(window, "window", minimum=1)
     if mark is not None:
@@ -80,10 +91,10 @@ def history(
     check_integer(ncols, "ncols", minimum=1)
     curves = {key: _curve(recorded[key], key) for key in (recorded if keys is None else keys)}
     if keys is None:
-        curves = _worth_drawing(curves)
+        curves = _drop_uninformative(curves)
     curves = {key: curve for key, curve in curves.items() if len(curve)}
     if not curves:
-        raise ValueError("The history holds no values; train the model for more epochs first.")
+        raise ValueError("The history has no values to draw; train the model for more epochs.")
 
     panels: dict[str, list[str]] = {}
     for key in curves:
@@ -91,22 +102,20 @@ def history(
     figure, axes = panel_grid(len(panels), ncols, panel_size=(3.0, 2.4))
     for panel, (quantity, members) in zip(axes, panels.items(), strict=True):
         for key in members:
-            found = PART.search(key)
-            part = found.group(2) if found else "train"
-            _draw_curve(panel, curves[key], window, PART_COLORS[part], part)
+            found = SUBSET.search(key)
+            subset = found.group(2) if found else "train"
+            _draw_curve(panel, curves[key], window, SUBSET_COLORS[subset], subset)
         if mark is not None:
             panel.axvline(mark, color="0.4", linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
         if len(members) > 1:
             panel.legend(frameon=False, fontsize=8, handlelength=1.2)
         panel.set_title(quantity.replace("_", " "), fontsize=10)
-        panel.set_xlabel(curves[members[0]].index.name or "epoch", fontsize=9)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.tick_params(labelsize=8, length=3)
-        panel.set_xlim(*_span(curves, panel.get_xlabel()))
-    return finish(figure, axes, "history", show=show, save=save, return_fig=return_fig)
+        style_axes(panel, curves[members[0]].index.name or "epoch")
+        panel.set_xlim(*_epoch_limits(curves, panel.get_xlabel()))
+    return savefig_or_show(figure, axes, "history", show=show, save=save, return_fig=return_fig)
 
 
-def _recorded(history_or_model: Any) -> Mapping[str, Any]:
+def _read_history(history_or_model: Any) -> Mapping[str, Any]:
     recorded = getattr(history_or_model, "history", history_or_model)
     if recorded is None:
         raise ValueError("The model has no history; call its `train()` first.")
@@ -116,16 +125,16 @@ def _recorded(history_or_model: Any) -> Mapping[str, Any]:
 
 
 def _curve(table: pd.DataFrame | pd.Series, key: str) -> pd.Series:
-    # The tables of scvi-tools hold objects, among them tensors of one number.
+    # Data frames of scvi-tools contain objects, such as tensors of one number.
     values = table.iloc[:, 0] if isinstance(table, pd.DataFrame) else pd.Series(table)
     try:
         return values.map(lambda value: np.nan if value is None else float(value)).astype(np.float64).dropna()
     except (TypeError, ValueError) as error:
-        raise ValueError(f"The history of {key!r} is not numeric; leave it out of `keys`.") from error
+        raise ValueError(f"The history of {key!r} is not numeric; omit it from `keys`.") from error
 
 
-def _worth_drawing(curves: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
-    """Drop what scvi-tools records for variational models only: terms that stay at zero, and sums of one term."""
+def _drop_uninformative(curves: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
+    """Drop terms that are always zero, and sums of a single term, which scvi-tools records for all models."""
     changing = {key: curve for key, curve in curves.items() if len(curve) > 1 and curve.any()}
     sums = [key for key in changing if key.startswith("elbo")]
     terms = [curve.to_numpy() for key, curve in changing.items() if key not in sums]
@@ -133,18 +142,18 @@ def _worth_drawing(curves: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
     return {key: curve for key, curve in changing.items() if key not in repeated}
 
 
-def _span(curves: Mapping[str, pd.Series], unit: str) -> tuple[float, float]:
-    """First and last epoch (or step) of all curves, so that panels can be compared."""
+def _epoch_limits(curves: Mapping[str, pd.Series], unit: str) -> tuple[float, float]:
+    """First and last epoch (or step) over all curves, for panels with the same limits."""
     same = [curve.index for curve in curves.values() if (curve.index.name or "epoch") == unit]
     low, high = min(index.min() for index in same), max(index.max() for index in same)
     return low - 0.01 * (high - low) - 1e-3, high + 0.01 * (high - low) + 1e-3
 
 
 def _quantity(key: str) -> str:
-    """Name of a quantity without the part of the data and the word epoch: ``train_loss_epoch`` is ``loss``."""
-    if not PART.search(key):
+    """Name of a quantity without subset and epoch: ``loss`` for ``train_loss_epoch``."""
+    if not SUBSET.search(key):
         return key
-    return PART.sub("", key).removesuffix("_epoch").strip("_") or key
+    return SUBSET.sub("", key).removesuffix("_epoch").strip("_") or key
 
 
 def _draw_curve(axes: Axes, curve: pd.Series, window: int | None, color: str, label: str) -> None:

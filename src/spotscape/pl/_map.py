@@ -1,4 +1,4 @@
-"""Spots drawn at their places in the tissue, which the maps of domains and of similarities share."""
+"""Maps of the tissue: spots as discs at their coordinates."""
 
 import numpy as np
 from anndata import AnnData
@@ -6,38 +6,39 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from scipy.spatial import cKDTree
 
-from spotscape.pl._figure import N_POINTS_VECTOR, bare
+from spotscape._validate import check_present
+from spotscape.pl._coloring import Coloring
+from spotscape.pl._figure import N_POINTS_VECTOR, hide_axes
 
 
 def read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
-    """Read the first two coordinates of the spots and check them. ``(n_spots, 2)``."""
-    if spatial_key not in adata.obsm:
-        raise KeyError(f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm`; there are {list(adata.obsm)}.")
+    """Read and check the first two coordinates of the spots. ``(n_spots, 2)``."""
+    check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
     coordinates = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
     if coordinates.ndim != 2 or coordinates.shape[1] < 2:
-        raise ValueError(f"`adata.obsm[{spatial_key!r}]` has shape {coordinates.shape}; a map needs two columns.")
+        raise ValueError(f"`adata.obsm[{spatial_key!r}]` has shape {coordinates.shape}, but a map needs two columns.")
     n_missing = int((~np.isfinite(coordinates[:, :2])).any(axis=1).sum())
     if n_missing:
-        raise ValueError(f"`adata.obsm[{spatial_key!r}]` is missing or infinite for {n_missing} spots; leave them out.")
+        raise ValueError(f"`adata.obsm[{spatial_key!r}]` is missing or infinite for {n_missing} spots; remove them.")
     if not len(coordinates):
-        raise ValueError("`adata` has no spots; there is nothing to draw.")
+        raise ValueError("`adata` has no spots to draw; pass one with spots.")
     return coordinates[:, :2]
 
 
 def panel_shape(coordinates: np.ndarray, panels: list[np.ndarray]) -> float:
-    """Height over width of the slices, the median, within what a page bears."""
+    """Median ratio of height to width of the slices, limited to 0.4 to 2."""
     extents = [np.ptp(coordinates[spots], axis=0) for spots in panels]
     return float(np.clip(np.median([(y + 1e-9) / (x + 1e-9) for x, y in extents]), 0.4, 2.0))
 
 
 def tiling_diameter(coordinates: np.ndarray) -> float:
-    r"""Diameter at which the discs of a grid cover the plane.
+    r"""Diameter of discs that cover the plane without gaps.
 
-    It is :math:`2 / \sqrt{3}` times the spacing of a hexagonal grid, whose six nearest neighbours are equally far, and
-    :math:`\sqrt{2}` times that of a square grid, whose fifth and sixth are :math:`\sqrt{2}` times as far as the fourth.
-    Real grids are a little uneven, so a twentieth is added. Cells lie on no grid: their first neighbour is much nearer
-    than their fourth, and discs that leave no gap would hide each other. They get nine tenths of the distance of the
-    fourth neighbour.
+    On a hexagonal grid, whose six nearest neighbours are equally distant, it is :math:`2 / \sqrt{3}` times the spacing.
+    On a square grid, whose fifth and sixth neighbours are :math:`\sqrt{2}` times as distant as the fourth, it is
+    :math:`\sqrt{2}` times the spacing. Real grids are slightly irregular, so 5 % is added. Cells are not on a grid: the
+    first neighbour is much nearer than the fourth, and discs without gaps would hide each other. Their diameter is nine
+    tenths of the distance to the fourth neighbour.
     """
     points = np.unique(coordinates, axis=0)
     if len(points) == 1:
@@ -49,8 +50,17 @@ def tiling_diameter(coordinates: np.ndarray) -> float:
     return 1.05 * fourth * float(2 / np.sqrt(3) if sixth < 1.15 * fourth else np.sqrt(2))
 
 
-def draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray, diameter: float) -> None:
-    """Draw spots as discs whose diameter is in the unit of the coordinates, with the origin at the upper left."""
+def draw_map(
+    axes: Axes, coordinates: np.ndarray, coloring: Coloring, spots: np.ndarray, diameter: float | None = None
+) -> None:
+    """Draw some of the spots in their colours, by default with the diameter that leaves no gaps."""
+    drawn = spots[np.argsort(coloring.rank[spots], kind="stable")]
+    diameter = tiling_diameter(coordinates[drawn]) if diameter is None else diameter
+    draw_spots(axes, coordinates[drawn], coloring.faces[drawn], diameter)
+
+
+def draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray | str, diameter: float) -> None:
+    """Draw spots as discs, with a diameter in the unit of the coordinates and the origin at the upper left."""
     n_spots = len(coordinates)
     discs = EllipseCollection(
         np.full(n_spots, diameter),
@@ -66,4 +76,4 @@ def draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray, diameter:
     axes.add_collection(discs)
     low, high = coordinates.min(axis=0) - 0.6 * diameter, coordinates.max(axis=0) + 0.6 * diameter
     axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
-    bare(axes)
+    hide_axes(axes)

@@ -1,4 +1,4 @@
-"""Why a number of domains was chosen."""
+"""Reproducibility of each number of domains."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotscape.pl._colors import PALETTE
-from spotscape.pl._figure import finish, panel_grid
+from spotscape.pl._figure import panel_grid, savefig_or_show, style_axes
 
 
 def n_domains(
@@ -20,25 +20,25 @@ def n_domains(
     save: bool | str | Path | None = None,
     return_fig: bool = False,
 ) -> Figure | list[Axes] | None:
-    """Draw how reproducible each number of domains is, and which one was chosen.
+    """Draw the reproducibility of each number of domains, and the chosen number.
 
-    The line is the mean over the splits, the band one standard deviation, a dot one split.
+    The line is the mean over the splits, the band is one standard deviation, and each dot is one split.
 
     Parameters
     ----------
     adata
-        Annotated data.
+        Annotated data with a result of :func:`spotscape.tl.choose_n_domains`.
     key
-        Key in ``adata.uns`` of the result of :func:`spotscape.tl.choose_n_domains`.
+        Key of the result in ``adata.uns``.
     title
-        Title of the panel. If ``None``, none.
+        Title of the panel. If ``None``, no title.
     show
-        Show the figure. If ``None``, as ``scanpy.settings.autoshow`` says, unless it is saved.
+        Whether to show the figure. If ``None``, ``scanpy.settings.autoshow``, unless the figure is saved.
     save
-        ``True``, or a text without folder that is appended to ``"n_domains"``: saved in ``scanpy.settings.figdir``. A
-        :class:`~pathlib.Path`, or a text with a folder: the file itself.
+        ``True`` saves the figure in ``scanpy.settings.figdir``; a string without a folder is also appended to
+        ``"n_domains"``. A :class:`~pathlib.Path` or a string with a folder is the file.
     return_fig
-        Return the figure, and do not show it.
+        Return the figure instead of showing it.
 
     Returns
     -------
@@ -47,12 +47,24 @@ def n_domains(
     Raises
     ------
     KeyError
-        If ``key`` is missing, or is no such result.
+        If ``key`` does not exist or is not such a result.
+
+    Examples
+    --------
+    >>> import scanpy as sc
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=200, n_genes=40, seed=0)
+    >>> sc.pp.log1p(adata)
+    >>> sc.pp.pca(adata, n_comps=5)
+    >>> chosen = sps.tl.choose_n_domains(adata, use_rep="X_pca", n_domains=range(2, 5), n_splits=2, n_init=1)
+    >>> panels = sps.pl.n_domains(adata, show=False)
+    >>> panels[0].get_ylabel()
+    'reproducibility (ARI)'
     """
     result = adata.uns.get(key)
     if result is None or "splits" not in result or "table" not in result:
         raise KeyError(
-            f"`key` is {key!r}, which is no result in `adata.uns`; call `spotscape.tl.choose_n_domains` first."
+            f"`key` is {key!r}, which is not such a result in `adata.uns`; call `spotscape.tl.choose_n_domains` first."
         )
     table, splits, chosen = result["table"], np.asarray(result["splits"]), int(result["chosen"])
     numbers = table["n_domains"].to_numpy()
@@ -67,10 +79,7 @@ def n_domains(
     panel.axvline(chosen, color=PALETTE[5], linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
     panel.legend(frameon=False, fontsize=9)
     panel.set_xticks(numbers)
-    panel.set_xlabel("number of domains", fontsize=9)
-    panel.set_ylabel("reproducibility (ARI)", fontsize=9)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.tick_params(labelsize=8, length=3)
+    style_axes(panel, "number of domains", "reproducibility (ARI)")
     if title is not None:
         panel.set_title(title, fontsize=10)
-    return finish(figure, axes, "n_domains", show=show, save=save, return_fig=return_fig)
+    return savefig_or_show(figure, axes, "n_domains", show=show, save=save, return_fig=return_fig)

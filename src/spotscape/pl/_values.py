@@ -1,4 +1,4 @@
-"""What a picture is coloured by: a column of ``obs`` or a gene."""
+"""Values that determine colours, and the slices that are drawn."""
 
 from difflib import get_close_matches
 
@@ -8,10 +8,11 @@ from anndata import AnnData
 from scipy import sparse
 
 from spotscape._slices import find_slice_key, read_slices
+from spotscape._validate import check_present
 
 
 def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Series:
-    """Take the value of each spot of a column of ``obs`` or, where there is none, of a gene.
+    """Return the values of a column of ``obs`` or, if there is no such column, of a gene.
 
     Parameters
     ----------
@@ -24,44 +25,44 @@ def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Ser
 
     Returns
     -------
-    Series. ``(n_spots,)``.
+    Values of the spots. ``(n_spots,)``.
 
     Raises
     ------
     KeyError
         If there is no such column, gene or layer.
     ValueError
-        If ``layer`` is given for a column of ``obs``, or the gene's name is not unique.
+        If ``layer`` is given for a column of ``obs``, or the name of the gene is not unique.
     """
     if not isinstance(color, str):
         raise TypeError(f"`color` is {color!r}; pass the name of one column of `adata.obs` or of one gene.")
     if color in adata.obs.columns:
         if layer is not None:
-            raise ValueError(f"`layer` is {layer!r}, but {color!r} is a column of `adata.obs`; leave `layer` out.")
+            raise ValueError(f"`layer` is {layer!r}, but {color!r} is a column of `adata.obs`; omit `layer`.")
         return adata.obs[color]
     if color not in adata.var_names:
         names = [*adata.obs.columns.astype(str), *adata.var_names]
         close = get_close_matches(color, names, n=3)
         hint = f"did you mean {', '.join(map(repr, close))}" if close else f"columns are {list(adata.obs.columns)}"
         raise KeyError(f"`color` is {color!r}, which is neither a column of `adata.obs` nor a gene; {hint}?")
-    if layer is not None and layer not in adata.layers:
-        raise KeyError(f"`layer` is {layer!r}, which is not in `adata.layers`; there are {list(adata.layers)}.")
+    if layer is not None:
+        check_present(layer, "layer", adata.layers, "adata.layers")
     column = np.flatnonzero(adata.var_names == color)
     if len(column) > 1:
         raise ValueError(f"{len(column)} genes are called {color!r}; run `adata.var_names_make_unique()` first.")
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None:
-        raise ValueError(f"`adata.X` is None, so there are no values of gene {color!r}; pass `layer`.")
+        raise ValueError(f"`adata.X` is None and has no values of gene {color!r}; pass `layer`.")
     values = matrix[:, column]
     values = values.toarray() if sparse.issparse(values) else np.asarray(values)
     return pd.Series(values.ravel(), index=adata.obs_names, name=color)
 
 
-def drawn_slices(adata: AnnData, slice_key: str | None) -> tuple[np.ndarray, list[str]]:
-    """Encode the slice of each spot, and the names of the slices.
+def slice_codes(adata: AnnData, slice_key: str | None) -> tuple[np.ndarray, list[str]]:
+    """Return the slice of each spot as a number, and the names of the slices.
 
-    Where ``slice_key`` is ``None``, it is the key with which the spatial graph was built, otherwise ``"slice"`` if
-    there is such a column, otherwise all spots are one slice.
+    If ``slice_key`` is ``None``, it is the one with which the spatial graph was built, otherwise ``"slice"`` if there
+    is such a column, otherwise all spots are one slice without a name.
     """
     key = find_slice_key(adata, slice_key)
     if key is None:

@@ -1,4 +1,4 @@
-"""Spatial neighbours of the spots of an AnnData."""
+"""Spatial neighbour graph of the spots of an AnnData."""
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
@@ -20,28 +20,28 @@ def spatial_neighbors(
     key_added: str = "spatial",
     copy: bool = False,
 ) -> AnnData | None:
-    """Find the spatial neighbours of every spot inside its slice and store them as squidpy does.
+    """Compute the graph of spatial neighbours within each slice and store it in the format of squidpy.
 
     Parameters
     ----------
     adata
-        Spots with their positions.
+        Annotated data of ``n_spots`` spots with positions.
     slice_key
-        Column of ``adata.obs`` that tells the slices apart; no edge joins two slices. ``None`` (the default) means
-        that all spots are of one slice.
+        Column of ``adata.obs`` with the slice of each spot; no edge connects two slices. ``None`` (the default) means
+        that all spots belong to one slice.
     spatial_key
-        Entry of ``adata.obsm`` with the positions, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit.
+        Key in ``adata.obsm`` of the positions, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit.
     method
         ``"knn"`` (the default), ``"radius"`` or ``"delaunay"``, see :func:`spotscape.graph.build_spatial_graph`.
     n_neighbors
-        For ``"knn"``: number of nearest spots. ``None`` (the default) follows the size of each slice.
+        For ``"knn"``: number of nearest spots. ``None`` (the default): chosen by the number of spots of each slice.
     radius
-        For ``"radius"`` (by default 1.5) and ``"delaunay"`` (by default no limit): the longest edge, as a multiple of
-        the median nearest-neighbour distance of the slice.
+        For ``"radius"`` (by default 1.5) and ``"delaunay"`` (by default no limit): the largest length of an edge, as a
+        multiple of the median nearest-neighbour distance of the slice.
     key_added
-        Prefix of the keys; the default is squidpy's. A graph under it is replaced.
+        Prefix of the keys; the default is that of squidpy. An existing graph with this prefix is replaced.
     copy
-        Whether to leave ``adata`` as it is and return a copy with the graph.
+        Return a copy of ``adata`` with the graph instead of writing to ``adata``.
 
     Returns
     -------
@@ -53,22 +53,27 @@ def spatial_neighbors(
     KeyError
         If ``slice_key`` or ``spatial_key`` is not in ``adata``.
     ValueError
-        If the graph cannot be built, see :func:`spotscape.graph.build_spatial_graph`; ``adata`` is left as it was.
+        If the graph cannot be built, see :func:`spotscape.graph.build_spatial_graph`; ``adata`` is unchanged.
 
     Examples
     --------
-    >>> sps.pp.spatial_neighbors(adata, slice_key="slice")
-    >>> adata.obsp["spatial_connectivities"]
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=100)
+    >>> sps.pp.spatial_neighbors(adata, slice_key="slice", n_neighbors=6)
+    >>> adata.obsp["spatial_connectivities"].shape
+    (200, 200)
+    >>> adata.uns["spatial_neighbors"]["params"]["n_neighbors"]
+    6
     """
     if spatial_key not in adata.obsm:
         raise KeyError(
             f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm` (it has {_names(adata.obsm)}); pass the "
-            "entry with the positions."
+            "key of the positions."
         )
     if slice_key is not None and slice_key not in adata.obs:
         raise KeyError(
             f"`slice_key` is {slice_key!r}, which is not a column of `adata.obs` (it has {_names(adata.obs)}); pass "
-            "the column that tells the slices apart."
+            "the column with the slice of each spot."
         )
     graph = build_spatial_graph(
         adata.obsm[spatial_key],

@@ -1,4 +1,4 @@
-"""Answers drawn from a representation, in the manner of ``scanpy.tl``."""
+"""Analyses of a representation, in the style of ``scanpy.tl``."""
 
 from spotscape.tl._choose_n_domains import choose_n_domains
 from spotscape.tl._domains import domains

@@ -1,4 +1,4 @@
-"""Reading a representation of the spots, and its neighbour graph."""
+"""Read a representation of the spots, and compute unit vectors and a neighbour graph of it."""
 
 from typing import Any
 
@@ -7,12 +7,16 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-N_COMPONENTS_WIDE = 50
+from spotscape._validate import check_present
+
+#: Number of principal components of ``"X"`` and of wide sparse matrices.
+N_COMPONENTS = 50
+#: Number of spots from which neighbours are found by an approximate search.
 N_SPOTS_APPROXIMATE = 8192
 
 
 def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.ndarray:
-    """Read the representation of the spots as a dense array, and check it.
+    """Read and check the representation of the spots as a dense array.
 
     Parameters
     ----------
@@ -21,25 +25,21 @@ def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.nd
     use_rep
         Key in ``adata.obsm``, or ``"X"``.
     seed
-        Seed of the start vector of the principal components, which wide sparse matrices and ``"X"`` are reduced to.
+        Seed of the start vector of the principal components to which ``"X"`` and wide sparse matrices are reduced.
 
     Returns
     -------
-    Array in C order. ``(n_spots, n_dimensions)``.
+    C-contiguous array. ``(n_spots, n_dimensions)``.
 
     Raises
     ------
     KeyError
-        If ``use_rep`` is missing.
+        If there is no such representation.
     ValueError
-        If it is no numeric matrix, or has missing or infinite values.
+        If it is not a numeric matrix, or has missing or infinite values.
     """
-    if use_rep != "X" and use_rep not in adata.obsm:
-        there = ", ".join(repr(key) for key in adata.obsm) or "nothing"
-        raise KeyError(
-            f"`use_rep` is {use_rep!r}, which is not in `adata.obsm`; there is {there}. "
-            "Store the representation there first, or pass 'X'."
-        )
+    if use_rep != "X":
+        check_present(use_rep, "use_rep", adata.obsm, "adata.obsm")
     values: Any = adata.X if use_rep == "X" else adata.obsm[use_rep]
     if values is None:
         raise ValueError("`use_rep` is 'X', but `adata.X` is None; pass a key of `adata.obsm`.")
@@ -48,37 +48,42 @@ def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.nd
             values = np.asarray(values)
             values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"`{use_rep}` is not numeric; pass a representation of numbers.") from error
+            raise ValueError(f"`{use_rep}` is not numeric; pass a numeric matrix.") from error
     if values.ndim != 2 or values.shape[1] == 0:
-        raise ValueError(f"`{use_rep}` has shape {values.shape}; pass a matrix with one row a spot.")
+        raise ValueError(f"`{use_rep}` has shape {values.shape}; pass a matrix with one row per spot.")
     finite = np.isfinite(values.data if sparse.issparse(values) else values)
     if not finite.all():
         raise ValueError(
-            f"`{use_rep}` has {int((~finite).sum())} missing or infinite values; "
-            "leave out the spots that have them, or train again."
+            f"`{use_rep}` has {int((~finite).sum())} missing or infinite values; remove the spots that have them, or "
+            "compute it again."
         )
-    n_columns = min(values.shape)
-    if n_columns > N_COMPONENTS_WIDE and (sparse.issparse(values) or use_rep == "X"):
+    if min(values.shape) > N_COMPONENTS and (sparse.issparse(values) or use_rep == "X"):
         values = sparse.csr_matrix(values, dtype=np.float64) if sparse.issparse(values) else values.astype(np.float64)
-        return PCA(N_COMPONENTS_WIDE, svd_solver="arpack", random_state=seed).fit_transform(values)
+        return PCA(N_COMPONENTS, svd_solver="arpack", random_state=seed).fit_transform(values)
     values = values.toarray().astype(np.float64) if sparse.issparse(values) else values
     return np.ascontiguousarray(values)
 
 
+def unit_vectors(vectors: np.ndarray) -> np.ndarray:
+    """Divide each row by its length. Rows of zeros stay zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+
+
 def neighbor_graph(representation: np.ndarray, n_neighbors: int, seed: int) -> AnnData:
-    """Build scanpy's neighbour graph of a representation, in an object of its own: the user's is left as it is."""
+    """Build scanpy's neighbour graph of a representation in a new AnnData, so that the user's is not changed."""
     import scanpy
 
-    light = AnnData(X=representation)
-    approximate = _ApproximateNeighbors(n_neighbors, seed) if light.n_obs >= N_SPOTS_APPROXIMATE else None
-    scanpy.pp.neighbors(light, n_neighbors=n_neighbors, use_rep="X", random_state=seed, transformer=approximate)
-    return light
+    data = AnnData(X=representation)
+    approximate = _ApproximateNeighbors(n_neighbors, seed) if data.n_obs >= N_SPOTS_APPROXIMATE else None
+    scanpy.pp.neighbors(data, n_neighbors=n_neighbors, use_rep="X", random_state=seed, transformer=approximate)
+    return data
 
 
 class _ApproximateNeighbors:
-    """Nearest neighbours by descent, set up as scanpy does for many spots.
+    """Approximate nearest neighbours by pynndescent, with the parameters that scanpy uses for many spots.
 
-    scanpy reads the answer as a sparse matrix, but newer versions of pynndescent give a sparse array.
+    scanpy expects a sparse matrix, but newer versions of pynndescent return a sparse array.
     """
 
     def __init__(self, n_neighbors: int, seed: int) -> None:

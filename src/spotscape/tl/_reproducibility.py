@@ -1,37 +1,37 @@
-"""How well partitions of one half of a tissue are found again in its other half."""
+"""Agreement of partitions between two halves of a tissue."""
 
 import numpy as np
 
 from spotscape.cluster import SharedCovarianceMixture, mixture_partition
 from spotscape.metrics import adjusted_rand_index
 
-#: Blocks along a side of a slice, used in turn. Between large blocks lies more unseen tissue; small ones leave some of
-#: each domain in both halves.
+#: Blocks along each side of a slice, used alternately. Large blocks separate the halves better; small blocks leave
+#: parts of each domain in both halves.
 BLOCKS_PER_SIDE = (4, 8)
 
 
-def spatial_halves(
+def draw_spatial_halves(
     coordinates: np.ndarray | None, slices: np.ndarray, n_per_side: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw half of each slice, made of square blocks of tissue.
+    """Draw a random half of each slice in square blocks.
 
-    Neighbouring spots have nearly the same representation. Halves of single spots would therefore be copies of each
-    other, in which any partition is found again; blocks are not :cite:p:`Roberts2017`.
+    Neighbouring spots have nearly the same representation. Random halves of single spots would therefore be nearly
+    identical, and any partition would be reproducible; halves of blocks are independent :cite:p:`Roberts2017`.
 
     Parameters
     ----------
     coordinates
-        ``(n_spots, 2)``, or ``None`` for halves of single spots.
+        Positions of the spots, or ``None`` for halves of single spots. ``(n_spots, 2)``.
     slices
         Slice of each spot. ``(n_spots,)``.
     n_per_side
-        Number of blocks along a side of a square with the area of the slice. The grid is turned and moved at random.
+        Number of blocks along a side of a square with the area of the slice. The grid is rotated and shifted at random.
     rng
-        Generator.
+        Random generator.
 
     Returns
     -------
-    Whether a spot is in the first half. ``(n_spots,)``.
+    Whether each spot is in the first half. ``(n_spots,)``.
     """
     first = np.zeros(len(slices), dtype=bool)
     for name in np.unique(slices):
@@ -50,30 +50,30 @@ def spatial_halves(
 
 def _blocks(coordinates: np.ndarray, n_per_side: int, rng: np.random.Generator) -> np.ndarray:
     angle = rng.uniform(0, np.pi)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turned = (coordinates - coordinates.mean(axis=0)) @ turn
-    extent = np.ptp(turned, axis=0)
-    # Spots on one line have no area; their blocks are pieces of the line.
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    rotated = (coordinates - coordinates.mean(axis=0)) @ rotation
+    extent = np.ptp(rotated, axis=0)
+    # Spots on a line cover no area; their blocks are segments of the line.
     side = (np.sqrt(extent.prod()) if extent.min() > 0 else extent.max()) / n_per_side or 1.0
-    cells = np.floor((turned + rng.uniform(0, side, 2)) / side).astype(np.int64)
+    cells = np.floor((rotated + rng.uniform(0, side, 2)) / side).astype(np.int64)
     return np.unique(cells, axis=0, return_inverse=True)[1].ravel()
 
 
-def agreement_of_halves(scores: np.ndarray, first: np.ndarray, n_domains: int, n_init: int, seed: int) -> float:
-    """Cluster each half alone, carry its domains to the other half, and compare them with those found there.
+def split_half_agreement(scores: np.ndarray, first: np.ndarray, n_domains: int, n_init: int, seed: int) -> float:
+    """Cluster each half, predict its domains in the other half, and compare them with those found there.
 
     Parameters
     ----------
     scores
         At most 12 principal components. ``(n_spots, n_components)``.
     first
-        Whether a spot is in the first half. ``(n_spots,)``.
+        Whether each spot is in the first half. ``(n_spots,)``.
     n_domains, n_init, seed
-        As :func:`spotscape.tl.domains`.
+        As in :func:`spotscape.tl.domains`.
 
     Returns
     -------
-    Adjusted Rand index, mean of both directions.
+    Adjusted Rand index, averaged over both directions.
     """
     halves = [scores[first], scores[~first]]
     affinities = [mixture_partition(half, n_domains, n_init, seed).affinities for half in halves]

@@ -1,4 +1,4 @@
-"""Features kept in files that are named by the content of what they were made from."""
+"""Cache of features: files named by a hash of everything that determines the features."""
 
 import os
 import warnings
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 
 def content_key(*parts: Any) -> str:
-    """Fingerprint of numbers, texts and tuples of them."""
+    """SHA-256 of numbers, strings and tuples of them."""
     return sha256(repr(parts).encode()).hexdigest()
 
 
 class FeatureCache:
-    """Files in a folder, one for each slice and setting; without a folder nothing is kept.
+    """Files in a folder, one for each slice and setting; without a folder nothing is cached.
 
     Parameters
     ----------
     folder
-        Folder, which is made where it is missing.
+        Folder, which is created if it does not exist. ``None``: no cache.
 
     Raises
     ------
     ValueError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written to.
     """
 
     def __init__(self, folder: str | Path | None) -> None:
@@ -37,31 +37,35 @@ class FeatureCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ValueError(f"`cache_dir` is {str(folder)!r}, which cannot be made; pass another folder.") from error
+            raise ValueError(
+                f"`cache_dir` is {str(folder)!r}, which cannot be created; pass another folder."
+            ) from error
         if not os.access(self.folder, os.W_OK):
             raise ValueError(f"`cache_dir` is {str(folder)!r}, which cannot be written to; pass another folder.")
 
     def read(self, key: str) -> NDArray[np.float32] | None:
-        """Features kept under a key, or ``None``."""
+        """Features stored under a key, or ``None``."""
         path = self._path(key)
         if path is None or not path.exists():
             return None
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                return kept["features"]
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return archive["features"]
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            warnings.warn(f"The file {path.name!r} of `cache_dir` is damaged and is made anew.", stacklevel=3)
+            warnings.warn(
+                f"The file {path.name!r} in `cache_dir` is damaged; its features are computed again.", stacklevel=3
+            )
             return None
 
     def write(self, key: str, features: NDArray[np.float32]) -> None:
-        """Keep features under a key."""
+        """Store features under a key."""
         path = self._path(key)
         if path is None:
             return
-        # A process that ends half way leaves no half file under the name.
-        draft = path.with_name(f"{path.stem}.{os.getpid()}.npz")
-        np.savez_compressed(draft, features=features)
-        draft.replace(path)
+        # Renamed when complete, so that an interrupted process leaves no partial file under the final name.
+        temporary = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        np.savez_compressed(temporary, features=features)
+        temporary.replace(path)
 
     def _path(self, key: str) -> Path | None:
         return None if self.folder is None else self.folder / f"{key}.npz"

@@ -1,7 +1,7 @@
-"""Features of the tissue image under every spot."""
+"""Features of the tissue image around every spot."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -13,17 +13,15 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from spotscape._validate import check_choice, check_integer
-from spotscape.pp.image._arguments import checked_pixels, checked_scales, model_folder
+from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
 from spotscape.pp.image._cache import FeatureCache, content_key
-from spotscape.pp.image._color import COLOR_NAMES
-from spotscape.pp.image._handcrafted import HANDCRAFTED_NAMES, HANDCRAFTED_VERSION, handcrafted_features
-from spotscape.pp.image._slide import Slide, spread_over
+from spotscape.pp.image._extraction import Extractor, extract_features, normalized_tiles, slide_normalizer
+from spotscape.pp.image._slide import Slide, evenly_chosen_spots
 from spotscape.pp.image._sources import Images, PerSlice, read_slides
-from spotscape.pp.image._stream import Extractor, normalized_tiles, slide_normalizer, stream_features
+from spotscape.pp.image._stain import STAIN_METHODS
 
-STAINS = ("none", "slide", "macenko")
-# With fewer pixels of the image across a tile, texture and nuclei would be those of the interpolation.
-_COARSE = 16
+# Texture and nuclei of tiles with fewer pixels of the image would be those of the interpolation.
+_MIN_WIDTH_FOR_TEXTURE = 16
 
 
 def image_features(
@@ -46,65 +44,67 @@ def image_features(
     seed: int = 0,
     copy: bool = False,
 ) -> AnnData | None:
-    r"""Describe the tissue image, such as haematoxylin and eosin (H&E), under every spot by numbers.
+    r"""Compute features of the tissue image, such as haematoxylin and eosin (H&E), around every spot.
 
-    A square tile is cut around each spot and described without a network (colours and stains
-    :cite:p:`Ruifrok2001`, co-occurrence of grey levels :cite:p:`Haralick1973`, local binary patterns
-    :cite:p:`Ojala2002`, Gabor filters, nuclei above Otsu's threshold :cite:p:`Otsu1979`), by a small network that
-    learns from the tiles at hand (:cite:p:`Chen2021`), or by a model that lies on the disk. Nothing is downloaded.
-    Tiles are made batch by batch; the features do not depend on the order of the spots. They are not scaled: the models
-    do that themselves.
+    A square tile is cut around each spot. Its features are handcrafted (colours and stains :cite:p:`Ruifrok2001`,
+    grey-level co-occurrence matrices :cite:p:`Haralick1973`, local binary patterns :cite:p:`Ojala2002`, Gabor filters,
+    nuclei above Otsu's threshold :cite:p:`Otsu1979`), or those of a small network trained by self-supervision on the
+    tiles of ``adata`` :cite:p:`Chen2021`, or those of a local pathology model. Nothing is downloaded. Tiles are
+    processed in batches, and the features do not depend on the order of the spots. Features are not scaled, because the
+    models scale their input.
 
     Parameters
     ----------
     adata
         Annotated data of ``n_spots`` spots.
     method
-        ``"handcrafted"`` (the default, 99 features a scale; the 26 of colours and stains alone at a scale at which, in
-        any slice, a tile is less than 16 pixels of the image wide); ``"self-supervised"`` (128 features a scale; the
-        network is trained on all slices of ``adata`` together, so adding a slice changes the features); or the path of
-        a folder with a model of timm or transformers, for which ``spotscape[foundation]`` is needed.
+        ``"handcrafted"`` (the default): 99 features per scale, computed by scikit-image, which
+        ``pip install "spotscape[image]"`` installs; only the 26 of colours and stains at scales at which a tile of any
+        slice is less than 16 pixels of the image wide. ``"self-supervised"``: 128 features per scale; the network is
+        trained on all slices of ``adata`` together, so adding a slice changes the features. Or the path of a folder
+        with a timm or transformers model, which needs ``pip install "spotscape[foundation]"``.
     image
-        Image of the slice: path of a TIFF, JPEG or PNG file, or an array ``(height, width, 3)``. Several slices:
+        Image of the slice: path of a TIFF, JPEG or PNG file, or an array ``(height, width, 3)``. For several slices:
         ``{slice: image}``, with ``None`` for a slice without an image. If ``None``, the images are those of
-        ``adata.uns["spatial"]``, which squidpy and scanpy write, with the names of the slices.
+        ``adata.uns["spatial"]``, as squidpy and scanpy store them, under the names of the slices.
     image_key
         Which image of ``adata.uns["spatial"][slice]["images"]``. If ``None``, ``"hires"``, otherwise ``"lowres"``.
     patches_key
-        Key in ``adata.obsm`` of tiles that were cut before, ``(n_spots, n, n, 3)``, or flat with their shape in
-        ``adata.uns["patch_shape"]``. Then images and positions are not used.
+        Key in ``adata.obsm`` of stored tiles, ``(n_spots, n, n, 3)``, or flat with their shape in
+        ``adata.uns["patch_shape"]``. Images and positions are then not used.
     slice_key
-        Column of ``adata.obs`` that tells the slices apart. ``None`` (the default) means that all spots are of one
+        Column of ``adata.obs`` with the slice of each spot. ``None`` (the default) means that all spots belong to one
         slice.
     spatial_key
-        Key in ``adata.obsm`` of the positions x, y in pixels of the full image.
+        Key in ``adata.obsm`` of the positions x, y in pixels of the full-resolution image.
     scale_factor
-        Pixels of the image for each pixel of the full image; one number, or ``{slice: number}``. If ``None``, that of
-        ``adata.uns["spatial"]`` for its images, and 1 for other images.
+        Pixels of the image per pixel of the full-resolution image; one number, or ``{slice: number}``. If ``None``,
+        that of ``adata.uns["spatial"]`` for its images, and 1 for other images.
     tile_size
-        Side of a tile in pixels of the full image; one number, or ``{slice: number}``. If ``None``, the diameter of a
-        spot in ``adata.uns["spatial"]``, and where that is not known, the median distance of a spot to its nearest.
+        Side of a tile in pixels of the full-resolution image; one number, or ``{slice: number}``. If ``None``, the spot
+        diameter in ``adata.uns["spatial"]``, or else the median distance from a spot to its nearest neighbour.
     scales
-        Multiples of ``tile_size``; each gives its own features. If ``None``, 1 and 2: the spot, and the spot with its
-        surroundings. Stored patches have one scale.
+        Tile widths as multiples of ``tile_size``; features are computed at each scale and concatenated. If ``None``, 1
+        and 2: the spot, and the spot with its surroundings. Stored patches have one scale.
     n_pixels
-        Side in pixels, at least 16, to which every tile is brought, so that texture means the same in images of
-        different resolution. If ``None``, 64, or what the model in the folder was made for.
+        Side in pixels, at least 16, to which every tile is resized, so that texture is comparable between images of
+        different resolution. If ``None``, 64, or the input size of the model in the folder.
     stain
-        ``"none"`` (the default); ``"slide"``: in each slice haematoxylin and eosin get a fixed mean and standard
-        deviation; ``"macenko"``: the stains of each slice are found and replaced by fixed ones
-        :cite:p:`Macenko2009`. Both look at one slice at a time.
+        Stain normalisation of each slice by itself. ``"none"`` (the default); ``"slide"``: haematoxylin and eosin get a
+        fixed mean and standard deviation; ``"macenko"``: the stain vectors of the slice are estimated and replaced by
+        fixed ones :cite:p:`Macenko2009`.
     key_added
-        Key of the answer in ``adata.obsm`` and of its parameters in ``adata.uns``.
+        Key of the features in ``adata.obsm`` and of their parameters in ``adata.uns``.
     cache_dir
-        Folder in which features are kept, a file a slice, named by the content of image and positions and by all that
-        decides the numbers, so that a second call only reads. ``None`` (the default) keeps nothing.
+        Folder in which the features of each slice are cached. A file is named by a hash of the image, the positions,
+        the settings and the version of the method, so that features of other data or settings are never read. ``None``
+        (the default): no cache.
     n_jobs
-        Number of threads for ``"handcrafted"``; -1 (the default) means all cores. The answer does not depend on it.
+        Number of threads for ``"handcrafted"``; -1 (the default) means all cores. The features do not depend on it.
     seed
-        Seed of ``"self-supervised"``; the other methods draw nothing.
+        Seed of ``"self-supervised"``; the other methods are deterministic.
     copy
-        Return a copy of ``adata`` that has the answer instead of writing to ``adata``.
+        Return a copy of ``adata`` with the features instead of writing to ``adata``.
 
     Returns
     -------
@@ -115,19 +115,19 @@ def image_features(
     ``.obs[f"{key_added}_present"]``
         Whether the spot lies on an image. ``(n_spots,)``.
     ``.uns[key_added]``
-        Names of the features, parameters, and for each slice where its image came from, with a fingerprint.
+        Names of the features, parameters, and the origin and hash of the image of each slice.
 
     Raises
     ------
     FileNotFoundError
         If there is no image at a path.
     ImportError
-        If the library of a model is not installed.
+        If scikit-image or the library of a model is not installed.
     KeyError
         If a key or the image of a slice is missing.
     ValueError
         If an image is damaged, if most spots of a slice lie outside its image, or if an argument is out of range.
-        ``adata`` is left as it was.
+        ``adata`` is unchanged.
 
     Warns
     -----
@@ -136,20 +136,28 @@ def image_features(
 
     Examples
     --------
-    >>> sps.pp.image_features(adata, slice_key="slice")
-    >>> sps.pp.image_features(adata, image="section.tif", tile_size=200, cache_dir="features")
-    >>> sps.pp.image_features(adata, method="models/pathology", stain="macenko", key_added="X_pathology")
+    The image has a fifth of the resolution of the positions; in practice it is the path of a file.
+
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=40)
+    >>> image = np.random.default_rng(0).integers(0, 256, (140, 140, 3), dtype=np.uint8)
+    >>> sps.pp.image_features(adata, image=image, scale_factor=0.2)
+    >>> adata.obsm["X_image"].shape
+    (40, 198)
+    >>> adata.uns["X_image"]["names"][:3].tolist()
+    ['mean of red (1x)', 'sd of red (1x)', 'mean of green (1x)']
     """
-    check_choice(stain, STAINS, "stain")
+    check_choice(stain, STAIN_METHODS, "stain")
     check_integer(seed, "seed", minimum=0)
     check_integer(n_jobs, "n_jobs", minimum=-1)
     if n_jobs == 0:
         raise ValueError("`n_jobs` is 0; pass the number of threads, or -1 for all cores.")
-    folder = model_folder(method)
-    n_pixels = checked_pixels(n_pixels, folder)
+    folder = check_method(method)
+    n_pixels = tile_pixels(n_pixels, folder)
     if patches_key is not None and scales is not None:
-        raise ValueError("`scales` was given, but stored patches have one scale; leave it out.")
-    scales = (1.0,) if patches_key is not None else checked_scales(scales)
+        raise ValueError("`scales` was given, but the stored patches of `patches_key` have one scale; omit `scales`.")
+    scales = (1.0,) if patches_key is not None else tile_scales(scales)
     all_slides = read_slides(
         adata,
         image=image,
@@ -164,62 +172,51 @@ def image_features(
     if not slides:
         raise ValueError("No slice has an image; pass `image`, or `patches_key` for stored patches.")
     cache = FeatureCache(cache_dir)
-    names = {slide.name: adata.obs_names[slide.spots].to_numpy().astype(str) for slide in slides}
-    digests = {slide.name: content_key(slide.digest(), names[slide.name].tolist()) for slide in slides}
-    coarse = tuple(any(scale * slide.tile_width < _COARSE for slide in slides) for scale in scales)
-    decisive: tuple[Any, ...] = (str(method), stain, scales, n_pixels)
-    if folder is not None:
-        from spotscape.pp.image._model import model_digest
+    spot_names = {slide.name: adata.obs_names[slide.spots].to_numpy().astype(str) for slide in slides}
+    digests = {slide.name: content_key(slide.digest(), spot_names[slide.name].tolist()) for slide in slides}
+    colors_only = tuple(any(scale * slide.tile_width < _MIN_WIDTH_FOR_TEXTURE for slide in slides) for scale in scales)
 
-        decisive = ("model", model_digest(folder), *decisive[1:])
-    elif method == "self-supervised":
-        from spotscape.pp.image._network import NETWORK_VERSION
-
-        decisive += (NETWORK_VERSION, int(seed), sorted(digests.items()))
-    else:
-        decisive += (HANDCRAFTED_VERSION, coarse)
-    keys = {name: content_key(digest, decisive) for name, digest in digests.items()}
-    found = {name: features for name, key in keys.items() if (features := cache.read(key)) is not None}
-    missing = [slide for slide in slides if slide.name not in found]
+    method_name, *method_state = _method_identity(method, folder, colors_only, seed, digests)
+    keys = {
+        name: content_key(digest, (method_name, *method_state, stain, scales, n_pixels))
+        for name, digest in digests.items()
+    }
+    features = {name: cached for name, key in keys.items() if (cached := cache.read(key)) is not None}
+    missing = [slide for slide in slides if slide.name not in features]
     if missing:
-        extractors = (
-            [partial(handcrafted_features, colors_only=True) if few else handcrafted_features for few in coarse]
-            if method == "handcrafted"
-            else [_network(folder, slides, names, stain, scales, n_pixels, seed)] * len(scales)
-        )
-        n_tiles = sum(len(slide.spots) for slide in missing)
-        with tqdm(total=n_tiles, desc="Image features", unit="spot", leave=False, disable=None) as progress:
+        extractors = _extractors(method, folder, slides, spot_names, colors_only, stain, scales, n_pixels, seed)
+        n_spots = sum(len(slide.spots) for slide in missing)
+        with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
             for slide in missing:
                 pixels = slide.pixels()
-                normalize = slide_normalizer(slide, pixels, names[slide.name], stain, n_pixels)
-                features = stream_features(
+                features[slide.name] = extract_features(
                     slide,
                     pixels,
-                    normalize,
+                    slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels),
                     extractors,
                     scales=scales,
                     n_pixels=n_pixels,
-                    # the networks have threads of their own
+                    # networks use several threads themselves
                     n_jobs=n_jobs if method == "handcrafted" else 1,
                     progress=progress,
                 )
-                cache.write(keys[slide.name], features)
-                found[slide.name] = features
+                cache.write(keys[slide.name], features[slide.name])
 
-    values = np.full((adata.n_obs, found[slides[0].name].shape[1]), np.nan, dtype=np.float32)
+    values = np.full((adata.n_obs, features[slides[0].name].shape[1]), np.nan, dtype=np.float32)
     present = np.zeros(adata.n_obs, dtype=bool)
     for slide in slides:
-        values[slide.spots] = found[slide.name]
+        values[slide.spots] = features[slide.name]
         present[slide.spots] = True
-    _warn(slides, int((~present).sum()), [scale for scale, few in zip(scales, coarse, strict=True) if few], key_added)
+    _warn_of_missing_spots(int((~present).sum()), key_added)
+    _warn_of_narrow_tiles(slides, [scale for scale, only in zip(scales, colors_only, strict=True) if only])
     target = adata.copy() if copy else adata
     target.obsm[key_added] = values
     target.obs[f"{key_added}_present"] = present
     target.uns[key_added] = {
-        "method": "model" if folder is not None else method,
+        "method": method_name,
         **({"model": str(folder)} if folder is not None else {}),
         **({"seed": int(seed)} if method == "self-supervised" else {}),
-        "names": _feature_names(method, values.shape[1], scales, coarse),
+        "names": _feature_names(method, values.shape[1], scales, colors_only),
         "stain": stain,
         "scales": np.array(scales),
         "n_pixels": n_pixels,
@@ -234,55 +231,86 @@ def image_features(
     return target if copy else None
 
 
-def _network(
+def _method_identity(
+    method: str | Path, folder: Path | None, colors_only: tuple[bool, ...], seed: int, digests: Mapping[str, str]
+) -> tuple[Any, ...]:
+    """Name of the method, and what determines its features besides tiles and settings, for the keys of the cache."""
+    if folder is not None:
+        from spotscape.pp.image._local_model import model_digest
+
+        return "model", model_digest(folder)
+    if method == "self-supervised":
+        from spotscape.pp.image._self_supervised import NETWORK_VERSION
+
+        return "self-supervised", NETWORK_VERSION, int(seed), sorted(digests.items())
+    from spotscape.pp.image._handcrafted import HANDCRAFTED_VERSION
+
+    return "handcrafted", HANDCRAFTED_VERSION, version("scikit-image"), colors_only
+
+
+def _extractors(
+    method: str | Path,
     folder: Path | None,
     slides: list[Slide],
-    names: dict[str, NDArray[Any]],
+    spot_names: Mapping[str, NDArray[Any]],
+    colors_only: tuple[bool, ...],
     stain: str,
     scales: tuple[float, ...],
     n_pixels: int,
     seed: int,
-) -> Extractor:
-    """The network of the folder, or one that learns from the tiles of all slides."""
-    if folder is not None:
-        from spotscape.pp.image._model import load_local_model
+) -> list[Extractor]:
+    """One function from tiles to features per scale."""
+    if method == "handcrafted":
+        from spotscape.pp.image._handcrafted import handcrafted_features
 
-        return load_local_model(folder).features
-    from spotscape.pp.image._network import N_TILES, encode, train_encoder
+        return [partial(handcrafted_features, colors_only=only) for only in colors_only]
+    if folder is not None:
+        from spotscape.pp.image._local_model import load_local_model
+
+        return [load_local_model(folder).features] * len(scales)
+    from spotscape.pp.image._self_supervised import MAX_TRAINING_TILES, encode, train_encoder
 
     n_spots = sum(len(slide.spots) for slide in slides)
     tiles = []
     for slide in slides:
         pixels = slide.pixels()
-        normalize = slide_normalizer(slide, pixels, names[slide.name], stain, n_pixels)
-        n_most = max(1, N_TILES * len(slide.spots) // (n_spots * len(scales)))
-        spots = spread_over(names[slide.name], n_most)
+        normalize = slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels)
+        # Each slice and scale gets its share of the training tiles.
+        max_spots = max(1, MAX_TRAINING_TILES * len(slide.spots) // (n_spots * len(scales)))
+        spots = evenly_chosen_spots(spot_names[slide.name], max_spots)
         tiles += [normalized_tiles(slide, pixels, normalize, spots, scale, n_pixels) for scale in scales]
-    return partial(encode, train_encoder(np.concatenate(tiles), seed))
+    return [partial(encode, train_encoder(np.concatenate(tiles), seed))] * len(scales)
 
 
 def _feature_names(
-    method: str | Path, n_features: int, scales: tuple[float, ...], coarse: tuple[bool, ...]
+    method: str | Path, n_features: int, scales: tuple[float, ...], colors_only: tuple[bool, ...]
 ) -> NDArray[np.str_]:
-    numbered = [f"feature {k}" for k in range(n_features // len(scales))]
-    all_names = []
-    for scale, few in zip(scales, coarse, strict=True):
-        names = numbered if method != "handcrafted" else COLOR_NAMES if few else HANDCRAFTED_NAMES
-        all_names += [f"{name} ({scale:g}x)" if len(scales) > 1 else name for name in names]
-    return np.array(all_names)
+    if method == "handcrafted":
+        from spotscape.pp.image._handcrafted import COLOR_NAMES, HANDCRAFTED_NAMES
+
+        names_of_scales = [COLOR_NAMES if only else HANDCRAFTED_NAMES for only in colors_only]
+    else:
+        names_of_scales = [tuple(f"feature {k}" for k in range(n_features // len(scales)))] * len(scales)
+    if len(scales) == 1:
+        return np.array(names_of_scales[0])
+    pairs = zip(scales, names_of_scales, strict=True)
+    return np.array([f"{name} ({scale:g}x)" for scale, names in pairs for name in names])
 
 
-def _warn(slides: list[Slide], n_missing: int, coarse: list[float], key_added: str) -> None:
+def _warn_of_missing_spots(n_missing: int, key_added: str) -> None:
     if n_missing:
         warnings.warn(
-            f"{n_missing} spots have no image; their rows of `obsm[{key_added!r}]` are missing, see "
+            f"{n_missing} spots have no image; their rows of `obsm[{key_added!r}]` are missing (NaN), see "
             f"`obs['{key_added}_present']`.",
             stacklevel=3,
         )
-    if coarse:
-        width = min(coarse) * min(slide.tile_width for slide in slides)
+
+
+def _warn_of_narrow_tiles(slides: list[Slide], scales: list[float]) -> None:
+    if scales:
+        width = min(scales) * min(slide.tile_width for slide in slides)
         warnings.warn(
-            f"Tiles of scale {', '.join(f'{scale:g}' for scale in coarse)} are {width:.1f} or more pixels of the image "
-            f"wide; below {_COARSE} there are colours and no texture.",
+            f"Tiles of scale {', '.join(map('{:g}'.format, scales))} are only {width:.1f} pixels of the image wide; "
+            f"below {_MIN_WIDTH_FOR_TEXTURE} pixels only features of colours and stains are computed.",
             stacklevel=3,
         )

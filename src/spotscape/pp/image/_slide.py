@@ -1,6 +1,5 @@
-"""A slice with its image and the places of its spots in it."""
+"""A slice with its image and the positions of its spots in it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,26 +14,26 @@ from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 @dataclass(frozen=True)
 class Slide:
-    """A slice, its image, and where its spots lie in it. Pixels are read on demand."""
+    """A slice, its image, and the positions of its spots in the image. Pixels are read on demand."""
 
     name: str
-    """Name of the slice; empty where slices are not told apart."""
+    """Name of the slice; empty without a slice key."""
     spots: NDArray[np.intp]
     """Rows of the spots that lie on the image. ``(n_spots,)``."""
     image: Path | NDArray[Any] | None
-    """File, colours ``(height, width, 3)``, patches of the spots ``(n_spots, n, n, 3)``, or nothing."""
+    """File, colours ``(height, width, 3)``, patches of the spots ``(n_spots, n, n, 3)``, or ``None``."""
     origin: str
-    """Where the image comes from, for the record."""
+    """Where the image comes from, for the record in ``uns``."""
     centres: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 2)))
-    """Positions of the spots in pixels of the image; empty for patches. ``(n_spots, 2)``."""
+    """Positions x, y of the spots in pixels of the image; empty for patches. ``(n_spots, 2)``."""
     tile_width: float = np.nan
-    """Side of a tile in pixels of the image; not known for patches."""
+    """Side of a tile in pixels of the image; NaN for patches."""
     scale_factor: float = np.nan
-    """Pixels of the image for each pixel of the full image; not known for patches."""
+    """Pixels of the image per pixel of the full-resolution image; NaN for patches."""
 
     @property
     def has_patches(self) -> bool:
-        """Whether the tiles were cut before."""
+        """Whether the tiles are stored patches."""
         return np.ndim(self.image) == 4  # type: ignore[arg-type]
 
     def image_size(self) -> tuple[int, int]:
@@ -46,29 +45,29 @@ class Slide:
             raise ValueError(f"The image of slice {self.name!r} has shape {shape}; pass (height, width, 3).")
         return shape[0], shape[1]
 
-    def of_spots(self, chosen: NDArray[Any]) -> "Slide":
+    def subset(self, spots: NDArray[Any]) -> "Slide":
         """The same slide with some of its spots: a mask or row numbers."""
-        image = np.asarray(self.image)[chosen] if self.has_patches else self.image
-        centres = self.centres if self.has_patches else self.centres[chosen]
-        return replace(self, spots=self.spots[chosen], image=image, centres=centres)
+        image = np.asarray(self.image)[spots] if self.has_patches else self.image
+        centres = self.centres if self.has_patches else self.centres[spots]
+        return replace(self, spots=self.spots[spots], image=image, centres=centres)
 
     def digest(self) -> str:
-        """Fingerprint of the image and of the places of the spots in it."""
-        found = sha256()
+        """SHA-256 of the image and of the positions of the spots in it."""
+        sha = sha256()
         if isinstance(self.image, Path):
             with self.image.open("rb") as file:
                 while block := file.read(2**20):
-                    found.update(block)
+                    sha.update(block)
         else:
             pixels = np.ascontiguousarray(self.image)
-            found.update(repr((pixels.shape, pixels.dtype.str)).encode())
-            found.update(pixels.data)
-        found.update(np.ascontiguousarray(self.centres).tobytes())
-        found.update(repr(self.tile_width).encode())
-        return found.hexdigest()
+            sha.update(repr((pixels.shape, pixels.dtype.str)).encode())
+            sha.update(pixels.data)
+        sha.update(np.ascontiguousarray(self.centres).tobytes())
+        sha.update(repr(self.tile_width).encode())
+        return sha.hexdigest()
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Colours of the image, or of the patches."""
+        """RGB colours of the image, or of the patches."""
         if isinstance(self.image, Path):
             return read_image(self.image)
         return as_rgb(self.image, f"The image of slice {self.name!r}" if self.name else "The image")
@@ -76,18 +75,13 @@ class Slide:
     def tiles(
         self, pixels: NDArray[np.uint8], spots: NDArray[np.intp] | slice, scale: float, n_pixels: int
     ) -> NDArray[np.uint8]:
-        """Tiles of some of the spots, ``scale`` times as wide as a tile. ``(n_tiles, n_pixels, n_pixels, 3)``."""
+        """Tiles around some of the spots, of ``scale`` tile widths. ``(n_tiles, n_pixels, n_pixels, 3)``."""
         if self.has_patches:
             return resize_tiles(pixels[spots], n_pixels)
         return cut_tiles(pixels, self.centres[spots], scale * self.tile_width, n_pixels)
 
 
-def spread_over(names: NDArray[Any], n_most: int) -> NDArray[np.intp]:
-    """Choose at most so many spots evenly among their sorted names, so that their order in the data plays no part."""
-    order = np.argsort(names, kind="stable")
-    return order[evenly_spaced_rows(len(order), n_most)]
-
-
-def batches(n_spots: int, size: int) -> Iterator[slice]:
-    """Cut so many spots into batches."""
-    return (slice(start, start + size) for start in range(0, n_spots, size))
+def evenly_chosen_spots(spot_names: NDArray[Any], max_spots: int) -> NDArray[np.intp]:
+    """Choose at most ``max_spots`` spots at even steps of their sorted names, so independently of their order."""
+    order = np.argsort(spot_names, kind="stable")
+    return order[evenly_spaced_rows(len(order), max_spots)]

@@ -1,103 +1,127 @@
-"""Stains: optical density, its parts haematoxylin and eosin, and what makes the stains of slides alike."""
+"""Stains: colour deconvolution into haematoxylin and eosin, and normalisation of the stains of a slide."""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: Colours of haematoxylin, eosin and DAB as optical densities of red, green and blue :cite:p:`Ruifrok2001`.
-STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
-_UNMIXING = np.linalg.inv(STAINS).astype(np.float32)
+#: What image features offer; see :func:`fit_stain_normalizer`.
+STAIN_METHODS = ("none", "slide", "macenko")
 
-#: Optical density of the 256 values of a colour. One is added, because the density of black would be infinite.
-_DENSITY = (-np.log((np.arange(256) + 1) / 256)).astype(np.float32)
+#: Optical densities of red, green and blue of haematoxylin, eosin and DAB :cite:p:`Ruifrok2001`, as in scikit-image.
+RUIFROK_STAINS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
+_DECONVOLUTION = np.linalg.inv(RUIFROK_STAINS).astype(np.float32)
 
-# Pixels with less optical density are glass: in Macenko's method in any colour (the published value, 0.15, is in
-# decadic logarithms), otherwise in the mean of the colours, which keeps pale tissue.
-_GLASS_MACENKO = 0.15 * np.log(10)
-_GLASS = 0.15
-_MIN_PIXELS = 100
+# Optical density of each of the 256 intensities. One is added because the density of black would be infinite.
+_DENSITY_OF_INTENSITY = (-np.log((np.arange(256) + 1) / 256)).astype(np.float32)
 
-# What slides are brought to: fixed, so that a slide never depends on the others. The stains and intensities for
-# Macenko's method are those of its authors' program; the others are rounded from breast and brain sections.
-_MACENKO_STAINS = np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])
-_MACENKO_INTENSITIES = np.array([1.9705, 1.0308])
-_SLIDE_MEAN = np.array([1.0, 0.0])
-_SLIDE_SD = np.array([0.8, 0.2])
+# Pixels of lower optical density are background. Macenko's method asks for this density in each colour (the published
+# value, 0.15, is in decadic logarithms); the other method for this mean over the colours, which keeps pale tissue.
+_MIN_DENSITY_MACENKO = 0.15 * np.log(10)
+_MIN_MEAN_DENSITY = 0.15
+_MIN_TISSUE_PIXELS = 100
+
+# The reference of the normalisation is fixed, so that a slide never depends on the others. Stains and maximal densities
+# are those of Macenko's program; means and standard deviations are rounded from breast and brain sections.
+_REFERENCE_STAINS = np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])
+_REFERENCE_MAXIMA = np.array([1.9705, 1.0308])
+_REFERENCE_MEANS = np.array([1.0, 0.0])
+_REFERENCE_SDS = np.array([0.8, 0.2])
 
 Normalizer = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def optical_density(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    r"""Optical density :math:`-\ln((I + 1) / 256)` of 8-bit colours :math:`I`. Same shape."""
-    return _DENSITY[colors]
+    r"""Optical density :math:`-\ln((I + 1) / 256)` of 8-bit intensities :math:`I`. Same shape."""
+    return _DENSITY_OF_INTENSITY[colors]
 
 
-def unmix(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Amounts of haematoxylin, eosin and DAB in each pixel :cite:p:`Ruifrok2001`. ``(..., 3)``."""
-    return optical_density(colors) @ _UNMIXING
+def deconvolve_stains(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Amounts of haematoxylin, eosin and DAB in each pixel by colour deconvolution :cite:p:`Ruifrok2001`.
 
-
-def fit_stain(stain: str, pixels: NDArray[np.uint8], name: str) -> Normalizer | None:
-    r"""Learn how the stains of a slide are brought to those of the reference.
+    Amounts may be negative. ``skimage.color.rgb2hed`` sets negative amounts to 0, which discards eosin in about half of
+    the pixels of H&E images and cannot be inverted.
 
     Parameters
     ----------
-    stain
-        ``"none"``; ``"slide"``: haematoxylin and eosin of the tissue get the mean and standard deviation of the
-        reference; ``"macenko"``: the two stains are found in the slide :cite:p:`Macenko2009` and replaced by those of
-        the reference.
-    pixels
-        Colours of pixels of the slide. ``(n_pixels, 3)``.
-    name
-        Name of the slide, for messages.
+    colors
+        RGB colours. ``(..., 3)``.
 
     Returns
     -------
-    A function from colours to colours, 8 bits each; ``None`` for ``"none"``.
+    Amounts, as optical densities in natural logarithms. ``(..., 3)``.
+    """
+    return optical_density(colors) @ _DECONVOLUTION
+
+
+def fit_stain_normalizer(method: str, pixels: NDArray[np.uint8], slice_name: str) -> Normalizer | None:
+    """Learn how to map the stains of a slide to those of the reference.
+
+    Parameters
+    ----------
+    method
+        ``"none"``; ``"slide"``: haematoxylin and eosin of the tissue get the mean and standard deviation of the
+        reference; ``"macenko"``: the two stain vectors of the slide are estimated :cite:p:`Macenko2009` and replaced by
+        those of the reference.
+    pixels
+        RGB colours of pixels of the slide. ``(n_pixels, 3)``.
+    slice_name
+        Name of the slice, for messages.
+
+    Returns
+    -------
+    A function from colours to normalised colours, 8 bits each; ``None`` for ``"none"``.
 
     Raises
     ------
     ValueError
-        If there is too little stained tissue to learn from.
+        If there are too few pixels of stained tissue.
     """
-    if stain == "none":
+    if method == "none":
         return None
     density = optical_density(pixels)
-    stained = (density >= _GLASS_MACENKO).all(axis=1) if stain == "macenko" else density.mean(axis=1) >= _GLASS
-    tissue = pixels[stained]
-    if len(tissue) < _MIN_PIXELS or (stain == "macenko" and len(np.unique(tissue, axis=0)) < 3):
+    if method == "macenko":
+        is_tissue = (density >= _MIN_DENSITY_MACENKO).all(axis=1)
+    else:
+        is_tissue = density.mean(axis=1) >= _MIN_MEAN_DENSITY
+    tissue = pixels[is_tissue]
+    if len(tissue) < _MIN_TISSUE_PIXELS:
         raise ValueError(
-            f"Only {len(tissue)} of {len(pixels)} pixels under the spots of slice {name!r} are stained; check the "
-            "image and the scale factor, or pass stain='none'."
+            f"Only {len(tissue)} of {len(pixels)} pixels under the spots of slice {slice_name!r} are stained tissue; "
+            "check the image and the scale factor, or pass stain='none'."
         )
-    return _fit_slide(tissue) if stain == "slide" else _fit_macenko(tissue)
+    if method == "macenko" and len(np.unique(tissue, axis=0)) < 3:
+        raise ValueError(
+            f"The tissue of slice {slice_name!r} has fewer than three colours, from which two stains cannot be "
+            "estimated; check the image, or pass stain='none'."
+        )
+    return _fit_moments(tissue) if method == "slide" else _fit_macenko(tissue)
 
 
-def _fit_slide(tissue: NDArray[np.uint8]) -> Normalizer:
-    amounts = unmix(tissue)[:, :2].astype(np.float64)
-    gain = _SLIDE_SD / np.maximum(amounts.std(axis=0), 1e-6)
-    shift = _SLIDE_MEAN - gain * amounts.mean(axis=0)
+def _fit_moments(tissue: NDArray[np.uint8]) -> Normalizer:
+    amounts = deconvolve_stains(tissue)[:, :2].astype(np.float64)
+    gain = _REFERENCE_SDS / np.maximum(amounts.std(axis=0), 1e-6)
+    shift = _REFERENCE_MEANS - gain * amounts.mean(axis=0)
 
     def normalize(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        changed = unmix(colors)
-        changed[..., :2] = changed[..., :2] * gain.astype(np.float32) + shift.astype(np.float32)
-        return _colors(changed @ STAINS.astype(np.float32))
+        normalized = deconvolve_stains(colors)
+        normalized[..., :2] = normalized[..., :2] * gain.astype(np.float32) + shift.astype(np.float32)
+        return _to_rgb(normalized @ RUIFROK_STAINS.astype(np.float32))
 
     return normalize
 
 
 def macenko_stains(tissue: NDArray[np.uint8]) -> NDArray[np.float64]:
-    r"""Directions of haematoxylin and eosin in the optical density of a slide :cite:p:`Macenko2009`.
+    r"""Estimate the stain vectors of haematoxylin and eosin of a slide :cite:p:`Macenko2009`.
 
-    The densities :math:`d_i` are projected on the plane of the two leading eigenvectors :math:`v_1, v_2` of their
-    covariance; the stains are the directions at the 1st and 99th percentile of the angle
-    :math:`\varphi_i = \operatorname{atan2}(d_i^\top v_2, d_i^\top v_1)`. Haematoxylin is the one with more red density.
+    The optical densities :math:`d_i` are projected on the plane of the two leading eigenvectors :math:`v_1, v_2` of
+    their covariance. The stain vectors are the directions at the 1st and 99th percentile of the angle
+    :math:`\varphi_i = \operatorname{atan2}(d_i^\top v_2, d_i^\top v_1)`. Haematoxylin is the one that absorbs more red.
 
     Parameters
     ----------
     tissue
-        Colours of stained pixels. ``(n_pixels, 3)``.
+        RGB colours of pixels of stained tissue. ``(n_pixels, 3)``.
 
     Returns
     -------
@@ -105,7 +129,8 @@ def macenko_stains(tissue: NDArray[np.uint8]) -> NDArray[np.float64]:
     """
     density = optical_density(tissue).astype(np.float64)
     plane = np.linalg.eigh(np.cov(density.T))[1][:, [2, 1]]
-    # Eigenvectors have no sign; densities are positive, and the angles must not jump from pi to -pi among them.
+    # The sign of an eigenvector is arbitrary. Densities are positive, so with positive eigenvectors their angles do not
+    # cross from pi to -pi.
     plane *= np.where(plane.sum(axis=0) < 0, -1.0, 1.0)
     projected = density @ plane
     angles = np.percentile(np.arctan2(projected[:, 1], projected[:, 0]), [1, 99])
@@ -114,16 +139,16 @@ def macenko_stains(tissue: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _fit_macenko(tissue: NDArray[np.uint8]) -> Normalizer:
-    unmixing = np.linalg.pinv(macenko_stains(tissue))
-    intensities = np.percentile(optical_density(tissue) @ unmixing, 99, axis=0)
-    gain = _MACENKO_INTENSITIES / np.maximum(intensities, 1e-6)
-    change = (unmixing * gain @ _MACENKO_STAINS).astype(np.float32)
+    deconvolution = np.linalg.pinv(macenko_stains(tissue))
+    maxima = np.percentile(optical_density(tissue) @ deconvolution, 99, axis=0)
+    gain = _REFERENCE_MAXIMA / np.maximum(maxima, 1e-6)
+    density_map = (deconvolution * gain @ _REFERENCE_STAINS).astype(np.float32)
 
     def normalize(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return _colors(optical_density(colors) @ change)
+        return _to_rgb(optical_density(colors) @ density_map)
 
     return normalize
 
 
-def _colors(density: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _to_rgb(density: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.clip(np.rint(256 * np.exp(-density) - 1), 0, 255).astype(np.uint8)

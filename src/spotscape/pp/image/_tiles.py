@@ -1,4 +1,4 @@
-"""Tiles: squares cut out of an image around the spots and brought to one number of pixels."""
+"""Tiles: squares cut out of an image around the spots and resized to the same number of pixels."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,30 +9,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-#: Modes of Pillow that become 8-bit colours without loss; 16-bit ones would be cut off at 255.
-_MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "CMYK", "YCbCr")
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, UnidentifiedImageError)
+#: Pillow modes that convert to 8-bit RGB without loss; 16-bit modes would be clipped at 255.
+_CONVERTIBLE_MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "CMYK", "YCbCr")
+_DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, TypeError, UnidentifiedImageError)
 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Height and width of an image file, from its header alone."""
-    with _opened(path) as image:
+    with _open_image(path) as image:
         return image.height, image.width
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a TIFF, JPEG or PNG file as colours. ``(height, width, 3)``."""
-    with _opened(path) as image:
+    """Read a TIFF, JPEG or PNG file as RGB. ``(height, width, 3)``."""
+    with _open_image(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
 def as_rgb(values: Any, name: str) -> NDArray[np.uint8]:
-    """Bring colours to 8 bits: numbers from 0 to 1, 0 to 255 or, for 16-bit images, 0 to 65,535. ``(..., 3)``."""
+    """Convert colours from 0 to 1, 0 to 255 or (16-bit images) 0 to 65,535 to 8-bit RGB. ``(..., 3)``."""
     array = np.asarray(values)
     if array.ndim < 3 or array.shape[-1] not in (3, 4) or array.dtype.kind not in "uif" or not array.size:
         raise ValueError(
-            f"{name} has shape {array.shape} and type {array.dtype}; pass numbers with red, green and blue along the "
-            "last axis."
+            f"{name} has shape {array.shape} and type {array.dtype}; pass numbers with red, green and blue on the last "
+            "axis."
         )
     array = array[..., :3]
     if array.dtype == np.uint8:
@@ -46,25 +46,25 @@ def as_rgb(values: Any, name: str) -> NDArray[np.uint8]:
 
 
 def cut_tiles(image: NDArray[np.uint8], centres: NDArray[np.float64], width: float, n_pixels: int) -> NDArray[np.uint8]:
-    """Cut a square around each centre and bring it to ``n_pixels`` by ``n_pixels`` pixels.
+    """Cut a square around each centre and resize it to ``n_pixels`` by ``n_pixels`` pixels.
 
     Parameters
     ----------
     image
-        Colours. ``(height, width, 3)``.
+        RGB colours. ``(height, width, 3)``.
     centres
-        Positions x, y in pixels of the image, where pixel 0 reaches from 0 to 1. ``(n_spots, 2)``.
+        Positions x, y in pixels of the image; pixel 0 covers the interval from 0 to 1. ``(n_spots, 2)``.
     width
-        Side of the squares in pixels of the image; need not be whole.
+        Side of the squares in pixels of the image; any positive number.
     n_pixels
-        Side of the tiles that come out. Smaller ones are averages, larger ones are interpolated.
+        Side of the returned tiles. Downsampling averages, upsampling interpolates linearly.
 
     Returns
     -------
-    Tiles; what lies beyond the border of the image is its mirror image. ``(n_spots, n_pixels, n_pixels, 3)``.
+    Tiles; the image is extended by reflection at its borders. ``(n_spots, n_pixels, n_pixels, 3)``.
     """
     tiles = np.empty((len(centres), n_pixels, n_pixels, 3), dtype=np.uint8)
-    # The filter of the resampling reaches this far beyond the square.
+    # The resampling filter extends this far beyond the square.
     margin = int(np.ceil(max(width / n_pixels, 1.0))) + 1
     for tile, (x, y) in zip(tiles, centres, strict=True):
         left, top = x - width / 2, y - width / 2
@@ -74,7 +74,7 @@ def cut_tiles(image: NDArray[np.uint8], centres: NDArray[np.float64], width: flo
         crop = (
             image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             if inside
-            else image[np.ix_(_mirrored(rows, image.shape[0]), _mirrored(columns, image.shape[1]))]
+            else image[np.ix_(_reflected(rows, image.shape[0]), _reflected(columns, image.shape[1]))]
         )
         box = (left - columns[0], top - rows[0], left - columns[0] + width, top - rows[0] + width)
         tile[:] = _resampled(crop, n_pixels, box)
@@ -82,7 +82,7 @@ def cut_tiles(image: NDArray[np.uint8], centres: NDArray[np.float64], width: flo
 
 
 def resize_tiles(tiles: NDArray[np.uint8], n_pixels: int) -> NDArray[np.uint8]:
-    """Bring whole tiles to another number of pixels. ``(n_spots, n_pixels, n_pixels, 3)``."""
+    """Resize whole tiles. ``(n_spots, n_pixels, n_pixels, 3)``."""
     if tiles.shape[1:3] == (n_pixels, n_pixels):
         return tiles
     return np.stack([_resampled(tile, n_pixels, None) for tile in tiles])
@@ -91,33 +91,33 @@ def resize_tiles(tiles: NDArray[np.uint8], n_pixels: int) -> NDArray[np.uint8]:
 def _resampled(
     crop: NDArray[np.uint8], n_pixels: int, box: tuple[float, float, float, float] | None
 ) -> NDArray[np.uint8]:
-    # Pillow widens the filter where it makes an image smaller, so that fine texture is averaged and not sampled.
-    picture = Image.fromarray(np.ascontiguousarray(crop))
-    return np.asarray(picture.resize((n_pixels, n_pixels), Image.Resampling.BILINEAR, box=box))
+    # Pillow widens the filter when it downsamples, which avoids aliasing.
+    image = Image.fromarray(np.ascontiguousarray(crop))
+    return np.asarray(image.resize((n_pixels, n_pixels), Image.Resampling.BILINEAR, box=box))
 
 
-def _mirrored(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def _reflected(positions: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Positions inside an axis of a length, reflected at its ends."""
     folded = positions % (2 * length)
     return np.where(folded < length, folded, 2 * length - 1 - folded)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _open_image(path: Path) -> Iterator[Image.Image]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no image at {str(path)!r}; pass the path of a TIFF, JPEG or PNG file.")
     limit = Image.MAX_IMAGE_PIXELS
-    # Whole slides are larger than what Pillow takes for an attack; this one was chosen by the user.
+    # Pillow refuses images as large as whole slides as possible attacks; this file was chosen by the user.
     Image.MAX_IMAGE_PIXELS = None
     try:
         with Image.open(path) as image:
-            if image.mode not in _MODES:
-                raise ValueError(f"its colours are of the kind {image.mode!r}")
+            if image.mode not in _CONVERTIBLE_MODES:
+                raise ValueError(f"its colour mode is {image.mode!r}")
             yield image
-    except _DAMAGE as error:
+    except _DECODING_ERRORS as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"The image {str(path)!r} cannot be read ({reason[:120]}); mend or convert it, or pass its colours as an "
-            "array."
+            f"The image {str(path)!r} cannot be read ({reason[:120]}); repair or convert it, or pass an array."
         ) from error
     finally:
         Image.MAX_IMAGE_PIXELS = limit

@@ -1,4 +1,4 @@
-"""Alignment of slices: registration, couplings of spots, transformations."""
+"""Alignment of slices: transformations, registration of two slices, and coupling of their spots."""
 
 from spotscape.tl.alignment._align import align
 

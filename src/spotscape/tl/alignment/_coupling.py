@@ -1,4 +1,4 @@
-"""Which spots of a reference a spot belongs to, by similarity of the representation and by nearness."""
+"""Coupling of query spots to reference spots, by similarity of the representation and by distance."""
 
 import numpy as np
 from scipy import sparse
@@ -7,116 +7,113 @@ from sklearn.neighbors import NearestNeighbors
 
 from spotscape.tl.alignment._registration import Spots
 
-#: Width of the window in which counterparts are sought, and largest distance from the reference of a spot that has any,
-#: in units of the larger spacing of both slices.
-REACH = 2.0
-#: Reference spots that a spot may be coupled to before the best are taken. On a hexagonal grid this many lie within 2.6
-#: times the width of the window.
-N_WINDOW = 100
-#: Weight of the mass of each spot against the cost of its transport, in units of the entropy.
-MASS = 1.0
+#: Width of the spatial kernel, and largest distance of a coupled spot from the reference, in units of the larger
+#: spacing of both slices.
+WINDOW_WIDTH = 2.0
+#: Reference spots considered for each query spot. On a hexagonal grid, they lie within 2.6 times the window width.
+MAX_CANDIDATES = 100
+#: Penalty of mass that is not transported, in units of the entropy.
+MASS_PENALTY = 1.0
 N_ITERATIONS = 200
 _BLOCK = 10_000
 
 
-def window_evidence(
-    query: Spots, reference: Spots, moved: np.ndarray, scale: float, temperature: float
+def local_affinities(
+    query: Spots, reference: Spots, placed: np.ndarray, scale: float, temperature: float
 ) -> sparse.csr_matrix:
-    r"""Evidence :math:`\exp(-d^2 / 2 h^2 + (s - \max s) / \tau)` for the reference spots near the place of each spot.
+    r"""Affinities :math:`\exp(-d^2 / 2 h^2 + (s - \max s) / \tau)` to the reference spots near each placed query spot.
 
     Parameters
     ----------
     query, reference
-        Spots of both slices.
-    moved
-        Places of the query on the reference. ``(n_query, 2)``.
+        Spots of both slices, with unit vectors.
+    placed
+        Positions of the query spots after the transformation. ``(n_query, 2)``.
     scale
-        Factor by which the spacing of the query changed on the way there.
+        Scale factor of the transformation.
     temperature
         :math:`\tau`.
 
     Returns
     -------
-    Evidence, without entries in the rows of spots that are off the reference. ``(n_query, n_reference)``.
+    Affinities. Rows of spots that lie off the reference are empty. ``(n_query, n_reference)``.
     """
-    width = REACH * max(scale * query.spacing, reference.spacing)
-    n_window = min(N_WINDOW, len(reference.positions))
-    distance, nearest = cKDTree(reference.positions).query(moved, k=np.arange(1, n_window + 1))
-    on = distance[:, 0] <= width
+    width = WINDOW_WIDTH * max(scale * query.spacing, reference.spacing)
+    n_candidates = min(MAX_CANDIDATES, len(reference.positions))
+    distance, nearest = cKDTree(reference.positions).query(placed, k=np.arange(1, n_candidates + 1))
     similarity = _cosines(query.vectors, reference.vectors, nearest)
     best = similarity.max(axis=1, keepdims=True)
     values = np.exp(-(distance**2) / (2 * width**2) + (similarity - best) / temperature)
-    return _as_matrix(np.where(on[:, None], values, 0.0), nearest, len(reference.positions))
+    return _as_matrix(np.where(distance[:, :1] <= width, values, 0.0), nearest, len(reference.positions))
 
 
-def overall_evidence(query: Spots, reference: Spots, temperature: float, n_candidates: int) -> sparse.csr_matrix:
-    r"""Evidence :math:`\exp((s - \max s) / \tau)` for the most similar reference spots, wherever they are.
+def global_affinities(query: Spots, reference: Spots, temperature: float, n_candidates: int) -> sparse.csr_matrix:
+    r"""Affinities :math:`\exp((s - \max s) / \tau)` to the most similar reference spots, regardless of position.
 
     Parameters
     ----------
     query, reference
-        Spots of both slices, whose positions play no part.
+        Spots of both slices, with unit vectors.
     temperature
         :math:`\tau`.
     n_candidates
-        Number of reference spots of each spot.
+        Number of reference spots for each query spot.
 
     Returns
     -------
-    Evidence. ``(n_query, n_reference)``.
+    Affinities. ``(n_query, n_reference)``.
     """
-    n_candidates = min(n_candidates, len(reference.vectors))
-    # Among vectors of one length, the nearest are the most similar. Only blocks of the distances are ever in memory.
-    search = NearestNeighbors(n_neighbors=n_candidates).fit(reference.vectors)
+    # Among unit vectors, the nearest are the most similar. The search keeps only blocks of distances in memory.
+    search = NearestNeighbors(n_neighbors=min(n_candidates, len(reference.vectors))).fit(reference.vectors)
     nearest = search.kneighbors(query.vectors, return_distance=False)
     similarity = _cosines(query.vectors, reference.vectors, nearest)
     values = np.exp((similarity - similarity.max(axis=1, keepdims=True)) / temperature)
     return _as_matrix(values, nearest, len(reference.vectors))
 
 
-def transport(evidence: sparse.csr_matrix) -> sparse.csr_matrix:
-    r"""Solve entropic unbalanced optimal transport with the evidence as kernel :cite:p:`Chizat2018`.
+def unbalanced_transport(affinities: sparse.csr_matrix) -> sparse.csr_matrix:
+    r"""Solve entropic unbalanced optimal transport with the affinities as kernel :cite:p:`Chizat2018`.
 
-    All spots of a slice have the same mass. The plan is :math:`\mathrm{diag}(u) K \mathrm{diag}(v)` with
-    :math:`u = (a / K v)^{\rho / (1 + \rho)}` and :math:`v = (b / K^\top u)^{\rho / (1 + \rho)}`, iterated: spots may
-    leave mass behind, at a cost :math:`\rho` in units of the entropy, because slices differ in what they show. Only the
-    pairs with evidence are ever stored.
+    All spots of a slice have the same mass. The plan is :math:`\mathrm{diag}(u) K \mathrm{diag}(v)`, with the iteration
+    :math:`u = (a / K v)^{\rho / (1 + \rho)}` and :math:`v = (b / K^\top u)^{\rho / (1 + \rho)}`. Slices may differ in
+    content, so mass may remain without a counterpart, at a cost of :math:`\rho` in units of the entropy. Only pairs
+    with an affinity are stored.
 
     Parameters
     ----------
-    evidence
+    affinities
         Kernel :math:`K`. ``(n_query, n_reference)``.
 
     Returns
     -------
-    The plan, of the same sparsity.
+    The plan, with the same sparsity.
     """
-    power = MASS / (1 + MASS)
-    n_query, n_reference = evidence.shape
+    power = MASS_PENALTY / (1 + MASS_PENALTY)
+    n_query, n_reference = affinities.shape
     u, v = np.ones(n_query), np.ones(n_reference)
     for _ in range(N_ITERATIONS):
-        u = (_inverse(evidence @ v) / n_query) ** power
-        v = (_inverse(evidence.T @ u) / n_reference) ** power
-    return (sparse.diags(u) @ evidence @ sparse.diags(v)).tocsr()
+        u = (_inverse(affinities @ v) / n_query) ** power
+        v = (_inverse(affinities.T @ u) / n_reference) ** power
+    return (sparse.diags(u) @ affinities @ sparse.diags(v)).tocsr()
 
 
-def best_of_rows(evidence: sparse.csr_matrix, n_best: int) -> sparse.csr_matrix:
-    """Keep the largest entries of each row, and divide by their sum. Rows without entries stay empty."""
-    # Stable, so that entries of the same size go by column.
-    rows = np.repeat(np.arange(evidence.shape[0]), np.diff(evidence.indptr))
-    order = np.lexsort((-evidence.data, rows))
-    rank = np.arange(evidence.nnz) - np.repeat(evidence.indptr[:-1], np.diff(evidence.indptr))
-    data = np.zeros(evidence.nnz)
-    kept = order[rank < n_best]
-    data[kept] = evidence.data[kept]
-    totals = np.bincount(rows, weights=data, minlength=evidence.shape[0])
-    best = sparse.csr_matrix((data / totals[rows], evidence.indices, evidence.indptr), shape=evidence.shape)
-    best.eliminate_zeros()
-    return best
+def keep_largest(affinities: sparse.csr_matrix, n_largest: int) -> sparse.csr_matrix:
+    """Keep the largest entries of each row, and divide them by their sum. Empty rows stay empty."""
+    # The sort is stable, so equal entries are kept in the order of their columns.
+    rows = np.repeat(np.arange(affinities.shape[0]), np.diff(affinities.indptr))
+    order = np.lexsort((-affinities.data, rows))
+    rank = np.arange(affinities.nnz) - np.repeat(affinities.indptr[:-1], np.diff(affinities.indptr))
+    data = np.zeros(affinities.nnz)
+    kept = order[rank < n_largest]
+    data[kept] = affinities.data[kept]
+    totals = np.bincount(rows, weights=data, minlength=affinities.shape[0])
+    largest = sparse.csr_matrix((data / totals[rows], affinities.indices, affinities.indptr), shape=affinities.shape)
+    largest.eliminate_zeros()
+    return largest
 
 
 def _cosines(vectors: np.ndarray, others: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Product of each vector with some of the others, in blocks because of the copies. ``(n_vectors, n_chosen)``."""
+    """Products of each vector with some of the others, in blocks to save memory. ``(n_vectors, n_chosen)``."""
     products = np.empty(chosen.shape)
     for start in range(0, len(vectors), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -134,4 +131,5 @@ def _as_matrix(values: np.ndarray, columns: np.ndarray, n_columns: int) -> spars
 
 
 def _inverse(values: np.ndarray) -> np.ndarray:
+    """Reciprocal, 0 for values of 0."""
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)

@@ -1,10 +1,10 @@
-"""The network that learns from the tiles at hand."""
+"""The network trained by self-supervision on tiles."""
 
 import numpy as np
 import pytest
 import torch
 
-from spotscape.pp.image import _network as network
+from spotscape.pp.image import _self_supervised as network
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def tiles():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(network, "_N_STEPS", 3)
+    monkeypatch.setattr(network, "_N_TRAINING_STEPS", 3)
 
 
 def test_same_seed_same_numbers(tiles, quick):
@@ -36,23 +36,23 @@ def test_same_seed_same_numbers(tiles, quick):
     assert first.shape == (80, network.N_FEATURES) and first.dtype == np.float32
 
 
-def test_a_tile_is_encoded_whatever_its_company(tiles, quick):
+def test_encoding_does_not_depend_on_the_other_tiles(tiles, quick):
     encoder = network.train_encoder(tiles, 0)
     together = network.encode(encoder, tiles)
     np.testing.assert_allclose(network.encode(encoder, tiles[5:8]), together[5:8], rtol=1e-4, atol=1e-5)
 
 
 def test_too_few_tiles_are_refused(tiles):
-    with pytest.raises(ValueError, match="only 31 tiles.*use 'handcrafted'"):
+    with pytest.raises(ValueError, match="only 31 tiles.*use method='handcrafted'"):
         network.train_encoder(tiles[:31], 0)
 
 
-def test_altered_copies_are_turned_tiles_of_about_the_same_colour(tiles):
+def test_augmented_views_are_transformed_tiles_of_about_the_same_colour(tiles):
     batch = network._as_tensor(tiles)
-    copies = network._altered(batch, torch.Generator().manual_seed(0))
-    assert copies.shape == batch.shape and copies.min() >= 0 and copies.max() <= 1
-    assert (copies - batch).abs().mean() > 0.05
-    assert (copies.mean(dim=(1, 2, 3)) - batch.mean(dim=(1, 2, 3))).abs().mean() < 0.1
+    views = network._augmented(batch, torch.Generator().manual_seed(0))
+    assert views.shape == batch.shape and views.min() >= 0 and views.max() <= 1
+    assert (views - batch).abs().mean() > 0.05
+    assert (views.mean(dim=(1, 2, 3)) - batch.mean(dim=(1, 2, 3))).abs().mean() < 0.1
 
 
 @pytest.mark.slow

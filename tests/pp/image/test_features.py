@@ -1,4 +1,4 @@
-"""Image features of an AnnData: where images come from, what is written, and what plays no part."""
+"""Image features of an AnnData: sources of images, what is stored, and what must not change the features."""
 
 import anndata as ad
 import numpy as np
@@ -8,8 +8,8 @@ from PIL import Image
 from scipy import sparse
 
 import spotscape.pp as pp
-from spotscape.pp.image._color import COLOR_NAMES
-from spotscape.pp.image._handcrafted import HANDCRAFTED_NAMES, handcrafted_features
+from spotscape.pp.image import _handcrafted as handcrafted
+from spotscape.pp.image._handcrafted import COLOR_NAMES, HANDCRAFTED_NAMES, handcrafted_features
 from spotscape.pp.image._tiles import cut_tiles, resize_tiles
 
 SETTINGS = {"n_pixels": 16, "scales": [1]}
@@ -95,7 +95,7 @@ def test_stored_patches(adata):
 
 
 @pytest.mark.parametrize("stain", ["none", "slide", "macenko"])
-def test_neither_order_nor_other_slices_nor_threads_play_a_part(adata, stain):
+def test_order_other_slices_and_threads_do_not_change_the_features(adata, stain):
     expected = features(adata, stain=stain, n_jobs=1)
     order = np.random.default_rng(1).permutation(adata.n_obs)
     permuted = features(adata[order].copy(), stain=stain)
@@ -126,44 +126,49 @@ def test_spots_off_the_image_and_slices_without_one_are_missing(adata):
     np.testing.assert_array_equal(given.obsm["X_image"], answer.obsm["X_image"])
 
 
-def test_coarse_images_have_colours_only(adata):
-    with pytest.warns(UserWarning, match="Tiles of scale 1 are 5.0 or more pixels of the image wide"):
+def test_narrow_tiles_have_features_of_colours_only(adata):
+    with pytest.warns(UserWarning, match="Tiles of scale 1 are only 5.0 pixels of the image wide"):
         coarse = features(adata, tile_size={"left": 10, "right": 36}, scales=[1, 4])
     fine = features(adata, tile_size=36, scales=[1, 4])
-    names, kept = list(fine.uns["X_image"]["names"]), list(coarse.uns["X_image"]["names"])
-    assert kept == names[: len(COLOR_NAMES)] + names[len(HANDCRAFTED_NAMES) :]
-    columns = [names.index(name) for name in kept]
+    names, remaining = list(fine.uns["X_image"]["names"]), list(coarse.uns["X_image"]["names"])
+    assert remaining == names[: len(COLOR_NAMES)] + names[len(HANDCRAFTED_NAMES) :]
+    columns = [names.index(name) for name in remaining]
     np.testing.assert_array_equal(coarse.obsm["X_image"][54:], fine.obsm["X_image"][54:, columns])
 
 
-def test_second_call_comes_from_the_cache(adata, tmp_path, monkeypatch):
-    expected = features(adata, cache_dir=tmp_path / "kept").obsm["X_image"]
-    assert len(list((tmp_path / "kept").iterdir())) == 2
-    seen = []
+def test_second_call_reads_the_cache(adata, tmp_path, monkeypatch):
+    expected = features(adata, cache_dir=tmp_path / "cache").obsm["X_image"]
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+    n_computed = []
 
-    def count(tiles):
-        seen.append(len(tiles))
-        return handcrafted_features(tiles)
+    def count(tiles, **settings):
+        n_computed.append(len(tiles))
+        return handcrafted_features(tiles, **settings)
 
-    monkeypatch.setattr("spotscape.pp.image._features.handcrafted_features", count)
-    again = features(adata, cache_dir=tmp_path / "kept", key_added="X_again", n_jobs=1)
+    monkeypatch.setattr(handcrafted, "handcrafted_features", count)
+    again = features(adata, cache_dir=tmp_path / "cache", key_added="X_again", n_jobs=1)
     np.testing.assert_array_equal(again.obsm["X_again"], expected)
-    assert not seen
-    # what is described by other content is made, and only that
+    assert not n_computed
+    # only the slice whose image changed is computed again
     adata.uns["spatial"]["right"]["images"]["hires"][0, 0] ^= 1
-    features(adata, cache_dir=tmp_path / "kept", n_jobs=1)
-    assert sum(seen) == 54
+    features(adata, cache_dir=tmp_path / "cache", n_jobs=1)
+    assert sum(n_computed) == 54
     for change in ({"stain": "slide"}, {"n_pixels": 17}, {"tile_size": 35}, {"scales": [2]}, {"scale_factor": 0.51}):
-        seen.clear()
-        features(adata, cache_dir=tmp_path / "kept", n_jobs=1, **change)
-        assert sum(seen) == 108, change
+        n_computed.clear()
+        features(adata, cache_dir=tmp_path / "cache", n_jobs=1, **change)
+        assert sum(n_computed) == 108, change
+    # nor are those of another version of the method
+    n_computed.clear()
+    monkeypatch.setattr(handcrafted, "HANDCRAFTED_VERSION", handcrafted.HANDCRAFTED_VERSION + 1)
+    features(adata, cache_dir=tmp_path / "cache", n_jobs=1)
+    assert sum(n_computed) == 108
 
 
-def test_a_damaged_cache_is_made_anew(adata, tmp_path):
+def test_a_damaged_cache_is_computed_again(adata, tmp_path):
     expected = features(adata, cache_dir=tmp_path).obsm["X_image"]
     path = sorted(tmp_path.iterdir())[0]
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.warns(UserWarning, match="is damaged and is made anew"):
+    with pytest.warns(UserWarning, match="is damaged; its features are computed again"):
         np.testing.assert_array_equal(features(adata, cache_dir=tmp_path).obsm["X_image"], expected)
     np.testing.assert_array_equal(features(adata, cache_dir=tmp_path).obsm["X_image"], expected)
 

@@ -1,4 +1,4 @@
-"""Models in a folder: stand-ins for timm and transformers, so that nothing has to be installed or downloaded."""
+"""Local models, with mocks of timm and transformers, so that nothing has to be installed or downloaded."""
 
 import json
 import sys
@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 import spotscape.pp as pp
-from spotscape.pp.image._model import input_size, load_local_model
+from spotscape.pp.image._local_model import input_size, load_local_model
 
 
 class MeanColor(nn.Module):
-    """Three times the mean colour, by weights that a file has to bring."""
+    """Mean colour times weights, which are zero until they are loaded."""
 
     def __init__(self):
         super().__init__()
@@ -27,7 +27,7 @@ class MeanColor(nn.Module):
 
 @pytest.fixture
 def timm(monkeypatch):
-    """A stand-in that notes what it is asked for."""
+    """A mock that records its calls."""
     asked = []
 
     def create_model(architecture, **arguments):
@@ -41,7 +41,7 @@ def timm(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A model as timm saves it, with the weights of a head that is not wanted."""
+    """A model as timm saves it, with the weights of a classification head."""
     colors = {"input_size": [3, 24, 24], "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
     config = {"architecture": "small", "num_classes": 10, "pretrained_cfg": colors, "model_args": {"depth": 2}}
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -115,21 +115,21 @@ def weights_of_another_size(folder):
     ("change", "message"),
     [
         (remove_weights, "has no model.safetensors or pytorch_model.bin"),
-        (damage_weights, "are damaged or hold more than weights"),
-        (weights_of_another, "lack 1 of the model's .the first is 'gain'"),
-        (weights_of_another_size, "do not fit its config.json"),
+        (damage_weights, "are damaged or contain objects other than tensors"),
+        (weights_of_another, "do not match its config.json .1 missing, such as 'gain'"),
+        (weights_of_another_size, "do not match its config.json"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(timm, folder, change, message):
+def test_weights_that_do_not_match_are_refused(timm, folder, change, message):
     change(folder)
     with pytest.raises(ValueError, match=message):
         load_local_model(folder)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{", "no readable config.json"), ("[]", "names no `architecture`"), ("{}", "names no")]
+    ("text", "message"), [("{", "no readable config.json"), ("[]", "has neither `architecture`"), ("{}", "has neither")]
 )
-def test_folders_of_nothing_known_are_refused(folder, text, message):
+def test_folders_without_a_known_model_are_refused(folder, text, message):
     (folder / "config.json").write_text(text)
     with pytest.raises(ValueError, match=message):
         input_size(folder)

@@ -1,4 +1,4 @@
-"""Spatial smoothing of the affinities of spots to domains."""
+"""Label propagation of domain affinities over the spatial graph."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ _TOLERANCE = 1e-6
 
 
 def read_spatial_graph(adata: AnnData) -> sparse.csr_matrix:
-    """Spatial graph with rows that sum to one; spots without neighbours have themselves."""
+    """Return the spatial graph with rows that sum to one. Spots without neighbours are linked to themselves."""
     stored = read_graph(adata)
     if stored is None:
         raise KeyError(
@@ -20,30 +20,30 @@ def read_spatial_graph(adata: AnnData) -> sparse.csr_matrix:
             "call `spotscape.pp.spatial_neighbors` first, or leave `smoothing` at 0."
         )
     graph: Any = stored.astype(np.float64)
-    alone = np.asarray(graph.sum(axis=1)).ravel() == 0
-    graph = graph + sparse.diags(alone.astype(np.float64))
+    isolated = np.asarray(graph.sum(axis=1)).ravel() == 0
+    graph = graph + sparse.diags(isolated.astype(np.float64))
     return (sparse.diags(1 / np.asarray(graph.sum(axis=1)).ravel()) @ graph).tocsr()
 
 
-def spread(affinities: np.ndarray, graph: sparse.csr_matrix, smoothing: float) -> np.ndarray:
-    r"""Smooth affinities over a graph :cite:p:`Zhou2003`.
+def propagate_labels(affinities: np.ndarray, graph: sparse.csr_matrix, smoothing: float) -> np.ndarray:
+    r"""Propagate affinities over a graph to convergence :cite:p:`Zhou2003`.
 
-    The fixed point of :math:`F = (1 - s) Y + s W F`, that is, :math:`F = (1 - s) (I - s W)^{-1} Y`, for affinities
-    :math:`Y`, a graph :math:`W` whose rows sum to one and a smoothing :math:`0 \le s < 1`. It is reached by iteration,
-    whose error shrinks by :math:`s` in each step.
+    The result is the fixed point of :math:`F = (1 - s) Y + s W F`, that is, :math:`F = (1 - s) (I - s W)^{-1} Y`, for
+    affinities :math:`Y`, a graph :math:`W` whose rows sum to one and a smoothing :math:`0 < s < 1`. It is computed by
+    iteration; each step multiplies the error by :math:`s`.
 
     Parameters
     ----------
     affinities
-        ``(n_spots, n_domains)``.
+        Affinity of each spot to each domain. ``(n_spots, n_domains)``.
     graph
-        ``(n_spots, n_spots)``, rows that sum to one.
+        Graph whose rows sum to one. ``(n_spots, n_spots)``.
     smoothing
         Weight of the neighbours.
 
     Returns
     -------
-    ``(n_spots, n_domains)``.
+    Propagated affinities. ``(n_spots, n_domains)``.
     """
     smoothed = affinities
     n_steps = int(np.ceil(np.log(_TOLERANCE) / np.log(smoothing)))
