@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """One command for each thing a developer or a curious reader does, from a bare checkout.
 
-    python3 scripts/dev.py demo     analyse the built-in tissue; pictures and tables go to demo/
-    python3 scripts/dev.py test     run the tests; further arguments go to pytest
-    python3 scripts/dev.py docs     build the documentation; warnings are errors
-    python3 scripts/dev.py lint     check style and formatting
-    python3 scripts/dev.py types    check the types
+    python3 scripts/dev.py demo        analyse the built-in tissue; pictures and tables go to demo/
+    python3 scripts/dev.py test        run the tests; further arguments go to pytest
+    python3 scripts/dev.py docs        build the documentation; warnings are errors
+    python3 scripts/dev.py tutorials   execute the tutorials with short training; --full trains as they say
+    python3 scripts/dev.py lint        check style, formatting and spelling
+    python3 scripts/dev.py types       check the types of the package and its tests
 
 The first call makes the folder .venv in the checkout and installs the pinned packages of constraints.txt, with a
 PyTorch for processors only; later calls reuse it for as long as pyproject.toml and constraints.txt ask for the same.
@@ -42,8 +43,11 @@ NEEDS = {
     "demo": (["leiden"], []),
     "test": (["all"], ["test"]),
     "docs": ([], ["docs"]),
+    # what shows notebooks also executes them
+    "tutorials": (["all"], ["docs"]),
     "lint": (None, ["lint"]),
-    "types": ([], ["dev"]),
+    # mypy takes what is not installed for anything, so it must see what the tests import
+    "types": (["all"], ["dev", "test"]),
 }
 
 
@@ -110,9 +114,12 @@ def _command_lines(command: str, further: list[str]) -> list[list[str]]:
         return [[python, "-m", "pytest", "-n", "2", *further]]
     if command == "docs":
         return [[python, "-m", "sphinx", "-W", "--keep-going", "docs", "docs/_build/html", *further]]
+    if command == "tutorials":
+        return [[python, "scripts/tutorials.py", *further]]
     if command == "types":
         return [[python, "-m", "mypy", *further]]
-    return [[python, "-m", "ruff", "check", *further], [python, "-m", "ruff", "format", "--check", *further]]
+    style = [[python, "-m", "ruff", "check", *further], [python, "-m", "ruff", "format", "--check", *further]]
+    return [*style, [python, "-m", "codespell_lib", *further]]
 
 
 def _make_environment(*, replace: bool) -> None:

@@ -9,7 +9,14 @@ import pytest
 from spotscape import AESTETIK
 from spotscape.datasets import synthetic_modalities
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [
+    # anndata and scvi-tools warn of what is then refused
+    pytest.mark.filterwarnings("ignore:Observation names are not unique"),
+    pytest.mark.filterwarnings("ignore:`var_names` for the loaded `model` does not match"),
+    # so few spots cannot show that image and expression agree
+    pytest.mark.filterwarnings("ignore:The image gets a weight of"),
+]
+
 KEYS = {"rna_key": "counts", "image_key": "X_image", "slice_key": "slice"}
 
 

@@ -11,7 +11,8 @@ from spotscape import pl, tl
 @pytest.fixture
 def adata():
     rng = np.random.default_rng(0)
-    data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b", "tiny"], [30, 30, 5])}))
+    names = [f"spot{i}" for i in range(65)]
+    data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b", "tiny"], [30, 30, 5])}, index=names))
     data.obsm["spatial"], data.obsm["X_spotscape"] = rng.normal(size=(65, 2)), rng.normal(size=(65, 4))
     data.obsm["volume"], data.obsm["broken"] = rng.normal(size=(65, 3)), np.full((65, 2), np.nan)
     data.obs["gaps"] = data.obs["slice"].where(data.obs["slice"] != "b")

@@ -7,8 +7,6 @@ from spotscape import tl
 
 from .conftest import assert_unchanged
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 @pytest.mark.parametrize("n_domains", [0, 1, 10_000, 2.5])
 def test_numbers_of_domains_out_of_range_are_refused(adata, n_domains):

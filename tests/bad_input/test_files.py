@@ -5,8 +5,6 @@ import torch
 
 from spotscape import SPOTSCAPE
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def test_damaged_and_foreign_files_are_refused(saved, tmp_path):
     path = saved / "model.pt"

@@ -1,6 +1,7 @@
 """Images that are missing, damaged or do not match the spots: one clear sentence, and ``adata`` is unchanged."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def nothing(adata):
     pass
 
 
-CASES = {
+CASES: dict[str, tuple[Any, dict, Any, str]] = {
     "method": (nothing, {"method": "handmade"}, ValueError, "`method` is 'handmade'; choose 'handcrafted' or"),
     "method type": (nothing, {"method": 3}, ValueError, "`method` is '3'"),
     "stain": (nothing, {"stain": "vahadane"}, ValueError, "`stain` is 'vahadane'"),
@@ -123,7 +124,6 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("case", CASES)
 def test_bad_images(adata, case):
     change, arguments, error, message = CASES[case]

@@ -7,8 +7,6 @@ from spotscape import SPOTSCAPE
 
 from .conftest import assert_one_sentence, assert_unchanged, new_section, setup
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def build(**arguments):
     def call(adata):

@@ -7,7 +7,12 @@ from spotscape import SPOTSCAPE
 
 from .conftest import assert_unchanged, new_section
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+# anndata, scvi-tools and the check of the values warn of what is then refused
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Variable names are not unique"),
+    pytest.mark.filterwarnings("ignore:`var_names` for the loaded `model` does not match"),
+    pytest.mark.filterwarnings("ignore:The expression is not counts"),
+]
 
 
 def reordered(adata):

@@ -1,5 +1,7 @@
 """New sections and labels that cannot be used get one clear sentence, and the data stays as it was."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from spotscape import SPOTSCAPE, tl
 
 from .conftest import assert_one_sentence, assert_unchanged, new_section, setup
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+# anndata warns of what is then refused
+pytestmark = pytest.mark.filterwarnings("ignore:Variable names are not unique")
 
 
 def twice(adata):
@@ -82,7 +85,7 @@ def other(adata, *, n_columns=4):
     return result
 
 
-TRANSFERS = {
+TRANSFERS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "no such column": ({"labels_key": "layer"}, KeyError, "`labels_key` is 'layer'"),
     "no labels": ({"labels_key": "nothing"}, ValueError, "has no labels; annotate"),
     "no such slice": ({"reference": "slice_9"}, KeyError, "`reference` is 'slice_9'.*available: 'slice_1', 'slice_2'"),

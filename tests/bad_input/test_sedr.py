@@ -6,8 +6,6 @@ from spotscape import SEDR
 
 from .conftest import assert_one_sentence, assert_unchanged, new_section
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def build(**arguments):
     return lambda adata: SEDR(adata, **arguments)

@@ -8,7 +8,11 @@ from scipy.sparse import csr_matrix
 
 from .conftest import assert_one_sentence, assert_unchanged, setup
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+# anndata and the check of the values warn of what is then refused
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:(Observation|Variable) names are not unique"),
+    pytest.mark.filterwarnings("ignore:The expression is not counts"),
+]
 
 
 def set_counts(value):

@@ -117,7 +117,7 @@ def test_a_failing_run_stops_no_other_and_time_can_run_out(file, keys, monkeypat
     sources = reading.find_sections([file], [], keys)[:2]
     wanted = [tasks.Task(source, "PCA", "", ((0, "k-means"),)) for source in sources]
     arguments = {"jobs": 1, "max_seconds": None}
-    written = []
+    written: list[list[dict]] = []
     monkeypatch.setattr(tasks, "find_domains", lambda *_, **__: 1 / 0)
     assert tasks.run_tasks(wanted[:1], write=written.append, **arguments) == wanted[:1]
     assert not written and "ZeroDivisionError" in capsys.readouterr().err

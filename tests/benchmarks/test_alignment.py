@@ -43,7 +43,7 @@ def test_alterations_do_what_they_say(query):
     assert cropped.n_obs == pytest.approx(query.n_obs * 2 / 3, abs=np.sqrt(query.n_obs))
     assert cropped.obsm["spatial"][:, 0].max() < query.obsm["spatial"][:, 0].max()
     thinned = cases.thin(query, rng)
-    assert (thinned.X <= query.X).toarray().all()
+    assert (query.X - thinned.X).min() >= 0
     assert thinned.X.sum() == pytest.approx(query.X.sum() / 4, rel=0.05)
     assert thinned.obs["total_umi_full"].sum() == pytest.approx(query.obs["total_umi_full"].sum() / 4, rel=0.05)
     assert cases.halve_panel(query, rng).n_vars == query.n_vars // 2
@@ -70,6 +70,8 @@ def test_rigid_fit_turns_a_shape_back():
     assert (floors.match_positions(shape, turned, n_starts=1) == np.arange(len(shape))).mean() < 0.5
 
 
+# One training step and a few dozen spots tell a placement hardly from chance.
+@pytest.mark.filterwarnings("ignore:The placement of slice")
 def test_run_and_resume(files, tmp_path, monkeypatch):
     rng, trained = np.random.default_rng(0), []
 

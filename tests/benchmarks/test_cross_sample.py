@@ -19,8 +19,6 @@ from benchmarks.common.transfer_tables import on_front
 from benchmarks.cross_sample import authors, cases
 from benchmarks.cross_sample.__main__ import main
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 def sections(n_slices, *, image=False):
     adata = sps.datasets.synthetic_modalities(

@@ -16,8 +16,6 @@ from benchmarks.common.transfer_tables import on_front
 from benchmarks.integration import cases
 from benchmarks.integration.tables import COMPARED
 
-pytestmark = pytest.mark.filterwarnings("ignore")
-
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):

@@ -117,7 +117,7 @@ def test_batches_of_patches_are_the_training_spots_once_and_drawn_anew(manager, 
         drawn.append([b[BATCH_KEYS.NODE_INDEX][: b[BATCH_KEYS.NODES_WITHIN_HOP][0]].tolist() for b in batches])
         assert sorted(sum(drawn[-1], [])) == seeds.tolist()
         for batch, seeds_of_batch in zip(batches, drawn[-1], strict=True):
-            sizes = batch[BATCH_KEYS.PATCH_SIZES]
+            sizes = batch[BATCH_KEYS.PATCH_SIZES].numpy()
             assert sizes.sum() == len(seeds_of_batch)
             assert batch[BATCH_KEYS.SAMPLE].tolist() == [len(sizes), 14, 118]
             for patch in np.split(np.array(seeds_of_batch), np.cumsum(sizes)[:-1]):

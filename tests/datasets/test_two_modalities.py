@@ -13,7 +13,8 @@ def separation(features, groups, kinds):
         of_kind = features[kinds == kind]
         means[kind], errors[kind] = of_kind.mean(0), of_kind.std(0) / np.sqrt(len(of_kind))
     group_of = dict(zip(kinds, groups, strict=True))
-    within, between = [], []
+    within: list[float] = []
+    between: list[float] = []
     for first in means:
         for second in means:
             if first < second:

@@ -76,7 +76,10 @@ def test_bad_files_are_refused(files, tmp_path):
     other.write_h5ad(tmp_path / "other.h5ad")
     other.var_names = ["twice"] * 2 + list(other.var_names[2:])
     other.write_h5ad(tmp_path / "twice.h5ad")
-    with pytest.raises(ValueError, match="has the gene 'twice' more than once"):
+    with (
+        pytest.warns(UserWarning, match="Variable names are not unique"),
+        pytest.raises(ValueError, match="has the gene 'twice' more than once"),
+    ):
         read_sections([tmp_path / "twice.h5ad"])
     with pytest.raises(ValueError, match="no gene in common"):
         read_sections([paths[0], tmp_path / "other.h5ad"])

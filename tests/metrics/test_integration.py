@@ -12,7 +12,6 @@ pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
 
 from spotscape.metrics import _integration, integration_scores
 
-pytestmark = pytest.mark.filterwarnings("ignore")
 BIO = {"cLISI", "silhouette label"}
 BATCH = {"iLISI", "silhouette batch", "kBET", "graph connectivity", "PCR comparison"}
 
@@ -40,7 +39,7 @@ def slow_lisi(values, groups, n_neighbors=90, perplexity=30):
         low, high = 1e-6, 1e6
         for _ in range(200):
             beta = np.sqrt(low * high)
-            weights = np.exp(-near * beta)
+            weights = np.exp((near.min() - near) * beta)
             weights /= weights.sum()
             entropy = -(weights * np.log(np.maximum(weights, 1e-300))).sum()
             low, high = (beta, high) if entropy > np.log(perplexity) else (low, beta)

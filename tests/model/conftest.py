@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import scvi
 
@@ -12,7 +14,7 @@ def adata():
 
 
 #: What makes a model small; both have a latent representation of width 8.
-SMALL = {
+SMALL: dict[type, dict[str, Any]] = {
     SPOTSCAPE: {"n_hidden": 16, "n_latent": 8, "n_prototypes": (3, 5)},
     SEDR: {"n_hidden": 16, "n_latent": 4},
 }

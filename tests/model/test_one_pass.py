@@ -12,7 +12,7 @@ from spotscape.preprocessing import Harmony, Preprocessor, _modalities
 @pytest.fixture
 def calls(monkeypatch):
     """Counts the steps that are expensive on large data."""
-    counted = Counter()
+    counted: Counter[str] = Counter()
 
     def count(owner, name):
         original = getattr(owner, name)
@@ -48,6 +48,8 @@ def test_graph_models(calls, model_class):
         assert counted(calls, answer)[1] == once, answer.__name__
 
 
+# So few spots cannot show that image and expression agree.
+@pytest.mark.filterwarnings("ignore:The image gets a weight of")
 def test_window_model(calls):
     adata = synthetic_modalities(n_slices=3, n_spots=60, n_kinds=4, n_genes=40, n_image_features=12, seed=0)
     once = {"Preprocessor.transform": 1, "Harmony.transform": 2, "build_windows": 1}

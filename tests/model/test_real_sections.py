@@ -1,9 +1,5 @@
 """The defaults on real sections: cortex, single cells, legacy arrays, values that are not counts."""
 
-import os
-from pathlib import Path
-
-import anndata
 import numpy as np
 import pytest
 from scipy import sparse
@@ -12,13 +8,9 @@ from scipy.stats import rankdata
 from spotscape import SPOTSCAPE, metrics, tl
 from spotscape.io import read_sections
 
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-CORTEX = "dlpfc_151673_hvg.h5ad", "dlpfc_151675_hvg.h5ad"
+CORTEX = "dlpfc_151673_hvg", "dlpfc_151675_hvg"
 
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.skipif(not DATA.is_dir(), reason="set SPOTSCAPE_DATA to the folder of real sections"),
-]
+pytestmark = pytest.mark.data
 
 
 def trained(adata, *, seed=0, epochs=None, **setup):
@@ -30,8 +22,8 @@ def trained(adata, *, seed=0, epochs=None, **setup):
 
 
 @pytest.fixture(scope="module")
-def cortex():
-    return anndata.read_h5ad(DATA / CORTEX[0])
+def cortex(section):
+    return section(CORTEX[0])
 
 
 @pytest.mark.slow
@@ -53,8 +45,8 @@ def test_cortical_layers_are_found_whatever_the_seed_and_lie_in_order(cortex):
 
 
 @pytest.mark.slow
-def test_two_sections_share_their_domains():
-    adata = read_sections([DATA / name for name in CORTEX])
+def test_two_sections_share_their_domains(data_file):
+    adata = read_sections([data_file(f"{name}.h5ad") for name in CORTEX])
     trained(adata, slice_key="slice", size_factor_key="total_umi_full")
     tl.domains(adata, n_domains=7)
     assert metrics.adjusted_rand_index(adata.obs["domain"], adata.obs["spatial_domain"]) > 0.55
@@ -63,8 +55,8 @@ def test_two_sections_share_their_domains():
 
 
 @pytest.mark.parametrize(("name", "slice_name"), [("starmap_mpfc_3slices", "BZ14"), ("her2st_patientD", "D1")])
-def test_small_sections_stay_near_smoothed_components(name, slice_name):
-    adata = anndata.read_h5ad(DATA / f"{name}.h5ad")
+def test_small_sections_stay_near_smoothed_components(name, slice_name, section):
+    adata = section(name)
     adata = adata[adata.obs["slice"] == slice_name].copy()
     model = trained(adata)
     annotated = adata.obs["domain"].notna() & (adata.obs["domain"] != "undetermined")
@@ -82,17 +74,16 @@ def test_small_sections_stay_near_smoothed_components(name, slice_name):
 
 
 @pytest.mark.parametrize("name", ["starmap_mpfc_3slices", "her2st_patientD", "osmfish_sscortex", "her2st_C2_he"])
-@pytest.mark.filterwarnings("ignore")
-def test_any_section_goes_through(name):
-    adata = anndata.read_h5ad(DATA / f"{name}.h5ad")
+def test_any_section_goes_through(name, section):
+    adata = section(name)
     model = trained(adata, epochs=3, slice_key="slice")
     assert np.isfinite(adata.obsm["X_spotscape"]).all()
     genes = list(adata.var_names[:50])
     assert np.isfinite(model.get_normalized_expression(gene_list=genes, return_numpy=True)).all()
 
 
-def test_values_that_are_not_counts_are_recognised_or_refused():
-    adata = anndata.read_h5ad(DATA / "merfish_hypothalamus_2slices.h5ad")
+def test_values_that_are_not_counts_are_recognised_or_refused(section):
+    adata = section("merfish_hypothalamus_2slices")
     with pytest.raises(ValueError, match="counts"):
         SPOTSCAPE.setup_anndata(adata, slice_key="slice", values="counts")
     with pytest.warns(UserWarning, match="recognised as normalized"):

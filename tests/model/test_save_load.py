@@ -3,17 +3,22 @@
 import subprocess
 import sys
 import textwrap
+from importlib.metadata import version
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 
 from spotscape import SEDR, SPOTSCAPE
 from spotscape.datasets import synthetic_tissue
 
 from .conftest import small_model
+
+# The new section is another tissue than the few spots that the small models are trained on.
+pytestmark = pytest.mark.filterwarnings("ignore:1 of 1 slice.* unlike those that the model was trained on")
 
 
 @pytest.fixture(params=[SPOTSCAPE, SEDR])
@@ -112,7 +117,12 @@ def test_history_comes_back(model_class, adata, model, saved):
 def test_training_goes_on_after_loading(model_class, adata, saved):
     loaded = model_class.load(saved, adata=adata)
     before = loaded.get_latent_representation()
-    loaded.train(3, enable_progress_bar=False)
+    modes: list[bool] = []
+    recorder = LambdaCallback(
+        on_train_batch_start=lambda _, plan, *__: modes.extend(module.training for module in plan.modules())
+    )
+    loaded.train(3, enable_progress_bar=False, callbacks=[recorder])
+    assert modes and all(modes)
     assert len(loaded.history["train_loss"]) == 9
     assert np.abs(loaded.get_latent_representation() - before).max() > 0
     with pytest.raises(ValueError, match="loaded without data"):
@@ -134,7 +144,7 @@ def test_local_hub_round_trip(model_class, model, tmp_path):
 
     model.save(tmp_path / "hub", save_anndata=True)
     metadata = hub.HubMetadata.from_dir(
-        str(tmp_path / "hub"), anndata_version=anndata.__version__, model_parent_module="spotscape"
+        str(tmp_path / "hub"), anndata_version=version("anndata"), model_parent_module="spotscape"
     )
     card = ModelCard("---\nlibrary_name: scvi-tools\n---\nA model; needs the package spotscape.\n")
     hub.HubModel(str(tmp_path / "hub"), metadata=metadata, model_card=card).save(overwrite=True)

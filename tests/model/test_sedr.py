@@ -48,7 +48,8 @@ def test_presets_are_the_settings_that_the_documentation_names(adata):
 def test_presets_train_as_published(adata, monkeypatch):
     SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
     for preset, n_epochs in ((None, 300), ("paper", 200)):
-        model, runs = SEDR(adata, n_hidden=4, n_latent=2, preset=preset), []
+        model = SEDR(adata, n_hidden=4, n_latent=2, preset=preset)
+        runs: list[TrainingRun] = []
         monkeypatch.setattr(TrainingRun, "start", lambda run, *args, to=runs, **kwargs: to.append(run))
         model.train()
         assert runs[0].max_epochs == n_epochs and runs[0].arguments["lr"] == 0.01

@@ -275,9 +275,15 @@ def test_normalized_values_are_recognised_and_can_be_refused(adata):
         SPOTSCAPE.setup_anndata(adata, layer="log", values="counts")
 
 
+def protein(adata):
+    adata = adata[:, :5].copy()
+    adata.var_names = [f"protein {i}" for i in range(5)]
+    return adata
+
+
 def test_mudata(adata):
     expected = small_model(adata.copy()).get_latent_representation()
-    mdata = mudata.MuData({"rna": adata, "protein": adata[:, :5].copy()})
+    mdata = mudata.MuData({"rna": adata, "protein": protein(adata)})
     SPOTSCAPE.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
     model = SPOTSCAPE(mdata, n_hidden=16, n_latent=8, n_prototypes=(3, 5))
     model.train(6, enable_progress_bar=False)
@@ -293,7 +299,7 @@ def test_mudata(adata):
 
 
 def test_mudata_in_another_order_is_refused(adata):
-    mdata = mudata.MuData({"protein": adata[::-1, :5].copy(), "rna": adata})
+    mdata = mudata.MuData({"protein": protein(adata[::-1]), "rna": adata})
     with pytest.raises(ValueError, match="not those of the MuData in the same order"):
         SPOTSCAPE.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
 

@@ -7,12 +7,12 @@ from scipy.sparse import random as random_sparse
 
 from spotscape import nn
 
+from .conftest import csr_tensor
+
 
 def adjacency(n=12, seed=0):
     matrix = random_sparse(n, n, density=0.3, format="csr", rng=np.random.default_rng(seed))
-    return torch.sparse_csr_tensor(
-        *map(torch.from_numpy, (matrix.indptr, matrix.indices, matrix.data.astype(np.float32))), matrix.shape
-    )
+    return csr_tensor(matrix.astype(np.float32))
 
 
 @pytest.mark.parametrize(("n_input", "n_output"), [(5, 9), (9, 5)])

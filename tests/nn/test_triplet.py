@@ -46,7 +46,7 @@ def test_positives_share_the_cluster_and_negatives_do_not(across):
 def test_every_possible_positive_and_negative_is_drawn(across):
     clusters = torch.tensor([0, 0, 0, 0, 1, 1, 1])
     slices = torch.tensor([0, 0, 1, 2, 0, 1, 1])
-    found = {"positives": set(), "negatives": set()}
+    found: dict[str, set[int]] = {"positives": set(), "negatives": set()}
     for seed in range(60):
         triplets = nn.mine_triplets(clusters, slices, 2, torch.Generator().manual_seed(seed), across=across)
         first = triplets.anchors == 0

@@ -20,7 +20,8 @@ def adata():
     """Reference, two queries moved away from it, and a slice that was not aligned."""
     x, y = np.divmod(np.arange(36.0), 6)
     places = np.c_[x, y]
-    data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b", "c", "d"], 36)}))
+    names = [f"spot{i}" for i in range(144)]
+    data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b", "c", "d"], 36)}, index=names))
     data.obsm["spatial"] = np.concatenate([places, places + 20, places - 9, places])
     data.obsm["spatial_aligned"] = np.concatenate([places, places, places + 1, np.full_like(places, np.nan)])
     data.obs["domain"] = pd.Categorical(np.tile(["x", "y"], 72))

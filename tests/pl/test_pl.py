@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import anndata
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +9,6 @@ from scipy import sparse
 from spotscape import pl
 from spotscape.pl._colors import PALETTE, UNANNOTATED
 from spotscape.pl._map import tiling_diameter
-
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
 
 @pytest.fixture
@@ -341,11 +336,8 @@ def test_embedding_needs_spots_dimensions_and_colors(adata):
 
 
 @pytest.mark.data
-def test_sections_of_different_size_have_spots_of_their_own_size():
-    path = DATA / "starmap_mpfc_3slices.h5ad"
-    if not path.exists():
-        pytest.skip(f"{path} is absent")
-    panels = pl.domains(anndata.read_h5ad(path), "domain", show=False)
+def test_sections_of_different_size_have_spots_of_their_own_size(section):
+    panels = pl.domains(section("starmap_mpfc_3slices"), "domain", show=False)
     assert [panel.get_title() for panel in panels] == ["BZ14", "BZ5", "BZ9"]
     assert sum(len(discs(panel).get_offsets()) for panel in panels) == 3190
     assert discs(panels[0]).get_rasterized() is False

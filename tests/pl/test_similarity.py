@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import anndata
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,8 +9,6 @@ from scipy import sparse
 from spotscape import pl
 from spotscape.pl._colors import UNANNOTATED
 from spotscape.pl._similarity_values import by_distance, by_domain, cosines_to, find_spot
-
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
 
 @pytest.fixture(autouse=True)
@@ -236,11 +231,8 @@ def test_names_that_are_not_unique_are_refused(adata):
 
 
 @pytest.mark.data
-def test_slices_of_real_tissue():
-    path = DATA / "starmap_mpfc_3slices.h5ad"
-    if not path.exists():
-        pytest.skip(f"{path} is absent")
-    data = anndata.read_h5ad(path)
+def test_slices_of_real_tissue(section):
+    data = section("starmap_mpfc_3slices")
     panels = pl.similarity(data, use_rep="X", domain_key="domain", show=False)
     assert len(panels) == 5
     assert sum(len(panel.lines) for panel in panels[:3]) == 1

@@ -58,7 +58,6 @@ def test_bad_input_changes_nothing(adata):
     assert not adata.obsp and not adata.uns
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_squidpy_takes_the_graph(adata, tmp_path):
     squidpy = pytest.importorskip("squidpy")
     pp.spatial_neighbors(adata, slice_key="slice")

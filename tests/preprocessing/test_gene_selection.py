@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -8,8 +5,6 @@ from scipy import sparse
 from spotscape.preprocessing import select_genes
 from spotscape.preprocessing._gene_selection import GeneSums, mean_variance_trend, standardized_variances
 from spotscape.preprocessing._row_blocks import row_blocks
-
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 
 
 def simulate(n_spots=300, n_genes=200, n_variable=20, seed=0):
@@ -127,9 +122,7 @@ def test_wrong_slices_and_empty_expression_are_refused():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA.is_dir(), reason="the folder with real sections is absent")
-def test_cortex_layer_markers_are_selected():
-    anndata = pytest.importorskip("anndata")
-    section = anndata.read_h5ad(DATA / "dlpfc_151673_hvg.h5ad")
-    selected = section.var_names[select_genes(section.X, n_top_genes=2000)]
+def test_cortex_layer_markers_are_selected(section):
+    adata = section("dlpfc_151673_hvg")
+    selected = adata.var_names[select_genes(adata.X, n_top_genes=2000)]
     assert {"MBP", "PLP1", "GFAP", "HPCAL1", "PCP4"} <= set(selected)

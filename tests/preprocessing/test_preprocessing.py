@@ -1,8 +1,6 @@
 """The preprocessor against its dense definition, forth and back."""
 
-import os
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +10,6 @@ from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing import _components as principal_components
 
 from .conftest import dense_features, fitted, names, simulate
-
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-
 
 # ------------------------------------------------------------------------------------------ features
 
@@ -280,21 +275,19 @@ def test_bad_input_after_fit_is_refused():
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA.is_dir(), reason="the folder with real sections is absent")
 @pytest.mark.parametrize("name", ["dlpfc_151673_hvg", "osmfish_sscortex", "merfish_hypothalamus_2slices"])
 @pytest.mark.filterwarnings("ignore:The expression is not counts", "ignore:41 of 6471 spots")
-def test_real_sections(name):
-    anndata = pytest.importorskip("anndata")
-    section = anndata.read_h5ad(DATA / f"{name}.h5ad")
-    factors = section.obs["total_umi_full"].to_numpy() if "total_umi_full" in section.obs else None
+def test_real_sections(name, section):
+    adata = section(name)
+    factors = adata.obs["total_umi_full"].to_numpy() if "total_umi_full" in adata.obs else None
     model = Preprocessor().fit(
-        section.X, section.var_names, slices=section.obs["slice"].to_numpy(), size_factors=factors, values="auto"
+        adata.X, adata.var_names, slices=adata.obs["slice"].to_numpy(), size_factors=factors, values="auto"
     )
-    features = model.transform(section.X, size_factors=factors)
+    features = model.transform(adata.X, size_factors=factors)
     assert np.isfinite(features).all()
     spread = features.std(0)
     assert (np.diff(spread) < 1e-3).all()
     if factors is not None:
         marker = model.inverse_transform(features, genes=["MBP"])[:, 0]
-        white_matter = (section.obs["domain"] == "WM").to_numpy()
+        white_matter = (adata.obs["domain"] == "WM").to_numpy()
         assert marker[white_matter].mean() > 2 * marker[~white_matter].mean()

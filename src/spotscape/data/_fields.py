@@ -152,7 +152,7 @@ class SpatialGraphField(BaseAnnDataField):
         return table
 
 
-def graph_fields(kind: str, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
     """Fields of a model on expression and a spatial graph; all in one modality if the data is a MuData.
 
     Parameters
@@ -167,7 +167,7 @@ def graph_fields(kind: str, setup_args: Mapping[str, Any]) -> list[BaseAnnDataFi
     Fields for :class:`scvi.data.AnnDataManager`.
     """
     parameters = {name: setup_args[name] for name in ("slice_key", "spatial_key", "graph_key", "n_neighbors", "radius")}
-    expression = (ExpressionField, (setup_args["layer"], kind), {})
+    expression: Declaration = (ExpressionField, (setup_args["layer"], kind), {})
     graph = (SpatialGraphField, (), parameters | {"method": setup_args["graph"]})
     return _made([expression, graph, *_spot_fields(setup_args)], setup_args.get("modality"))
 

@@ -12,7 +12,7 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import Choice, Flag, Integer, Number, check_arguments, check_choice
+from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_choice
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
 from spotscape.data._registered import (
@@ -375,7 +375,7 @@ class AESTETIK(LatentModel):
         self.cluster_model_ = mixture.get_state()
 
 
-_RULES = {
+_RULES: dict[str, Rule] = {
     "n_clusters": Integer(2),
     "n_hidden n_latent n_top_genes": Integer(1),
     "window": Integer(0, optional=True),

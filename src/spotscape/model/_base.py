@@ -82,7 +82,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         """Spots of the data with all that batches are made of; the features are computed here, once."""
         raise NotImplementedError
 
-    def _after_training(self, dataset: SpotDataset) -> None:
+    def _after_training(self, dataset: Any) -> None:
         """Learn what the trained model needs for its answers besides its weights."""
         raise NotImplementedError
 

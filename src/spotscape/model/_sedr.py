@@ -16,6 +16,7 @@ from spotscape._validate import (
     Flag,
     Integer,
     Number,
+    Rule,
     check_arguments,
     check_choice,
     check_integer,
@@ -296,7 +297,7 @@ class SEDR(SpatialModel):
         return manager.summary_stats["n_cells"] - 1, manager.summary_stats["n_vars"] - 1
 
 
-_RULES = {
+_RULES: dict[str, Rule] = {
     "n_hidden n_latent n_top_genes": Integer(1),
     "n_components": Integer(1, optional=True),
     "n_clusters": Integer(2, optional=True),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import Choice, Flag, Integer, Number, check_arguments, check_integer
+from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_integer
 from spotscape.model._docs import docs
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
@@ -209,7 +209,7 @@ class SPOTSCAPE(SpatialModel):
         )
 
 
-_RULES = {
+_RULES: dict[str, Rule] = {
     "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": Integer(1),
     "n_components n_anchors": Integer(1, optional=True),
     "telescope_weight reconstruction_weight scaling_weight prototype_weight": Number(0),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._validate import Choice, Flag, Integer, Number, check_arguments
+from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import default_batch_size, default_n_steps
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spotscape.model._base import LatentModel
 
 _MIN_EPOCHS = 20
-_RULES = {
+_RULES: dict[str, Rule] = {
     "max_epochs": Integer(1, optional=True),
     "batch_size": Integer(2, optional=True),
     "patch_size": Integer(1, optional=True),
@@ -96,6 +96,8 @@ class TrainingRun:
             )
         plan_kwargs = {name: given[name] for name in ("lr", "weight_decay", "schedule")} | (given["plan_kwargs"] or {})
         splitter_kwargs = {"dataset": dataset, "patch_size": given["patch_size"], "seed": self.model.seed}
+        # Lightning keeps the mode, which is that of evaluation if the model was trained or loaded before.
+        self.model.module.train()
         with warnings.catch_warnings():
             # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
             warnings.filterwarnings("ignore", message=".*does not have many workers")

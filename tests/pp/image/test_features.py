@@ -1,8 +1,5 @@
 """Image features of an AnnData: sources of images, what is stored, and what must not change the features."""
 
-import os
-from pathlib import Path
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -15,7 +12,6 @@ from spotscape.pp.image import _handcrafted as handcrafted
 from spotscape.pp.image._handcrafted import COLOR_NAMES, HANDCRAFTED_NAMES, handcrafted_features
 from spotscape.pp.image._tiles import cut_tiles, resize_tiles
 
-DATA = Path(os.environ.get("SPOTSCAPE_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 SETTINGS = {"n_pixels": 16, "scales": [1]}
 
 
@@ -190,13 +186,10 @@ def test_one_slice_needs_no_key_and_the_record_survives_a_file(adata, tmp_path):
 
 
 @pytest.mark.data
-def test_photograph_and_stored_patches_of_a_real_section_agree():
-    path = DATA / "her2st_A1_he.h5ad"
-    if not path.exists():
-        pytest.skip(f"{path} is absent")
-    adata = ad.read_h5ad(path)
+def test_photograph_and_stored_patches_of_a_real_section_agree(section, data_file):
+    adata = section("her2st_A1_he")
     scale = adata.uns["spatial"]["A1"]["metadata"]["image_2000px_scalef"]
-    pp.image_features(adata, image=DATA / "images" / "A1_2000px.jpg", scale_factor=scale, scales=[2])
+    pp.image_features(adata, image=data_file("images/A1_2000px.jpg"), scale_factor=scale, scales=[2])
     pp.image_features(adata, patches_key="patch_rgb64", key_added="X_patches")
     both = zip(adata.obsm["X_image"].T, adata.obsm["X_patches"].T, strict=True)
     assert np.median([np.corrcoef(*columns)[0, 1] for columns in both]) > 0.95

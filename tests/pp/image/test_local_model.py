@@ -2,7 +2,7 @@
 
 import json
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import anndata as ad
 import numpy as np
@@ -28,14 +28,13 @@ class MeanColor(nn.Module):
 @pytest.fixture
 def timm(monkeypatch):
     """A mock that records its calls."""
-    module = ModuleType("timm")
-    module.asked = []
+    asked = []
 
     def create_model(architecture, **arguments):
-        module.asked.append((architecture, arguments))
+        asked.append((architecture, arguments))
         return MeanColor()
 
-    module.create_model = create_model
+    module = SimpleNamespace(asked=asked, create_model=create_model)
     monkeypatch.setitem(sys.modules, "timm", module)
     return module
 
@@ -70,9 +69,8 @@ def test_models_of_transformers(monkeypatch, tmp_path, tiles, pooled):
             return SimpleNamespace(pooler_output=tokens[:, 0] + 1 if pooled else None, last_hidden_state=tokens)
 
     asked = []
-    module = ModuleType("transformers")
-    module.AutoModel = SimpleNamespace(from_pretrained=lambda path, **given: asked.append((path, given)) or Network())
-    monkeypatch.setitem(sys.modules, "transformers", module)
+    network = SimpleNamespace(from_pretrained=lambda path, **given: asked.append((path, given)) or Network())
+    monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoModel=network))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "dinov2", "image_size": 24}))
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}))
     found = load_local_model(tmp_path).features(tiles)

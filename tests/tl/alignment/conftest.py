@@ -27,8 +27,8 @@ def two_slices(
     x, y = np.meshgrid(np.arange(27.0), np.arange(20.0))
     places = np.c_[x.ravel() + 0.5 * (y.ravel() % 2), y.ravel()]
     repeated = places[keep(places)]
-    data = anndata.AnnData(obs=pd.DataFrame({"slice": np.repeat(["a", "b"], [len(places), len(repeated)])}))
-    data.obs_names = [f"spot{number}" for number in range(data.n_obs)]
+    slices = np.repeat(["a", "b"], [len(places), len(repeated)])
+    data = anndata.AnnData(obs=pd.DataFrame({"slice": slices}, index=[f"spot{i}" for i in range(len(slices))]))
     data.obs["slice"] = data.obs["slice"].astype("category")
     data.obsm["X_spotscape"] = np.r_[landscape(places, rng, noise), landscape(repeated, rng, noise) + batch]
     data.obsm["spatial"] = np.r_[places, repeated @ np.asarray(matrix).T + shift]
