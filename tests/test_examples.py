@@ -27,7 +27,9 @@ def public_callables() -> dict[str, object]:
 
 def collect_examples() -> dict[str, doctest.DocTest]:
     """Doctests of all public classes (with their methods) and functions, by full name."""
-    finder, found, seen = doctest.DocTestFinder(), {}, set()
+    finder = doctest.DocTestFinder()
+    found: dict[str, doctest.DocTest] = {}
+    seen: set[int] = set()
     # A name that is exported twice runs once, under that of a complete package.
     names = sorted(public_callables().items(), key=lambda item: package_of(item[0]) not in COMPLETE)
     for name, value in names:
@@ -61,7 +63,7 @@ def test_example_gives_the_output_it_shows(name, stable_output):
         pytest.skip(f"not every public name of {package_of(public_name)} has an example yet")
     if public_name in NEEDS:
         pytest.importorskip(NEEDS[public_name])
-    report = []
+    report: list[str] = []
     result = doctest.DocTestRunner(optionflags=OPTIONS).run(EXAMPLES[name], out=report.append)
     assert result.attempted and not result.failed, "".join(report)
 

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def test_variants_reach_the_model(files, monkeypatch):
     names = [name for name in CROSS_SAMPLE if name.startswith("AESTETIK")]
     assert len(names) == 16
     for name in names:
-        represent = CROSS_SAMPLE[name].represent
+        represent: Any = CROSS_SAMPLE[name].represent
         if represent.func is aestetik.on_representation:
             assert represent.keywords["made_by"] is scvi_latent
             represent = partial(represent, made_by=lambda *_: np.zeros((300, 2)))

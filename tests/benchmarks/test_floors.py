@@ -68,4 +68,4 @@ def test_averages_of_sparse_values_are_those_of_dense_ones():
         for given in (values, sparse.csr_matrix(values))
     ]
     assert sparse.issparse(both[1])
-    np.testing.assert_allclose(both[0], both[1].toarray())
+    np.testing.assert_allclose(both[0], sparse.csr_matrix(both[1]).toarray())

@@ -1,16 +1,11 @@
 """The table of annotated files, and how files are found."""
 
-import os
-from pathlib import Path
-
 import anndata
 import pandas as pd
 import pytest
 
 import spotscape as sps
 from benchmarks.common import options, reading, sections
-
-DATA = os.environ.get(sections.DATA_VARIABLE)
 
 
 @pytest.fixture
@@ -78,9 +73,9 @@ def test_files_are_found_by_path_and_by_name(folder, monkeypatch):
         sections.find_file("nothing")
     monkeypatch.delenv(sections.DATA_VARIABLE)
     # There is no other place that files are looked for in.
-    with pytest.raises(FileNotFoundError, match="no file her2st_patientA.h5ad; set SPOTSCAPE_DATA"):
+    with pytest.raises(FileNotFoundError, match=f"no file her2st_patientA.h5ad; set {sections.DATA_VARIABLE}"):
         sections.find_file("her2st_patientA.h5ad")
-    with pytest.raises(FileNotFoundError, match="SPOTSCAPE_DATA is not set"):
+    with pytest.raises(FileNotFoundError, match=f"{sections.DATA_VARIABLE} is not set"):
         sections.known_files("regions")
     monkeypatch.setenv(sections.DATA_VARIABLE, str(folder / "nowhere"))
     with pytest.raises(FileNotFoundError, match="nowhere', which is no folder"):
@@ -93,12 +88,9 @@ def test_a_group_without_files_is_refused(folder):
 
 
 @pytest.mark.data
-@pytest.mark.skipif(not DATA, reason="set SPOTSCAPE_DATA to the folder of real sections")
 @pytest.mark.parametrize("known", sections.KNOWN_FILES, ids=lambda known: known.stem)
-def test_the_table_says_what_the_files_hold(known):
-    path = Path(DATA) / known.file
-    if not path.exists():
-        pytest.skip(f"no {known.file} in SPOTSCAPE_DATA")
+def test_the_table_says_what_the_files_hold(known, data_file):
+    path = data_file(known.file)
     obs = anndata.read_h5ad(path, backed="r").obs
     found, _ = reading.annotated_slices(str(path), reading.keys_of(known))
     assert set(found) == set(known.slices)
