@@ -1,4 +1,4 @@
-"""Base of all models: a seed, a latent representation of each spot, novelty, training, saving and loading."""
+"""Base of all models: latent representation, novelty, saving and loading."""
 
 import inspect
 from collections.abc import Sequence
@@ -37,19 +37,24 @@ _N_SPOTS_TO_CHECK = 2048
 
 
 class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
-    """Base of all models, whatever data they are set up with.
+    """Base class of all models.
 
-    A subclass makes batches of its data in ``_dataset`` and completes its training in ``_after_training``.
+    A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
 
     Parameters
     ----------
     adata
-        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on, or ``None`` to load a model without
-        data.
+        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on. ``None``: load a model without data.
     registry
-        Saved registry of a model loaded without data.
+        Saved registry of a model that is loaded without data.
     seed
-        Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
+        Random seed. ``None``: the seed of ``scvi.settings``, or 0 if that is not set.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [issubclass(model, sps.model.LatentModel) for model in (sps.SPOTSCAPE, sps.SEDR, sps.AESTETIK)]
+    [True, True, True]
     """
 
     _data_loader_cls = SpotDataLoader
@@ -69,21 +74,21 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
             )
 
     def _count_slices(self) -> int:
-        """Count the slices that have spots in the data of the model; 1 without data."""
+        """Number of slices that have spots in the data of the model; 1 without data."""
         return 1 if self.adata is None else len(np.unique(registered_slices(self.adata_manager)[0]))
 
     def _make_module(self, *args: Any, arguments: dict[str, Any]) -> Any:
-        """Module of the model, with those of the arguments of ``__init__`` that it takes."""
+        """Make the module with those ``arguments`` of the model that the module takes, and the seed."""
         names = inspect.signature(self._module_cls).parameters
         chosen = {name: value for name, value in arguments.items() if name in names}
         return self._module_cls(*args, **(chosen | {"seed": self.seed}))
 
     def _dataset(self, manager: AnnDataManager) -> SpotDataset:
-        """Spots of the data with all that batches are made of; the features are computed here, once."""
+        """Compute the features of all spots, and make the data set that batches are drawn from."""
         raise NotImplementedError
 
     def _after_training(self, dataset: Any) -> None:
-        """Learn what the trained model needs for its answers besides its weights."""
+        """Compute what the trained model needs besides its weights, such as the reference of the novelty."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------------------------------------ answers
@@ -98,18 +103,19 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     ) -> np.ndarray:
         """Latent representation of each spot.
 
+        Warns if a slice is out of distribution, see :meth:`get_slice_novelty`.
+
         Parameters
         ----------
         %(spots)s
 
         Returns
         -------
-        ``(n_spots, n_latent)``.
+        Latent representation. ``(n_spots, n_latent)``.
 
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
+        %(not_trained)s
+
+        %(latent_example)s
         """
         manager, rows = self._requested(adata, indices, batch_size)
         dataset = self._dataset(manager)
@@ -124,12 +130,12 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
     ) -> np.ndarray:
-        """How unlike the training spots each spot is.
+        """Novelty score of each spot: how much it differs from the training spots.
 
-        The distance of a spot to the five nearest training spots in the latent space is compared with the distances of
-        training spots to training spots of other pieces of tissue: other slices, or at least other eighths of the
-        tissue. Differences between slices count here, whether the model corrects them or not. At most 4,096 training
-        spots are used.
+        The score compares the mean distance of a spot to its five nearest training spots in the latent space with the
+        same distances between training spots of different regions. A region is a compact part of one slice, with about
+        an eighth of the training spots or less. Differences between slices are not corrected here. At most 4,096
+        training spots are used.
 
         Parameters
         ----------
@@ -137,19 +143,20 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
 
         Returns
         -------
-        Share of the training spots that are closer to others than the spot is, from 0 to 1. ``(n_spots,)``. A spot of
-        0.99 or more is as far out as the farthest hundredth of the training spots.
+        Fraction of the training spots with a smaller distance, from 0 to 1. ``(n_spots,)``. A spot with 0.99 or more is
+        as far away as the most distant hundredth of the training spots. The training spots themselves have lower values
+        than new spots, because each is its own nearest training spot.
 
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
+        %(not_trained)s
+
+        %(novelty_example)s
         """
         manager, rows = self._requested(adata, indices, batch_size)
         return self._novelty(self._dataset(manager), rows, batch_size)
 
+    @docs.dedent
     def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
-        """Whether whole slices are out of distribution.
+        """Test whether whole slices are out of distribution.
 
         Parameters
         ----------
@@ -158,14 +165,13 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
 
         Returns
         -------
-        Data frame with a row for each slice and the columns ``n_spots``, ``share_novel``, the share of its spots that
-        have a novelty of 0.99 or more, and ``out_of_distribution``, whether these are more than half. For a slice like
-        those of the training, 0.01 is expected.
+        Data frame with one row per slice and the columns ``n_spots``; ``share_novel``, the fraction of its spots with a
+        novelty of 0.99 or more, about 0.01 for a slice like the training slices; and ``out_of_distribution``, whether
+        this fraction exceeds one half.
 
-        Raises
-        ------
-        RuntimeError
-            As :meth:`get_novelty`.
+        %(not_trained)s
+
+        %(slice_novelty_example)s
         """
         manager, rows = self._requested(adata, None, batch_size)
         return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
@@ -173,7 +179,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     def _requested(
         self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
     ) -> tuple[AnnDataManager, np.ndarray]:
-        """Manager of the data and row numbers of the spots that are asked for, all checked."""
+        """Check the arguments; return the manager of the data and the row numbers of the requested spots."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         if batch_size is not None:
@@ -188,7 +194,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         batch_size: int | None = None,
         output: str = MODULE_KEYS.LATENT,
     ) -> np.ndarray:
-        """Latent representation of some spots, or another output of the module. ``(len(indices), n_latent)``."""
+        """Latent representation, or another ``output`` of the module, of some spots. ``(len(indices), n_columns)``."""
         self.module.eval()
         batch_size = min(len(indices), _ENCODING_BATCH_SIZE) if batch_size is None else batch_size
         # In patches, since spots that are close together share the neighbours that have to be encoded besides.
@@ -207,12 +213,12 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     # ------------------------------------------------------------------------------------------------ novelty
 
     def _novelty(self, dataset: SpotDataset, rows: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-        """Novelty of some spots, without the correction of slices, which would bring a foreign slice closer."""
+        """Novelty of some spots, from features without correction, which would move a different slice closer."""
         latent = self._encode(dataset.uncorrected(), rows, batch_size)
         return NoveltyReference.from_state(self.novelty_reference_).score(latent)
 
     def _reference_rows(self) -> np.ndarray:
-        """Row numbers of training spots, spread evenly through the data."""
+        """Row numbers of at most 4,096 evenly spaced training spots."""
         trained = np.sort(np.asarray(self.train_indices_))
         return trained[evenly_spaced_rows(len(trained), _N_REFERENCE_SPOTS)]
 
@@ -224,7 +230,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     def _warn_of_novelty(
         self, manager: AnnDataManager, dataset: SpotDataset, rows: np.ndarray, latent: np.ndarray
     ) -> None:
-        """Warn of slices that are out of distribution, judged by some of the spots."""
+        """Warn if a slice is out of distribution, using at most 2,048 of the spots."""
         some = evenly_spaced_rows(len(rows), _N_SPOTS_TO_CHECK)
         uncorrected = dataset.uncorrected()
         latent = latent[some] if uncorrected is dataset else self._encode(uncorrected, rows[some])
@@ -241,6 +247,7 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
     @classmethod
+    @docs.dedent
     def prepare_query_anndata(
         cls,
         adata: AnnData,
@@ -248,44 +255,34 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         return_reference_var_names: bool = False,
         inplace: bool = True,
     ) -> AnnData | pd.Index | None:
-        """Give a new section the genes of a model, in its order, recording which were not measured.
+        """Bring the genes of a new section into the order of a model, and record which genes were not measured.
 
-        Genes that the model does not know are dropped. Genes that were not measured are filled with zeros, which carry
-        no information: the model replaces them by what is expected of them, given the measured genes.
+        Genes that the model does not have are dropped. Genes that were not measured are set to zero and marked. The
+        model replaces them by their expected values given the measured genes.
 
         Parameters
         ----------
         adata
-            New section with unique names of genes. It need not be set up.
-        reference_model
-            Trained model, or the folder that it was saved in.
-        return_reference_var_names
-            Only return the names of the genes of the model.
-        inplace
-            Change ``adata`` itself, as in scvi-tools, or leave it and return the prepared data.
+            New section with unique gene names. It need not be set up.
+        %(prepare_query)s
 
         Returns
         -------
-        ``None``, the prepared data, or the names. Prepared data has the column ``.var["spotscape_measured"]``; what
-        ``varm`` and ``varp`` hold is dropped.
+        ``None``, the changed copy, or the gene names. The result has the boolean column ``.var["spotscape_measured"]``,
+        and neither ``varm`` nor ``varp``.
 
         Raises
         ------
-        ValueError
-            If the section has too few of the genes that the model reads, or names of genes occur twice.
-        TypeError
-            If the expression is in a file, or the model reads no expression.
+        %(prepare_query_errors)s
 
-        Warns
-        -----
-        UserWarning
-            If the section has less than a third of the genes that the model reads.
+        %(prepare_query_example)s
         """
         if return_reference_var_names:
             return _query.reference_var_names(reference_model)
         return _query.prepare_anndata(adata, reference_model, inplace)
 
     @classmethod
+    @docs.dedent
     def prepare_query_mudata(
         cls,
         mdata: MuData,
@@ -293,18 +290,23 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         return_reference_var_names: bool = False,
         inplace: bool = True,
     ) -> MuData | pd.Index | None:
-        """Give the expression of a new MuData the genes of a model; see :meth:`prepare_query_anndata`.
+        """Bring the genes of a new MuData into the order of a model; see :meth:`prepare_query_anndata`.
 
         Parameters
         ----------
         mdata
             New data with the modality that the model was set up with.
-        reference_model, return_reference_var_names, inplace
-            As in :meth:`prepare_query_anndata`.
+        %(prepare_query)s
 
         Returns
         -------
-        ``None``, the prepared data, or the names.
+        ``None``, the changed copy, or the gene names.
+
+        Raises
+        ------
+        %(prepare_query_errors)s
+
+        %(prepare_query_mudata_example)s
         """
         if return_reference_var_names:
             return _query.reference_var_names(reference_model)
@@ -313,27 +315,31 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
     # -------------------------------------------------------------------------------------- saving and loading
 
     def _remember(self, arguments: dict[str, Any], preprocessing: dict[str, Any]) -> None:
-        """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
+        """Store the arguments of ``__init__`` and the fitted preprocessing, which are saved with the model."""
         self.init_params_ = self._get_init_params(arguments)
         self.init_params_["non_kwargs"] |= {"preprocessing": preprocessing, "seed": self.seed}
 
+    @docs.dedent
     def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
-        """Save the model: weights, preprocessing, set-up and history, as numbers and names without code.
+        """Save the weights, preprocessing, setup arguments and training history. The file contains no code.
 
         Parameters
         ----------
         dir_path
-            Folder, made if need be.
+            Folder. It is created if it does not exist.
         prefix
             Prefix of the file names.
         overwrite
-            Whether the folder may exist already.
+            Whether the folder may already exist.
         **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.save`; ``save_anndata=True`` saves the data beside the model.
+            See :meth:`scvi.model.base.BaseModelClass.save`. ``save_anndata=True`` also saves the data.
+
+        %(save_example)s
         """
         super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
 
     @classmethod
+    @docs.dedent
     def load(
         cls,
         dir_path: str,
@@ -346,25 +352,18 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         allow_pickle: bool = False,
         **kwargs: Any,
     ) -> Self:
-        """Load a saved model, for the same data, new sections, or none.
+        """Load a saved model.
 
         Parameters
         ----------
         dir_path
-            Folder that :meth:`save` made.
+            Folder that :meth:`save` wrote.
         adata
-            Data to work on, which is set up by the saved rules. ``None``: the data saved beside the model, if any.
-            ``False``: none; data can be given later, to the methods that take ``adata``.
-        accelerator, device
-            Where to put the model.
-        prefix
-            Prefix of the file names.
-        backup_url
-            Where to download the file if it is not there.
-        allow_pickle
-            Whether to read a file that could run code, see the note.
+            Data of the model, set up with the saved arguments. ``None``: the data saved with the model, if any.
+            ``False``: no data. New data can be passed to the methods that take ``adata``.
+        %(load_files)s
         **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.load`.
+            See :meth:`scvi.model.base.BaseModelClass.load`.
 
         Returns
         -------
@@ -373,12 +372,9 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such model, the file is damaged or foreign, or the data has other genes.
+            If there is no model, the file is damaged or not of this package, or the genes of the data differ.
 
-        Notes
-        -----
-        Files of this package hold numbers, names and plain containers. Files that hold anything else are refused, since
-        reading them could run code that they contain.
+        %(load_example)s
         """
         path = Path(dir_path) / f"{prefix or ''}model.pt"
         setup_args = _save_load.check_model_file(

@@ -1,4 +1,4 @@
-"""New sections whose genes are not quite those of the model."""
+"""New sections whose genes differ from those of a model."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -19,12 +19,12 @@ from spotscape.preprocessing._missing_genes import check_overlap
 
 
 def reference_var_names(reference_model: str | Path | BaseModelClass) -> pd.Index:
-    """Names of the genes of a model, or of the model in a folder."""
+    """Gene names of a model, or of the model saved in a folder."""
     return pd.Index(_read_reference(reference_model)[0].gene_names)
 
 
 def prepare_anndata(adata: AnnData, reference_model: str | Path | BaseModelClass, inplace: bool) -> AnnData | None:
-    """Give data the genes of a model; see :meth:`spotscape.model.LatentModel.prepare_query_anndata`."""
+    """Bring data to the genes of a model; see :meth:`spotscape.model.LatentModel.prepare_query_anndata`."""
     preprocessor, _ = _read_reference(reference_model)
     check_kind(adata, {})
     prepared = _with_genes(adata, preprocessor)
@@ -35,7 +35,7 @@ def prepare_anndata(adata: AnnData, reference_model: str | Path | BaseModelClass
 
 
 def prepare_mudata(mdata: MuData, reference_model: str | Path | BaseModelClass, inplace: bool) -> MuData | None:
-    """Give the expression of a MuData the genes of a model."""
+    """Bring the expression of a MuData to the genes of a model."""
     preprocessor, setup_args = _read_reference(reference_model)
     if "modality" not in setup_args:
         raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
@@ -48,7 +48,7 @@ def prepare_mudata(mdata: MuData, reference_model: str | Path | BaseModelClass, 
 
 
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
-    """Preprocessing and set-up of a model, or of the file of one, which is read without making a model."""
+    """Preprocessor and setup arguments of a model, or of a saved model, which is read without building the model."""
     if isinstance(reference_model, BaseModelClass):
         init_params, registry = reference_model.init_params_, reference_model.registry_
     else:
@@ -102,7 +102,7 @@ def _with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:
 
 
 def _was_measured(adata: AnnData) -> np.ndarray:
-    """Whether each gene was measured, in data that may have been completed before. ``(n_genes,)``."""
+    """Whether each gene was measured, also in data prepared before. ``(n_genes,)``."""
     if MEASURED_KEY not in adata.var:
         return np.ones(adata.n_vars, dtype=bool)
     return adata.var[MEASURED_KEY].to_numpy(dtype=bool)

@@ -1,4 +1,4 @@
-"""The settings of SEDR that go together: our defaults, the paper's, and those of the released code."""
+"""Settings of SEDR: the defaults, those of the paper and those of the released code."""
 
 from typing import Any
 
@@ -50,5 +50,5 @@ PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "re
 
 
 def resolve(preset: str | None, **arguments: Any) -> dict[str, Any]:
-    """Fill in what the user has not given from the preset."""
+    """Replace arguments that are ``None`` by the values of the preset."""
     return {name: PRESETS[preset][name] if value is None else value for name, value in arguments.items()}
