@@ -1,4 +1,4 @@
-"""The corrections by name, and how a fitted one is kept in a saved model."""
+"""The corrections by name, and how fitted ones are saved."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CORRECTIONS: dict[str, type[Correction]] = {kind.name: kind for kind in (NoCorre
 
 
 def correction_named(name: str) -> Correction:
-    """Make a correction that has not learnt anything.
+    """Create a correction that is not fitted.
 
     Parameters
     ----------
@@ -23,16 +23,63 @@ def correction_named(name: str) -> Correction:
     Returns
     -------
     The correction.
+
+    Raises
+    ------
+    ValueError
+        If there is no correction with this name.
+
+    Examples
+    --------
+    >>> from spotscape.preprocessing.correction import correction_named
+    >>> correction_named("combat").name
+    'combat'
     """
     check_choice(name, CORRECTIONS, "slice_correction")
     return CORRECTIONS[name]()
 
 
 def correction_state(correction: Correction) -> dict[str, Any]:
-    """Everything needed to rebuild a fitted correction: its name, numbers and names of slices."""
+    """Name and fitted parameters of a correction, as a dictionary.
+
+    Parameters
+    ----------
+    correction
+        The correction.
+
+    Returns
+    -------
+    Dictionary with the entries ``name`` and ``fitted``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing.correction import Centring, correction_from_state, correction_state
+    >>> state = correction_state(Centring().fit(np.array([[1.0], [2.0]]), np.array(["a", "b"])))
+    >>> state["name"], state["fitted"]["slices"]
+    ('centre', ['a', 'b'])
+    >>> correction_from_state(state).name
+    'centre'
+    """
     return {"name": correction.name, "fitted": correction.get_state()}
 
 
 def correction_from_state(state: dict[str, Any]) -> Correction:
-    """Rebuild a correction from :func:`correction_state`."""
+    """Restore a correction from the result of :func:`correction_state`.
+
+    Parameters
+    ----------
+    state
+        Result of :func:`correction_state`.
+
+    Returns
+    -------
+    The correction.
+
+    Examples
+    --------
+    >>> from spotscape.preprocessing.correction import NoCorrection, correction_from_state, correction_state
+    >>> correction_from_state(correction_state(NoCorrection())).name
+    'none'
+    """
     return CORRECTIONS[state["name"]].from_state(state["fitted"])
