@@ -1,4 +1,4 @@
-"""What the models register with scvi-tools' AnnDataManager."""
+"""Fields that the models register with the AnnDataManager of scvi-tools."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,14 +25,22 @@ _AS_IT_IS = {"correct_data_format": False}
 
 
 class ExpressionField(LayerField):
-    """Expression in ``X`` or a layer, with the names of the genes and the kind of its values.
+    """Field of the expression, in ``X`` or a layer, with the names of the genes and the scale of the values.
 
     Parameters
     ----------
     layer
-        Layer; ``X`` if ``None``.
+        Layer. ``None``: ``X``.
     values
-        Kind of the values, as :func:`~spotscape.data.check_setup` has found it.
+        Scale of the values: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> state = sps.data.ExpressionField("counts", values="counts").register_field(adata)
+    >>> len(state["column_names"]), state["values"]
+    (40, 'counts')
     """
 
     VALUES_KEY = "values"
@@ -43,7 +51,7 @@ class ExpressionField(LayerField):
         self.values = values
 
     def register_field(self, adata: AnnData) -> dict:
-        """Register, and record the kind of the values and, in completed data, which genes were measured."""
+        """Register data with the scale of the values and, for prepared query data, which genes were measured."""
         measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
         return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
 
@@ -54,27 +62,51 @@ class ExpressionField(LayerField):
 
 
 class SliceField(CategoricalObsField):
-    """Slice of each spot. New data may bring new slices, since no encoder depends on which slice it is."""
+    """Field of the slice of each spot. New data may have new slices, because encoders do not depend on the slice.
+
+    Parameters
+    ----------
+    slice_key
+        Column of ``obs``. ``None``: all spots belong to one slice.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    >>> state = sps.data.SliceField("slice").register_field(adata)
+    >>> state["categorical_mapping"].tolist()
+    ['slice_1', 'slice_2']
+    """
 
     def __init__(self, slice_key: str | None):
         super().__init__(REGISTRY_KEYS.BATCH_KEY, slice_key)
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Register new data, adding the slices that the source did not have."""
+        """Register new data, and add the slices that the registered data do not have."""
         return super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True}))
 
 
 class SpatialGraphField(BaseAnnDataField):
-    """Spatial graph in ``obsp``, built on registration unless the very same is already there.
+    """Field of the spatial graph in ``obsp``, which is built on registration unless the same graph is already stored.
 
     Parameters
     ----------
     slice_key, spatial_key
-        Where slices and coordinates are.
+        Column of ``obs`` with the slices, and key of ``obsm`` with the coordinates.
     graph_key
-        Stem of the keys in ``obsp`` and ``uns``, as squidpy's ``key_added``.
+        Prefix of the keys in ``obsp`` and ``uns``, like ``key_added`` in squidpy.
     method, n_neighbors, radius
         As in :func:`~spotscape.graph.build_spatial_graph`, or ``"precomputed"``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> keys = {"slice_key": None, "spatial_key": "spatial", "graph_key": "spatial"}
+    >>> field = sps.data.SpatialGraphField(**keys, method="knn", n_neighbors=4, radius=None)
+    >>> state = field.register_field(adata)
+    >>> field.get_summary_stats(state)["n_edges"] == adata.obsp["spatial_connectivities"].nnz
+    True
     """
 
     def __init__(
@@ -104,21 +136,21 @@ class SpatialGraphField(BaseAnnDataField):
 
     @property
     def attr_name(self) -> str:
-        """Attribute of the AnnData."""
+        """Attribute of the AnnData, ``"obsp"``."""
         return "obsp"
 
     @property
     def attr_key(self) -> str:
-        """Key in that attribute."""
+        """Key in ``obsp``."""
         return f"{self.graph_key}_connectivities"
 
     @property
     def is_empty(self) -> bool:
-        """A graph is always needed."""
+        """Always False, because a graph is required."""
         return False
 
     def validate_field(self, adata: AnnData) -> None:
-        """Build the graph if it is not there; what could be wrong raises before anything is written."""
+        """Check the data, and build the graph if necessary. If a check fails, nothing is written."""
         slice_key, spatial_key = self.parameters["slice_key"], self.parameters["spatial_key"]
         ensure_graph(
             adata,
@@ -129,12 +161,12 @@ class SpatialGraphField(BaseAnnDataField):
         )
 
     def register_field(self, adata: AnnData) -> dict:
-        """Build the graph if it is not there."""
+        """Build the graph if necessary, and return its parameters and number of edges."""
         super().register_field(adata)
         return self.parameters | {"n_edges": int(adata.obsp[self.attr_key].nnz)}
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Build the graph of new data by the same rule."""
+        """Build the graph of new data with the parameters of this field."""
         super().transfer_field(state_registry, adata_target, **kwargs)
         return self.register_field(adata_target)
 
@@ -153,12 +185,12 @@ class SpatialGraphField(BaseAnnDataField):
 
 
 def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
-    """Fields of a model on expression and a spatial graph; all in one modality if the data is a MuData.
+    """Fields of a model of expression and a spatial graph. For a MuData, all are in one modality.
 
     Parameters
     ----------
     kind
-        Kind of the values of the expression.
+        Scale of the expression.
     setup_args
         Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
 
@@ -173,12 +205,12 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
 
 
 def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
-    """Fields of a model on expression, image features and positions.
+    """Fields of a model of expression, image features and coordinates.
 
     Parameters
     ----------
     kind
-        Kind of the values of the expression; ``None`` for features in ``obsm``.
+        Scale of the expression; ``None`` for features in ``obsm``.
     setup_args
         Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
 
@@ -201,7 +233,7 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
 
 
 def _spot_fields(setup_args: Mapping[str, Any]) -> list[Declaration]:
-    """Slice, position and, where it is given, size factor of each spot."""
+    """Slice, coordinates and, if there is a key, size factor of each spot."""
     declarations: list[Declaration] = [
         (SliceField, (setup_args["slice_key"],), {}),
         (ObsmField, (FIELD_KEYS.COORDINATES, setup_args["spatial_key"]), _AS_IT_IS),

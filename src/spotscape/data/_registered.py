@@ -1,4 +1,4 @@
-"""Reading what is registered with an AnnDataManager."""
+"""Access to the data that are registered with an AnnDataManager."""
 
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from spotscape.preprocessing import Expression
 
 
 def registered_expression(manager: AnnDataManager) -> Expression:
-    """Expression matrix with its genes, the kind of its values, size factors and which genes were measured."""
+    """Expression matrix with its genes, scale, size factors and measured genes."""
     state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
     size_factors = None
     if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry:
@@ -31,9 +31,9 @@ def registered_expression(manager: AnnDataManager) -> Expression:
 
 
 def registered_features(manager: AnnDataManager, registry_key: str) -> NDArray[np.float64]:
-    """Features in ``obsm`` for all spots, with rows of NaN where a spot has none. ``(n_spots, n_columns)``.
+    """Features of all spots, with NaN for spots without features. ``(n_spots, n_columns)``.
 
-    A modality of a MuData may have fewer spots than the MuData, and in another order.
+    A modality of a MuData may have fewer spots than the MuData, in another order.
     """
     values = as_matrix(manager.get_from_registry(registry_key))
     data = cast(AnnData | MuData, manager.adata)
@@ -49,5 +49,5 @@ def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArr
 
 
 def registered_coordinates(manager: AnnDataManager) -> NDArray[Any]:
-    """Positions of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
+    """Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
     return np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES))
