@@ -1,10 +1,14 @@
 """The examples in the docstrings of public classes and functions, run as doctests."""
 
 import doctest
+import importlib
 import logging
+import pkgutil
 
 import numpy as np
 import pytest
+
+import spotscape
 
 from .test_project import exported
 
@@ -15,7 +19,13 @@ OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
 def public_callables() -> dict[str, object]:
-    return {name: value for name, value in exported().items() if callable(value)}
+    """Public classes and functions of all packages, also of packages within packages, by full name."""
+    names = exported()
+    for info in pkgutil.walk_packages(spotscape.__path__, "spotscape."):
+        if info.ispkg and info.name.count(".") > 1:
+            package = importlib.import_module(info.name)
+            names |= {f"{info.name}.{name}": getattr(package, name) for name in package.__all__}
+    return {name: value for name, value in names.items() if callable(value)}
 
 
 def collect_examples() -> dict[str, doctest.DocTest]:
