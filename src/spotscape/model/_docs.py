@@ -60,8 +60,8 @@ weight_decay
     training_errors="""\
 Raises
 ------
-ValueError
-    If an argument is out of range, or the model was loaded without data.
+ValueError, TypeError
+    If an argument is invalid, or the model was loaded without data.
 RuntimeError
     If the training loss becomes infinite or NaN.""",
     slices="""\
