@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 from scipy import linalg, sparse
-from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.decomposition import PCA
 
 from spotscape.preprocessing._row_blocks import RowBlocks
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
-# Up to this many genes (or spots) the exact decomposition of a small matrix is faster than an iterative one.
+# Up to this many genes the exact decomposition of a small matrix is faster than an iterative one.
 _EXACT_SIZE = 1000
 # An iterative decomposition reads its matrix some hundred times, so that it has to be in memory.
 _SPOTS_FOR_AXES = 200_000
@@ -37,7 +37,8 @@ def principal_axes(scaled: RowBlocks, n_components: int) -> tuple[np.ndarray, np
     n_spots, n_genes = scaled.shape
     if n_genes <= min(n_spots, _EXACT_SIZE):
         gram, mean = _gram(scaled)
-        strength, axes = _largest(gram / n_spots - np.outer(mean, mean), n_components)
+        covariance = gram / n_spots - np.outer(mean, mean)
+        strength, axes = linalg.eigh(covariance, subset_by_index=[n_genes - n_components, n_genes - 1])
     else:
         sample, mean = _sample(scaled)
         strength, axes = _axes_in_memory(sample, n_components)
@@ -59,20 +60,13 @@ def principal_axes(scaled: RowBlocks, n_components: int) -> tuple[np.ndarray, np
 
 def _axes_in_memory(scaled: sparse.csr_matrix, n_components: int) -> tuple[np.ndarray, np.ndarray]:
     n_spots, n_genes = scaled.shape
-    mean = np.asarray(scaled.mean(axis=0)).ravel()
-    if n_spots <= _EXACT_SIZE:
-        dense = scaled.toarray() - mean
-        strength, spots = _largest(dense @ dense.T / n_spots, n_components)
-        return strength, dense.T @ spots
-    # The transpose is a view, with which the product is as fast as with a copy in the other order.
-    transposed = scaled.T
-    operator = LinearOperator(
-        (n_genes, n_genes),
-        matvec=lambda v: (transposed @ (scaled @ v.ravel())) / n_spots - mean * (mean @ v.ravel()),
-        dtype=np.float64,
-    )
-    start = np.random.default_rng(0).standard_normal(n_genes)
-    return eigsh(operator, k=n_components, v0=start, ncv=2 * n_components + 20, tol=1e-6)
+    if n_components >= min(n_spots, n_genes):
+        # An iterative solver finds at most all components but one.
+        pca = PCA(n_components, svd_solver="full").fit(scaled.toarray())
+    else:
+        # scikit-learn centres a sparse matrix implicitly for this solver.
+        pca = PCA(n_components, svd_solver="arpack", random_state=0).fit(scaled)
+    return pca.explained_variance_ * ((n_spots - 1) / n_spots), pca.components_.T
 
 
 def _gram(rows: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +98,3 @@ def _sample(rows: RowBlocks) -> tuple[sparse.csr_matrix, np.ndarray]:
         kept.append(block if last - first == block.shape[0] else block[chosen[first:last] - where.start])
         total += np.bincount(block.indices, block.data, minlength=n_genes)
     return sparse.vstack(kept, format="csr"), total / n_spots
-
-
-def _largest(matrix: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    return linalg.eigh(matrix, subset_by_index=[len(matrix) - n, len(matrix) - 1])
