@@ -12,7 +12,7 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_choice
+from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
 from spotscape.data._registered import (
@@ -376,14 +376,14 @@ class AESTETIK(LatentModel):
 
 
 _RULES: dict[str, Rule] = {
-    "n_clusters": Integer(2),
-    "n_hidden n_latent n_top_genes": Integer(1),
-    "window": Integer(0, optional=True),
-    "n_components": Integer(1, optional=True),
-    "reconstruction_weight triplet_weight margin": Number(0),
-    "image_weight": Number(0, 1, optional=True),
-    "layout": Choice(LAYOUTS),
-    "rna_correction image_correction": Choice(MODALITY_CORRECTIONS, optional=True),
-    "cross_sample_positives": Flag(),
-    "seed": Integer(0, optional=True),
+    "n_clusters": integer(2),
+    "n_hidden n_latent n_top_genes": integer(1),
+    "window": optional(integer(0)),
+    "n_components": optional(integer(1)),
+    "reconstruction_weight triplet_weight margin": number(0),
+    "image_weight": optional(number(0, 1)),
+    "layout": choice(LAYOUTS),
+    "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
+    "cross_sample_positives": check_flag,
+    "seed": optional(integer(0)),
 }

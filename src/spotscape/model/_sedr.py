@@ -12,15 +12,16 @@ from mudata import MuData
 
 from spotscape._constants import MODULE_KEYS
 from spotscape._validate import (
-    Choice,
-    Flag,
-    Integer,
-    Number,
     Rule,
     check_arguments,
     check_choice,
+    check_flag,
     check_integer,
     check_number,
+    choice,
+    integer,
+    number,
+    optional,
 )
 from spotscape.model._docs import docs
 from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
@@ -149,21 +150,10 @@ class SEDR(SpatialModel):
         preprocessing: dict[str, Any] | None = None,
     ):
         check_choice(preset, tuple(PRESETS), "preset")
-        settings = resolve(
-            preset,
-            representation=representation,
-            masking=masking,
-            mask_at_inference=mask_at_inference,
-            masked_loss=masked_loss,
-            dropout_rate=dropout_rate,
-            batch_norm_momentum=batch_norm_momentum,
-            adjacency_weight=adjacency_weight,
-            kl_weight=kl_weight,
-            redraw_pairs=redraw_pairs,
-        )
-        genes = resolve(preset, n_top_genes=n_top_genes, n_components=n_components, scale_power=scale_power)
-        check_arguments(locals() | settings | genes, _RULES)
+        settings = resolve(preset, locals())
+        check_arguments(locals() | settings, _RULES)
         _check_combinations(settings["masking"], features)
+        genes = {name: settings[name] for name in ("n_top_genes", "n_components", "scale_power")}
         if features == "genes":
             genes["scale_power"] = scale_power
         if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
@@ -236,8 +226,7 @@ class SEDR(SpatialModel):
         %(patches)s Edges are those inside a batch, weighted like its other pairs by how often they are drawn.
         %(training)s
         """
-        settings = resolve(self.preset, lr=lr, weight_decay=weight_decay, schedule=schedule)
-        run = TrainingRun(self, locals() | settings, PRESETS[self.preset]["n_steps"])
+        run = TrainingRun(self, locals() | resolve(self.preset, locals()), PRESETS[self.preset]["n_steps"])
         start = run.max_epochs // 2 if cluster_start is None else cluster_start
         check_integer(start, "cluster_start", minimum=0)
         check_integer(cluster_interval, "cluster_interval", minimum=1)
@@ -298,21 +287,21 @@ class SEDR(SpatialModel):
 
 
 _RULES: dict[str, Rule] = {
-    "n_hidden n_latent n_top_genes": Integer(1),
-    "n_components": Integer(1, optional=True),
-    "n_clusters": Integer(2, optional=True),
-    "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": Number(0),
-    "mask_rate": Number(0.01, 0.99),
-    "dropout_rate": Number(0, 0.99),
-    "batch_norm_momentum": Number(0, 1),
-    "gamma": Number(1),
-    "decoder": Choice(("graph", "linear")),
-    "representation": Choice(("encoder", "decoder")),
-    "features": Choice(("components", "genes")),
-    "masking": Choice(("replace", "add")),
-    "masked_loss": Choice(("cosine", "squared")),
-    "mask_at_inference redraw_pairs": Flag(),
-    "seed": Integer(0, optional=True),
+    "n_hidden n_latent n_top_genes": integer(1),
+    "n_components": optional(integer(1)),
+    "n_clusters": optional(integer(2)),
+    "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": number(0),
+    "mask_rate": number(0.01, 0.99),
+    "dropout_rate": number(0, 0.99),
+    "batch_norm_momentum": number(0, 1),
+    "gamma": number(1),
+    "decoder": choice(("graph", "linear")),
+    "representation": choice(("encoder", "decoder")),
+    "features": choice(("components", "genes")),
+    "masking": choice(("replace", "add")),
+    "masked_loss": choice(("cosine", "squared")),
+    "mask_at_inference redraw_pairs": check_flag,
+    "seed": optional(integer(0)),
 }
 
 

@@ -1,5 +1,6 @@
 """The settings of SEDR that go together: our defaults, the paper's, and those of the released code."""
 
+from collections.abc import Mapping
 from typing import Any
 
 #: What `__init__` and `train` take where the user gives nothing.
@@ -49,6 +50,7 @@ _REFERENCE = _PAPER | {
 PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "reference": _REFERENCE}
 
 
-def resolve(preset: str | None, **arguments: Any) -> dict[str, Any]:
-    """Fill in what the user has not given from the preset."""
-    return {name: PRESETS[preset][name] if value is None else value for name, value in arguments.items()}
+def resolve(preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments that presets set, with what the user has not given filled in."""
+    given = {name: arguments[name] for name in PRESETS[preset].keys() & arguments.keys()}
+    return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}

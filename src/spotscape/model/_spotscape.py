@@ -7,7 +7,7 @@ from typing import Any, Literal
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_integer
+from spotscape._validate import Rule, check_arguments, check_flag, check_integer, choice, integer, number, optional
 from spotscape.model._docs import docs
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
@@ -210,16 +210,16 @@ class SPOTSCAPE(SpatialModel):
 
 
 _RULES: dict[str, Rule] = {
-    "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": Integer(1),
-    "n_components n_anchors": Integer(1, optional=True),
-    "telescope_weight reconstruction_weight scaling_weight prototype_weight": Number(0),
-    "edge_drop_rate feature_drop_rate": Number(0, 0.99),
-    "batch_norm_momentum": Number(0, 1),
-    "temperature": Number(1e-6),
-    "features": Choice(("components", "genes")),
-    "latent_activation": Choice(("linear", "relu")),
-    "residual": Flag(optional=True),
-    "seed": Integer(0, optional=True),
+    "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": integer(1),
+    "n_components n_anchors": optional(integer(1)),
+    "telescope_weight reconstruction_weight scaling_weight prototype_weight": number(0),
+    "edge_drop_rate feature_drop_rate": number(0, 0.99),
+    "batch_norm_momentum": number(0, 1),
+    "temperature": number(1e-6),
+    "features": choice(("components", "genes")),
+    "latent_activation": choice(("linear", "relu")),
+    "residual": optional(check_flag),
+    "seed": optional(integer(0)),
 }
 
 

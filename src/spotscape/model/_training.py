@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments
+from spotscape._validate import Rule, check_arguments, check_flag, choice, integer, number, optional
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import default_batch_size, default_n_steps
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _MIN_EPOCHS = 20
 _RULES: dict[str, Rule] = {
-    "max_epochs": Integer(1, optional=True),
-    "batch_size": Integer(2, optional=True),
-    "patch_size": Integer(1, optional=True),
-    "lr weight_decay early_stopping_min_change": Number(0),
-    "schedule": Choice(("one-cycle", "constant")),
-    "early_stopping": Flag(),
-    "early_stopping_patience": Integer(1),
+    "max_epochs": optional(integer(1)),
+    "batch_size": optional(integer(2)),
+    "patch_size": optional(integer(1)),
+    "lr weight_decay early_stopping_min_change": number(0),
+    "schedule": choice(("one-cycle", "constant")),
+    "early_stopping": check_flag,
+    "early_stopping_patience": integer(1),
 }
 # What gloo and NCCL report when the other side of a connection is gone.
 _SIGNS_OF_A_LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "ncclRemoteError")
