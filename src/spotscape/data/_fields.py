@@ -1,6 +1,6 @@
 """What the models register with scvi-tools' AnnDataManager."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import rich.table
@@ -18,10 +18,6 @@ from scvi.data.fields import (
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
 from spotscape.data._setup_checks import check_genes
 from spotscape.graph._storage import ensure_graph
-
-# Class, arguments and keyword arguments of a field.
-Declaration = tuple[Any, tuple, dict[str, Any]]
-_AS_IT_IS = {"correct_data_format": False}
 
 
 class ExpressionField(LayerField):
@@ -69,33 +65,17 @@ class SpatialGraphField(BaseAnnDataField):
 
     Parameters
     ----------
-    slice_key, spatial_key
-        Where slices and coordinates are.
     graph_key
         Stem of the keys in ``obsp`` and ``uns``, as squidpy's ``key_added``.
-    method, n_neighbors, radius
-        As in :func:`~spotscape.graph.build_spatial_graph`, or ``"precomputed"``.
+    **parameters
+        ``slice_key`` and ``spatial_key``, where slices and coordinates are; and ``method``, ``n_neighbors`` and
+        ``radius`` as in :func:`~spotscape.graph.build_spatial_graph`, or the method ``"precomputed"``.
     """
 
-    def __init__(
-        self,
-        *,
-        slice_key: str | None,
-        spatial_key: str,
-        graph_key: str,
-        method: str,
-        n_neighbors: int | None,
-        radius: float | None,
-    ):
+    def __init__(self, *, graph_key: str, **parameters: Any):
         super().__init__()
-        self.parameters: dict[str, Any] = {
-            "slice_key": slice_key,
-            "spatial_key": spatial_key,
-            "method": method,
-            "n_neighbors": n_neighbors,
-            "radius": radius,
-        }
         self.graph_key = graph_key
+        self.parameters = parameters
 
     @property
     def registry_key(self) -> str:
@@ -119,14 +99,7 @@ class SpatialGraphField(BaseAnnDataField):
 
     def validate_field(self, adata: AnnData) -> None:
         """Build the graph if it is not there; what could be wrong raises before anything is written."""
-        slice_key, spatial_key = self.parameters["slice_key"], self.parameters["spatial_key"]
-        ensure_graph(
-            adata,
-            slices=None if slice_key is None else adata.obs[slice_key].to_numpy(),
-            coordinates=adata.obsm[spatial_key],
-            key=self.graph_key,
-            **self.parameters,
-        )
+        ensure_graph(adata, key=self.graph_key, **self.parameters)
 
     def register_field(self, adata: AnnData) -> dict:
         """Build the graph if it is not there."""
@@ -166,10 +139,14 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
     -------
     Fields for :class:`scvi.data.AnnDataManager`.
     """
-    parameters = {name: setup_args[name] for name in ("slice_key", "spatial_key", "graph_key", "n_neighbors", "radius")}
-    expression: Declaration = (ExpressionField, (setup_args["layer"], kind), {})
-    graph = (SpatialGraphField, (), parameters | {"method": setup_args["graph"]})
-    return _made([expression, graph, *_spot_fields(setup_args)], setup_args.get("modality"))
+    make = _maker(setup_args.get("modality"))
+    keys = {name: setup_args[name] for name in ("graph_key", "slice_key", "spatial_key")}
+    rule = {"method": setup_args["graph"]} | {name: setup_args[name] for name in ("n_neighbors", "radius")}
+    return [
+        make(ExpressionField, setup_args["layer"], kind),
+        make(SpatialGraphField, **keys, **rule),
+        *_spot_fields(make, setup_args),
+    ]
 
 
 def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
@@ -187,31 +164,33 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
     Fields for :class:`scvi.data.AnnDataManager`.
     """
     rna_key, image_key = setup_args["rna_key"], setup_args["image_key"]
-    expression: Declaration = (ObsmField, (REGISTRY_KEYS.X_KEY, rna_key), _AS_IT_IS)
-    if kind is not None:
-        expression = (ExpressionField, (rna_key, kind), {})
-    image: Declaration = (ObsmField, (FIELD_KEYS.IMAGE, image_key), _AS_IT_IS)
     modality, image_modality = setup_args.get("modality"), setup_args.get("image_modality")
-    fields = _made([expression, *_spot_fields(setup_args)], modality)
-    if modality is None:
-        return fields + ([] if image_key is None else _made([image], None))
-    if image_key is None:
-        image = (LayerField, (FIELD_KEYS.IMAGE, None), {"is_count_data": False} | _AS_IT_IS)
-    return fields + ([] if image_modality is None else _made([image], image_modality))
+    make, make_image = _maker(modality), _maker(image_modality)
+    if kind is None:
+        expression = make(ObsmField, REGISTRY_KEYS.X_KEY, rna_key, correct_data_format=False)
+    else:
+        expression = make(ExpressionField, rna_key, kind)
+    fields = [expression, *_spot_fields(make, setup_args)]
+    if image_key is not None:
+        fields.append(make_image(ObsmField, FIELD_KEYS.IMAGE, image_key, correct_data_format=False))
+    elif image_modality is not None:
+        fields.append(make_image(LayerField, FIELD_KEYS.IMAGE, None, is_count_data=False, correct_data_format=False))
+    return fields
 
 
-def _spot_fields(setup_args: Mapping[str, Any]) -> list[Declaration]:
+def _spot_fields(make: Callable[..., BaseAnnDataField], setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
     """Slice, position and, where it is given, size factor of each spot."""
-    declarations: list[Declaration] = [
-        (SliceField, (setup_args["slice_key"],), {}),
-        (ObsmField, (FIELD_KEYS.COORDINATES, setup_args["spatial_key"]), _AS_IT_IS),
+    fields = [
+        make(SliceField, setup_args["slice_key"]),
+        make(ObsmField, FIELD_KEYS.COORDINATES, setup_args["spatial_key"], correct_data_format=False),
     ]
     if (key := setup_args["size_factor_key"]) is not None:
-        declarations.append((NumericalObsField, (REGISTRY_KEYS.SIZE_FACTOR_KEY, key), {}))
-    return declarations
+        fields.append(make(NumericalObsField, REGISTRY_KEYS.SIZE_FACTOR_KEY, key))
+    return fields
 
 
-def _made(declarations: Sequence[Declaration], modality: str | None) -> list[BaseAnnDataField]:
+def _maker(modality: str | None) -> Callable[..., BaseAnnDataField]:
+    """What makes a field from its class and arguments, in an AnnData or in a modality of a MuData."""
     if modality is None:
-        return [field(*args, **kwargs) for field, args, kwargs in declarations]
-    return [MuDataWrapper(field)(*args, mod_key=modality, **kwargs) for field, args, kwargs in declarations]
+        return lambda field, *args, **kwargs: field(*args, **kwargs)
+    return lambda field, *args, **kwargs: MuDataWrapper(field)(*args, mod_key=modality, **kwargs)

@@ -1,10 +1,8 @@
 """The spatial graph inside an AnnData, in the schema that squidpy and scanpy share."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -67,10 +65,7 @@ def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None
     ValueError
         If a dense matrix is stored.
     """
-    entry = adata.uns.get(f"{key}_neighbors")
-    name = f"{key}_connectivities"
-    if isinstance(entry, Mapping):
-        name = str(entry.get("connectivities_key", name))
+    name = str(_entry(adata, key).get("connectivities_key", f"{key}_connectivities"))
     if name not in adata.obsp:
         return None
     stored = adata.obsp[name]
@@ -82,39 +77,14 @@ def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None
     return sparse.csr_matrix(stored)
 
 
-def graph_is_current(adata: AnnData, params: Mapping[str, Any], key: str = "spatial") -> bool:
-    """Tell whether the stored graph was built by this package with these parameters on these spots.
-
-    Parameters
-    ----------
-    adata
-        Spots with or without a stored graph.
-    params
-        The parameters wanted, with the fingerprint of the coordinates and slices.
-    key
-        Prefix of the keys, as in :func:`write_graph`.
-
-    Returns
-    -------
-    True where a graph is stored and all its parameters are those of ``params``.
-    """
-    stored = _stored_params(adata, key)
-    if stored.get("builder") != BUILDER or read_graph(adata, key) is None:
-        return False
-    # `get`, because None may be missing from files written by older versions of anndata.
-    return all(stored.get(name) == params.get(name) for name in {*stored, *params})
-
-
 def ensure_graph(
     adata: AnnData,
     *,
-    slices: ArrayLike | None,
-    coordinates: ArrayLike | pd.DataFrame | None,
+    slice_key: str | None = None,
+    spatial_key: str = "spatial",
     method: str = "knn",
     n_neighbors: int | None = None,
     radius: float | None = None,
-    slice_key: str | None = None,
-    spatial_key: str | None = "spatial",
     key: str = "spatial",
 ) -> sparse.csr_matrix:
     """Return the graph that these settings ask for, built and stored unless it is there already.
@@ -126,16 +96,14 @@ def ensure_graph(
     ----------
     adata
         Spots; gains or keeps the keys of :func:`write_graph`.
-    slices
-        Slice of each spot, shape ``(n_spots,)``, or ``None`` for one slice.
-    coordinates
-        Positions, shape ``(n_spots, 2)`` or ``(n_spots, 3)``; not needed for ``method="precomputed"``.
+    slice_key
+        Column of ``adata.obs`` with the slice of each spot, or ``None`` for one slice.
+    spatial_key
+        Key of ``adata.obsm`` with the positions; not needed for ``method="precomputed"``.
     method
         A method of :func:`build_spatial_graph`, or ``"precomputed"`` to take the stored graph, whoever made it.
     n_neighbors, radius
         See :func:`build_spatial_graph`; not for ``"precomputed"``.
-    slice_key, spatial_key
-        Where ``slices`` and ``coordinates`` come from: noted with the graph, and part of its settings.
     key
         Prefix of the keys, as in :func:`write_graph`.
 
@@ -150,27 +118,27 @@ def ensure_graph(
         usable (see :func:`validate_graph`), or if the graph cannot be built (see :func:`build_spatial_graph`).
     """
     check_choice(method, (*METHODS, "precomputed"), "method")
+    slices = None if slice_key is None else adata.obs[slice_key].to_numpy()
     if method == "precomputed":
         return _precomputed(adata, slices, n_neighbors, radius, key)
-    if coordinates is None:
-        raise ValueError(f'`coordinates` is None; pass positions for "{method}".')
-    positions = as_positions(coordinates)
-    if positions.shape[0] != adata.n_obs:
-        raise ValueError(f"The coordinates have {positions.shape[0]} rows, but `adata` has {adata.n_obs} spots.")
+    positions = as_positions(adata.obsm[spatial_key])
     codes, _ = encode_slices(slices, adata.n_obs)
     keys = {"slice_key": slice_key, "spatial_key": spatial_key}
     params = graph_parameters(positions, codes, method=method, n_neighbors=n_neighbors, radius=radius) | keys
     stored = read_graph(adata, key)
     if stored is not None:
-        if graph_is_current(adata, params, key):
-            return stored
-        if _stored_params(adata, key).get("builder") != BUILDER:
+        made_with = _entry(adata, key).get("params")
+        if not isinstance(made_with, Mapping) or made_with.get("builder") != BUILDER:
             raise ValueError(
                 f'`adata` already holds a graph under {key!r} that was made elsewhere; use "precomputed" to '
                 "take it as it is, or another `graph_key` to keep both."
             )
+        # `get`, because None may be missing from files written by older versions of anndata.
+        if all(made_with.get(name) == params.get(name) for name in {*made_with, *params}):
+            return stored
     graph = build_spatial_graph(positions, slices, method=method, n_neighbors=n_neighbors, radius=radius)
-    write_graph(adata, replace(graph, params=graph.params | keys), key=key)
+    graph.params.update(keys)
+    write_graph(adata, graph, key=key)
     return graph.connectivities
 
 
@@ -187,8 +155,7 @@ def _precomputed(
             "`spotscape.pp.spatial_neighbors` or `squidpy.gr.spatial_neighbors` first, or pass the `graph_key` under "
             "which it is stored."
         )
-    entry = adata.uns.get(f"{key}_neighbors")
-    named = entry.get("connectivities_key") if isinstance(entry, Mapping) else None
+    named = _entry(adata, key).get("connectivities_key")
     if named not in (None, f"{key}_connectivities"):
         raise ValueError(
             f"`adata.uns['{key}_neighbors']` names the graph {named!r}, not '{key}_connectivities'; store it under the "
@@ -197,7 +164,7 @@ def _precomputed(
     return validate_graph(stored, slices)
 
 
-def _stored_params(adata: AnnData, key: str) -> Mapping[str, Any]:
+def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:
+    """What ``uns`` tells about a graph; empty where it tells nothing."""
     entry = adata.uns.get(f"{key}_neighbors")
-    params = entry.get("params") if isinstance(entry, Mapping) else None
-    return params if isinstance(params, Mapping) else {}
+    return entry if isinstance(entry, Mapping) else {}
