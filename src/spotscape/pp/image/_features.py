@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
 from spotscape.pp.image._cache import FeatureCache, content_key
-from spotscape.pp.image._extraction import Extractor, extract_features, normalized_tiles, slide_normalizer
+from spotscape.pp.image._extraction import Extractor, extract_features, tile_reader
 from spotscape.pp.image._slide import Slide, evenly_chosen_spots
 from spotscape.pp.image._sources import Images, PerSlice, read_slides
 from spotscape.pp.image._stain import STAIN_METHODS
@@ -188,14 +188,11 @@ def image_features(
         n_spots = sum(len(slide.spots) for slide in missing)
         with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
             for slide in missing:
-                pixels = slide.pixels()
                 features[slide.name] = extract_features(
-                    slide,
-                    pixels,
-                    slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels),
+                    tile_reader(slide, spot_names[slide.name], stain, n_pixels),
+                    len(slide.spots),
                     extractors,
-                    scales=scales,
-                    n_pixels=n_pixels,
+                    scales,
                     # networks use several threads themselves
                     n_jobs=n_jobs if method == "handcrafted" else 1,
                     progress=progress,
@@ -267,18 +264,17 @@ def _extractors(
     if folder is not None:
         from spotscape.pp.image._local_model import load_local_model
 
-        return [load_local_model(folder).features] * len(scales)
+        return [load_local_model(folder)] * len(scales)
     from spotscape.pp.image._self_supervised import MAX_TRAINING_TILES, encode, train_encoder
 
     n_spots = sum(len(slide.spots) for slide in slides)
     tiles = []
     for slide in slides:
-        pixels = slide.pixels()
-        normalize = slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels)
+        read = tile_reader(slide, spot_names[slide.name], stain, n_pixels)
         # Each slice and scale gets its share of the training tiles.
         max_spots = max(1, MAX_TRAINING_TILES * len(slide.spots) // (n_spots * len(scales)))
         spots = evenly_chosen_spots(spot_names[slide.name], max_spots)
-        tiles += [normalized_tiles(slide, pixels, normalize, spots, scale, n_pixels) for scale in scales]
+        tiles += [read(spots, scale) for scale in scales]
     return [partial(encode, train_encoder(np.concatenate(tiles), seed))] * len(scales)
 
 

@@ -1,7 +1,6 @@
 """Features of a pathology model in a local folder; nothing is downloaded."""
 
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,34 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spotscape.pp.image._self_supervised import default_device
+from spotscape.pp.image._extraction import Extractor
+from spotscape.pp.image._self_supervised import as_tensor, default_device
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Defaults of both libraries: normalisation and input size of ImageNet.
 _DEFAULT_MEAN, _DEFAULT_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DEFAULT_N_PIXELS = 224
-
-
-@dataclass(frozen=True)
-class LocalModel:
-    """A network with the mean and standard deviation by which its input is normalised."""
-
-    network: nn.Module
-    mean: tuple[float, ...]
-    sd: tuple[float, ...]
-
-    @torch.inference_mode()
-    def features(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of tiles. ``(n_tiles, n_features)``."""
-        device = default_device()
-        colors = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).to(device).float() / 255
-        mean, sd = (torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd))
-        output = self.network((colors - mean) / sd)
-        if not isinstance(output, torch.Tensor):
-            # transformers: the pooled output, or the class token of a model without pooling
-            pooled = getattr(output, "pooler_output", None)
-            output = output.last_hidden_state[:, 0] if pooled is None else pooled
-        return output.reshape(len(tiles), -1).float().cpu().numpy()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -76,7 +54,7 @@ def input_size(folder: Path) -> int:
     return int(size if isinstance(size, int) else size[-1])
 
 
-def load_local_model(folder: Path) -> LocalModel:
+def load_local_model(folder: Path) -> Extractor:
     """Load a model saved by timm or transformers, without its classification head.
 
     Parameters
@@ -87,7 +65,7 @@ def load_local_model(folder: Path) -> LocalModel:
 
     Returns
     -------
-    The model in evaluation mode.
+    Function from tiles to features, ``(n_tiles, n_features)``.
 
     Raises
     ------
@@ -106,7 +84,20 @@ def load_local_model(folder: Path) -> LocalModel:
         path = folder / "preprocessor_config.json"
         colors = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         mean, sd = colors.get("image_mean", _DEFAULT_MEAN), colors.get("image_std", _DEFAULT_SD)
-    return LocalModel(network.eval().to(default_device()), tuple(mean), tuple(sd))
+    device = default_device()
+    network = network.eval().to(device)
+    mean, sd = (torch.tensor(values, device=device)[:, None, None] for values in (mean, sd))
+
+    @torch.inference_mode()
+    def features(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        output = network((as_tensor(tiles).to(device) - mean) / sd)
+        if not isinstance(output, torch.Tensor):
+            # transformers: the pooled output, or the class token of a model without pooling
+            pooled = getattr(output, "pooler_output", None)
+            output = output.last_hidden_state[:, 0] if pooled is None else pooled
+        return output.reshape(len(tiles), -1).float().cpu().numpy()
+
+    return features
 
 
 def model_digest(folder: Path) -> str:
