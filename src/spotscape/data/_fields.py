@@ -16,7 +16,6 @@ from scvi.data.fields import (
 )
 
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
-from spotscape.data._setup_checks import check_genes
 from spotscape.graph._storage import ensure_graph
 
 
@@ -43,11 +42,6 @@ class ExpressionField(LayerField):
         measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
         return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
 
-    def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Register new data, which must have the same genes in the same order."""
-        check_genes(state_registry[self.COLUMN_NAMES_KEY], adata_target)
-        return super().transfer_field(state_registry, adata_target, **kwargs)
-
 
 class SliceField(CategoricalObsField):
     """Slice of each spot. New data may bring new slices, since no encoder depends on which slice it is."""
@@ -72,30 +66,20 @@ class SpatialGraphField(BaseAnnDataField):
         ``radius`` as in :func:`~spotscape.graph.build_spatial_graph`, or the method ``"precomputed"``.
     """
 
+    registry_key = FIELD_KEYS.GRAPH
+    attr_name = "obsp"
+    # A graph is always needed.
+    is_empty = False
+
     def __init__(self, *, graph_key: str, **parameters: Any):
         super().__init__()
         self.graph_key = graph_key
         self.parameters = parameters
 
     @property
-    def registry_key(self) -> str:
-        """Key in the registry."""
-        return FIELD_KEYS.GRAPH
-
-    @property
-    def attr_name(self) -> str:
-        """Attribute of the AnnData."""
-        return "obsp"
-
-    @property
     def attr_key(self) -> str:
         """Key in that attribute."""
         return f"{self.graph_key}_connectivities"
-
-    @property
-    def is_empty(self) -> bool:
-        """A graph is always needed."""
-        return False
 
     def validate_field(self, adata: AnnData) -> None:
         """Build the graph if it is not there; what could be wrong raises before anything is written."""

@@ -199,8 +199,7 @@ class AESTETIK(LatentModel):
         ------
         %(setup_errors)s
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, adata, setup_method_args, kwargs)
+        register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
     @docs.dedent
@@ -238,8 +237,7 @@ class AESTETIK(LatentModel):
         -------
         %(returns)s
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, mdata, setup_method_args, kwargs)
+        register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
     @docs.dedent
     def train(
@@ -338,13 +336,14 @@ class AESTETIK(LatentModel):
             If the model has no such modality, or genes are asked for where there are none.
         """
         check_choice(modality, tuple(self.pipelines.n_features), "modality")
-        if gene_list is not None and (modality != "rna" or not self.pipelines.pipelines["rna"].reads_expression):
+        pipeline = self.pipelines.pipelines[modality]
+        if gene_list is not None and not pipeline.reads_expression:
             raise ValueError("`gene_list` is given, but what is reconstructed has no genes; leave it out.")
         latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
         blocks = (
             self.module.reconstruct(block, modality).cpu().numpy() for block in latent.split(_DECODING_BATCH_SIZE)
         )
-        return np.concatenate([self.pipelines.inverse_transform(modality, block, genes=gene_list) for block in blocks])
+        return np.concatenate([pipeline.inverse_transform(block, genes=gene_list) for block in blocks])
 
     def get_modality_weights(self) -> dict[str, float]:
         """Share of each modality in the losses and in the windows; they sum to 1."""

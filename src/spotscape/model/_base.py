@@ -19,9 +19,10 @@ from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, checked_indices
 from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
 from spotscape.data._registered import registered_slices
-from spotscape.model import _query, _save_load
+from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
+from spotscape.model._query import QueryMixin
 from spotscape.model._setup import check_data, check_kind
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -36,7 +37,7 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base of all models, whatever data they are set up with.
 
     A subclass makes batches of its data in ``_dataset`` and completes its training in ``_after_training``.
@@ -239,76 +240,6 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
             if self.get_anndata_manager(adata) is None:
                 check_data(adata, self.registry_["setup_args"], self.registry_)
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
-
-    @classmethod
-    def prepare_query_anndata(
-        cls,
-        adata: AnnData,
-        reference_model: str | Path | BaseModelClass,
-        return_reference_var_names: bool = False,
-        inplace: bool = True,
-    ) -> AnnData | pd.Index | None:
-        """Give a new section the genes of a model, in its order, recording which were not measured.
-
-        Genes that the model does not know are dropped. Genes that were not measured are filled with zeros, which carry
-        no information: the model replaces them by what is expected of them, given the measured genes.
-
-        Parameters
-        ----------
-        adata
-            New section with unique names of genes. It need not be set up.
-        reference_model
-            Trained model, or the folder that it was saved in.
-        return_reference_var_names
-            Only return the names of the genes of the model.
-        inplace
-            Change ``adata`` itself, as in scvi-tools, or leave it and return the prepared data.
-
-        Returns
-        -------
-        ``None``, the prepared data, or the names. Prepared data has the column ``.var["spotscape_measured"]``; what
-        ``varm`` and ``varp`` hold is dropped.
-
-        Raises
-        ------
-        ValueError
-            If the section has too few of the genes that the model reads, or names of genes occur twice.
-        TypeError
-            If the expression is in a file, or the model reads no expression.
-
-        Warns
-        -----
-        UserWarning
-            If the section has less than a third of the genes that the model reads.
-        """
-        if return_reference_var_names:
-            return _query.reference_var_names(reference_model)
-        return _query.prepare_anndata(adata, reference_model, inplace)
-
-    @classmethod
-    def prepare_query_mudata(
-        cls,
-        mdata: MuData,
-        reference_model: str | Path | BaseModelClass,
-        return_reference_var_names: bool = False,
-        inplace: bool = True,
-    ) -> MuData | pd.Index | None:
-        """Give the expression of a new MuData the genes of a model; see :meth:`prepare_query_anndata`.
-
-        Parameters
-        ----------
-        mdata
-            New data with the modality that the model was set up with.
-        reference_model, return_reference_var_names, inplace
-            As in :meth:`prepare_query_anndata`.
-
-        Returns
-        -------
-        ``None``, the prepared data, or the names.
-        """
-        if return_reference_var_names:
-            return _query.reference_var_names(reference_model)
-        return _query.prepare_mudata(mdata, reference_model, inplace)
 
     # -------------------------------------------------------------------------------------- saving and loading
 

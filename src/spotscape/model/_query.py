@@ -18,33 +18,92 @@ from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._missing_genes import check_overlap
 
 
-def reference_var_names(reference_model: str | Path | BaseModelClass) -> pd.Index:
-    """Names of the genes of a model, or of the model in a folder."""
-    return pd.Index(_read_reference(reference_model)[0].gene_names)
+class QueryMixin:
+    """Methods that fit new data to a trained model."""
 
+    @classmethod
+    def prepare_query_anndata(
+        cls,
+        adata: AnnData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> AnnData | pd.Index | None:
+        """Give a new section the genes of a model, in its order, recording which were not measured.
 
-def prepare_anndata(adata: AnnData, reference_model: str | Path | BaseModelClass, inplace: bool) -> AnnData | None:
-    """Give data the genes of a model; see :meth:`spotscape.model.LatentModel.prepare_query_anndata`."""
-    preprocessor, _ = _read_reference(reference_model)
-    check_kind(adata, {})
-    prepared = _with_genes(adata, preprocessor)
-    if not inplace:
-        return prepared
-    adata._init_as_actual(prepared)
-    return None
+        Genes that the model does not know are dropped. Genes that were not measured are filled with zeros, which carry
+        no information: the model replaces them by what is expected of them, given the measured genes.
 
+        Parameters
+        ----------
+        adata
+            New section with unique names of genes. It need not be set up.
+        reference_model
+            Trained model, or the folder that it was saved in.
+        return_reference_var_names
+            Only return the names of the genes of the model.
+        inplace
+            Change ``adata`` itself, as in scvi-tools, or leave it and return the prepared data.
 
-def prepare_mudata(mdata: MuData, reference_model: str | Path | BaseModelClass, inplace: bool) -> MuData | None:
-    """Give the expression of a MuData the genes of a model."""
-    preprocessor, setup_args = _read_reference(reference_model)
-    if "modality" not in setup_args:
-        raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
-    check_kind(mdata, setup_args)
-    prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
-    target = mdata if inplace else mdata.copy()
-    target.mod[setup_args["modality"]] = prepared
-    target.update()
-    return None if inplace else target
+        Returns
+        -------
+        ``None``, the prepared data, or the names. Prepared data has the column ``.var["spotscape_measured"]``; what
+        ``varm`` and ``varp`` hold is dropped.
+
+        Raises
+        ------
+        ValueError
+            If the section has too few of the genes that the model reads, or names of genes occur twice.
+        TypeError
+            If the expression is in a file, or the model reads no expression.
+
+        Warns
+        -----
+        UserWarning
+            If the section has less than a third of the genes that the model reads.
+        """
+        preprocessor, _ = _read_reference(reference_model)
+        if return_reference_var_names:
+            return pd.Index(preprocessor.gene_names)
+        check_kind(adata, {})
+        prepared = _with_genes(adata, preprocessor)
+        if not inplace:
+            return prepared
+        adata._init_as_actual(prepared)
+        return None
+
+    @classmethod
+    def prepare_query_mudata(
+        cls,
+        mdata: MuData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> MuData | pd.Index | None:
+        """Give the expression of a new MuData the genes of a model; see :meth:`prepare_query_anndata`.
+
+        Parameters
+        ----------
+        mdata
+            New data with the modality that the model was set up with.
+        reference_model, return_reference_var_names, inplace
+            As in :meth:`prepare_query_anndata`.
+
+        Returns
+        -------
+        ``None``, the prepared data, or the names.
+        """
+        preprocessor, setup_args = _read_reference(reference_model)
+        if return_reference_var_names:
+            return pd.Index(preprocessor.gene_names)
+        if "modality" not in setup_args:
+            raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
+        check_kind(mdata, setup_args)
+        prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
+        target = mdata if inplace else mdata.copy()
+        target.mod[setup_args["modality"]] = prepared
+        target.update()
+        return None if inplace else target
 
 
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:

@@ -152,7 +152,11 @@ class SEDR(SpatialModel):
         check_choice(preset, tuple(PRESETS), "preset")
         settings = resolve(preset, locals())
         check_arguments(locals() | settings, _RULES)
-        _check_combinations(settings["masking"], features)
+        if settings["masking"] == "add" and features == "genes":
+            raise ValueError(
+                "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass "
+                "`masking='replace'`."
+            )
         genes = {name: settings[name] for name in ("n_top_genes", "n_components", "scale_power")}
         if features == "genes":
             genes["scale_power"] = scale_power
@@ -303,10 +307,3 @@ _RULES: dict[str, Rule] = {
     "mask_at_inference redraw_pairs": check_flag,
     "seed": optional(integer(0)),
 }
-
-
-def _check_combinations(masking: str, features: str) -> None:
-    if masking == "add" and features == "genes":
-        raise ValueError(
-            "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass `masking='replace'`."
-        )

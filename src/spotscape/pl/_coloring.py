@@ -1,6 +1,6 @@
 """Colours of spots by the values of a column or gene, and the legend or colour bar that explains them."""
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,23 +49,9 @@ def color_spots(
     vmax: float | None = None,
 ) -> Coloring:
     """Color spots by categories with a palette, or by numbers with a colour map."""
-    if as_categorical(values) is None:
+    categorical = as_categorical(values)
+    if categorical is None:
         return color_numbers(values, cmap, vmin, vmax)
-    return _color_categories(adata, values, palette)
-
-
-def draw_guide(
-    coloring: Coloring, where: Figure | Axes, panels: list[Axes], *, n_rows: int = 16, label: str | None = None
-) -> None:
-    """Draw the legend of categories at a figure or panel, or the colour bar of numbers at some panels."""
-    if coloring.mappable is None:
-        draw_legend(where, coloring.names, coloring.colors, n_rows)
-    else:
-        draw_color_bar(panels, coloring.mappable, label)
-
-
-def _color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Coloring:
-    categorical = cast(pd.Categorical, as_categorical(values))
     colors = category_colors(adata, str(values.name), list(categorical.categories), palette)
     codes = categorical.codes
     names = [str(name) for name in categorical.categories]
@@ -78,6 +64,16 @@ def _color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Co
         n_categories=len(names),
         mappable=None,
     )
+
+
+def draw_guide(
+    coloring: Coloring, where: Figure | Axes, panels: list[Axes], *, n_rows: int = 16, label: str | None = None
+) -> None:
+    """Draw the legend of categories at a figure or panel, or the colour bar of numbers at some panels."""
+    if coloring.mappable is None:
+        draw_legend(where, coloring.names, coloring.colors, n_rows)
+    else:
+        draw_color_bar(panels, coloring.mappable, label)
 
 
 def color_numbers(

@@ -1,7 +1,8 @@
 """Features of one or two modalities in windows: pipelines, balance, weights and clusters, saved with a model."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _N_CLUSTERED_WINDOWS = 20_000
 _N_INIT = 10
 
 
+@dataclass
 class ModalityPipelines:
     """Pipeline of each modality, weights of the modalities, and the size of the windows.
 
@@ -48,19 +50,11 @@ class ModalityPipelines:
         Factor that brings the start of the latent space to a total variance of 1.
     """
 
-    def __init__(
-        self,
-        pipelines: dict[str, FeaturePipeline],
-        weights: dict[str, float],
-        window: int,
-        layout: str,
-        scale: float = 1.0,
-    ):
-        self.pipelines = pipelines
-        self.weights = weights
-        self.window = window
-        self.layout = layout
-        self.scale = scale
+    pipelines: dict[str, FeaturePipeline]
+    weights: dict[str, float]
+    window: int
+    layout: str
+    scale: float = 1.0
 
     @classmethod
     def fit(
@@ -117,12 +111,6 @@ class ModalityPipelines:
     def windows(self, coordinates: NDArray[Any], slices: NDArray[np.str_]) -> Windows:
         """Windows of all spots."""
         return build_windows(coordinates, slices, radius=self.window, layout=self.layout)
-
-    def inverse_transform(
-        self, name: str, features: NDArray[Any], *, genes: Sequence[str] | None = None
-    ) -> NDArray[np.float32]:
-        """Features in the units in which they were given, or log-normalised expression."""
-        return self.pipelines[name].inverse_transform(features, genes=genes)
 
     def find_clusters(
         self, features: Mapping[str, Features], windows: Windows, n_clusters: int, *, seed: int

@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -86,7 +87,9 @@ class RowBlocks:
         # Small products on several threads each, in several threads, wait for each other more than they work.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_READERS) as pool:
             ahead: deque[Future] = deque()
-            for span in self._shown(spans):
+            # Fast reading needs no bar; without a terminal there is none.
+            hidden = None if self.is_lazy else True
+            for span in tqdm(spans, desc="Reading expression", unit="block", leave=False, delay=2, disable=hidden):
                 ahead.append(pool.submit(work, *span))
                 if len(ahead) > _READERS:
                     yield ahead.popleft().result()
@@ -103,13 +106,10 @@ class RowBlocks:
         n_columns
             Number of columns that it returns.
         """
-        return RowBlocks(
-            (self.shape[0], n_columns),
-            self._bounds,
-            lambda start, stop: function(slice(start, stop), self._read(start, stop)),
-            source=self.source,
-            is_lazy=self.is_lazy,
-        )
+        result = copy(self)
+        result.shape = (self.shape[0], n_columns)
+        result._read = lambda start, stop: function(slice(start, stop), self._read(start, stop))
+        return result
 
     def read(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Rows of these numbers, in this order; blocks without any of them are left unread.
@@ -130,15 +130,7 @@ class RowBlocks:
             if first < last:
                 here = wanted[first:last]
                 pieces.append(self._read(int(here[0]), int(here[-1]) + 1)[here - here[0]])
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return sparse.vstack(pieces, format="csr")[back]
-
-    def _shown(self, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        if not self.is_lazy:
-            return iter(spans)
-        # Fast reading needs no bar; without a terminal there is none.
-        return iter(tqdm(spans, desc="Reading expression", unit="block", leave=False, delay=2, disable=None))
+        return sparse.vstack(pieces, format="csr")[np.argsort(order)]
 
 
 def row_blocks(matrix: Matrix) -> RowBlocks:
@@ -176,23 +168,6 @@ def row_blocks(matrix: Matrix) -> RowBlocks:
         bounds = _cuts(np.arange(matrix.shape[0] + 1) * matrix.shape[1])
     is_lazy = kind not in ("sparse", "dense")
     return RowBlocks(matrix.shape, bounds, read, source=matrix, is_lazy=is_lazy)
-
-
-def read_rows(matrix: Matrix, rows: np.ndarray) -> sparse.csr_matrix:
-    """Read some rows of a matrix of any kind, in memory or in a file.
-
-    Parameters
-    ----------
-    matrix
-        As in :func:`row_blocks`. ``(n_spots, n_genes)``.
-    rows
-        Row numbers, ``(n_rows,)``, in any order.
-
-    Returns
-    -------
-    CSR matrix in the order of ``rows``. ``(n_rows, n_genes)``.
-    """
-    return row_blocks(matrix).read(rows)
 
 
 def _check_format(matrix: Matrix) -> str:

@@ -171,7 +171,7 @@ def image_features(
     slides = [slide for slide in all_slides if len(slide.spots)]
     if not slides:
         raise ValueError("No slice has an image; pass `image`, or `patches_key` for stored patches.")
-    cache = FeatureCache(cache_dir)
+    cache = None if cache_dir is None else FeatureCache(cache_dir)
     spot_names = {slide.name: adata.obs_names[slide.spots].to_numpy().astype(str) for slide in slides}
     digests = {slide.name: content_key(slide.digest(), spot_names[slide.name].tolist()) for slide in slides}
     colors_only = tuple(any(scale * slide.tile_width < _MIN_WIDTH_FOR_TEXTURE for slide in slides) for scale in scales)
@@ -181,7 +181,8 @@ def image_features(
         name: content_key(digest, (method_name, *method_state, stain, scales, n_pixels))
         for name, digest in digests.items()
     }
-    features = {name: cached for name, key in keys.items() if (cached := cache.read(key)) is not None}
+    cached = {} if cache is None else {name: cache.read(key) for name, key in keys.items()}
+    features = {name: values for name, values in cached.items() if values is not None}
     missing = [slide for slide in slides if slide.name not in features]
     if missing:
         extractors = _extractors(method, folder, slides, spot_names, colors_only, stain, scales, n_pixels, seed)
@@ -197,7 +198,8 @@ def image_features(
                     n_jobs=n_jobs if method == "handcrafted" else 1,
                     progress=progress,
                 )
-                cache.write(keys[slide.name], features[slide.name])
+                if cache is not None:
+                    cache.write(keys[slide.name], features[slide.name])
 
     values = np.full((adata.n_obs, features[slides[0].name].shape[1]), np.nan, dtype=np.float32)
     present = np.zeros(adata.n_obs, dtype=bool)

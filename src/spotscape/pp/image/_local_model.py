@@ -47,9 +47,7 @@ def input_size(folder: Path) -> int:
     """Side of the input tiles of a model, in pixels."""
     config = read_config(folder)
     if "architecture" in config:
-        return int(
-            config.get("pretrained_cfg", config).get("input_size", (3, _DEFAULT_N_PIXELS, _DEFAULT_N_PIXELS))[-1]
-        )
+        return int(config.get("pretrained_cfg", config).get("input_size", [_DEFAULT_N_PIXELS])[-1])
     size = config.get("image_size", _DEFAULT_N_PIXELS)
     return int(size if isinstance(size, int) else size[-1])
 

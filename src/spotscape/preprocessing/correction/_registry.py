@@ -1,6 +1,4 @@
-"""The corrections by name, and how a fitted one is kept in a saved model."""
-
-from typing import Any
+"""The corrections by name."""
 
 from spotscape._validate import check_choice
 from spotscape.preprocessing.correction._base import Correction, NoCorrection
@@ -26,13 +24,3 @@ def correction_named(name: str) -> Correction:
     """
     check_choice(name, CORRECTIONS, "slice_correction")
     return CORRECTIONS[name]()
-
-
-def correction_state(correction: Correction) -> dict[str, Any]:
-    """Everything needed to rebuild a fitted correction: its name, numbers and names of slices."""
-    return {"name": correction.name, "fitted": correction.get_state()}
-
-
-def correction_from_state(state: dict[str, Any]) -> Correction:
-    """Rebuild a correction from :func:`correction_state`."""
-    return CORRECTIONS[state["name"]].from_state(state["fitted"])
