@@ -63,8 +63,6 @@ class SpotDataLoader(DataLoader):
         **kwargs: Any,
     ):
         seeds = np.arange(len(dataset)) if indices is None else np.asarray(indices)
-        if seeds.dtype == bool:
-            seeds = np.flatnonzero(seeds)
         batch_size = batch_size or len(seeds)
         patches: list[np.ndarray] = []
         if patch_size is not None and (batch_size < len(seeds) or (share and n_processes() > 1)):

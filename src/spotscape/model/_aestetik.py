@@ -21,7 +21,7 @@ from spotscape.data._registered import (
     registered_features,
     registered_slices,
 )
-from spotscape.graph._windows import LAYOUTS
+from spotscape.graph._windows import LAYOUTS, default_ring_weights
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
 from spotscape.model._setup import register
@@ -153,7 +153,8 @@ class AESTETIK(LatentModel):
             )
         self.n_clusters = n_clusters
         modality_weights = self.pipelines.weights
-        self.module = self._make_module(self.pipelines.n_features, self.pipelines.ring_weights, arguments=locals())
+        ring_weights = default_ring_weights(self.pipelines.window).tolist()
+        self.module = self._make_module(self.pipelines.n_features, arguments=locals())
         if preprocessing is None:
             self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())

@@ -235,21 +235,18 @@ class SEDR(SpatialModel):
         check_integer(start, "cluster_start", minimum=0)
         check_integer(cluster_interval, "cluster_interval", minimum=1)
         check_number(cluster_tolerance, "cluster_tolerance", minimum=0, maximum=1)
-        has_clusters = self.module.n_clusters is not None
-        if has_clusters:
-            check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
-        if has_clusters and start >= run.max_epochs:
+        if self.module.n_clusters is None:
+            run.start(self._dataset(self.adata_manager))
+            return
+        check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
+        if start >= run.max_epochs:
             warnings.warn(
                 f"Clustering starts at epoch {start}, but there are only {run.max_epochs} epochs: it is not used.",
                 UserWarning,
                 stacklevel=2,
             )
         phase = ClusterPhase(start_epoch=start, interval=cluster_interval, tolerance=cluster_tolerance)
-        run.start(
-            self._dataset(self.adata_manager),
-            callbacks=[phase] if has_clusters else [],
-            first_comparable_epoch=start if has_clusters else 0,
-        )
+        run.start(self._dataset(self.adata_manager), phase, start)
 
     @docs.dedent
     @torch.inference_mode()

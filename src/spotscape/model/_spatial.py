@@ -270,8 +270,7 @@ class SpatialModel(LatentModel):
             features = self._reconstructed(latent[block], dataset.features, rows[block])
             result[block] = self.preprocessor.inverse_transform(features, genes=genes)
         if not log_normalized:
-            position = {gene: i for i, gene in enumerate(names)}
-            apply_count_calibration(result, self.count_calibration_[:, [position[gene] for gene in genes]])
+            apply_count_calibration(result, self.count_calibration_[:, pd.Index(names).get_indexer(genes)])
             totals: Any = library_size
             if library_size == "latent":
                 expression = registered_expression(manager)

@@ -194,19 +194,17 @@ class SPOTSCAPE(SpatialModel):
         warmup = run.max_epochs // 2 if prototype_warmup is None else prototype_warmup
         check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
-        callbacks = [PrototypeWarmup(warmup)] if self.module.uses_prototypes else []
-        if callbacks and warmup >= run.max_epochs:
+        if not self.module.uses_prototypes:
+            run.start(self._dataset(self.adata_manager))
+            return
+        if warmup >= run.max_epochs:
             warnings.warn(
                 f"The prototypes are switched on at epoch {warmup}, but there are only {run.max_epochs} epochs: they "
                 "are not used.",
                 UserWarning,
                 stacklevel=2,
             )
-        run.start(
-            self._dataset(self.adata_manager),
-            callbacks=callbacks,
-            first_comparable_epoch=warmup if callbacks else 0,
-        )
+        run.start(self._dataset(self.adata_manager), PrototypeWarmup(warmup), warmup)
 
 
 _RULES: dict[str, Rule] = {

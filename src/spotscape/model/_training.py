@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback
@@ -69,29 +69,27 @@ class TrainingRun:
             if self.arguments["batch_size"] is None and self.max_epochs * n_batches > n_steps:
                 self.trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / self.max_epochs))
 
-    def start(
-        self, dataset: "SpotDataset", *, callbacks: Sequence[Callback] = (), first_comparable_epoch: int = 0
-    ) -> None:
+    def start(self, dataset: "SpotDataset", phase: Callback | None = None, phase_start: int = 0) -> None:
         """Train.
 
         Parameters
         ----------
         dataset
             Spots of the model's data.
-        callbacks
-            Callbacks of the model, appended to those of the user.
-        first_comparable_epoch
-            Epoch from which the loss has all its terms, before which training is never stopped.
+        phase
+            Callback of the model that adds the last terms to the loss, appended to those of the user.
+        phase_start
+            Epoch at which it does so, before which training is never stopped.
         """
         given = self.arguments
         # Those of the user come first: autotune of scvi-tools reads the first.
-        all_callbacks = [*(self.trainer_kwargs.pop("callbacks", None) or []), *callbacks]
+        callbacks = [*(self.trainer_kwargs.pop("callbacks", None) or []), *([] if phase is None else [phase])]
         if given["early_stopping"]:
-            all_callbacks.append(
+            callbacks.append(
                 StopAtPlateau(
                     patience=given["early_stopping_patience"],
                     min_change=given["early_stopping_min_change"],
-                    start_epoch=first_comparable_epoch,
+                    start_epoch=phase_start,
                 )
             )
         plan_kwargs = {name: given[name] for name in ("lr", "weight_decay", "schedule")} | (given["plan_kwargs"] or {})
@@ -113,7 +111,7 @@ class TrainingRun:
                     **{name: given[name] for name in ("train_size", "validation_size", "accelerator", "devices")},
                     plan_kwargs=plan_kwargs,
                     datasplitter_kwargs=splitter_kwargs | (given["datasplitter_kwargs"] or {}),
-                    callbacks=all_callbacks,
+                    callbacks=callbacks,
                     # The loader itself shares a batch between the processes.
                     **({"use_distributed_sampler": False} | self.trainer_kwargs),
                 )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from spotscape.graph._windows import Windows, build_windows, default_ring_weights, default_window, window_averages
+from spotscape.graph._windows import Windows, build_windows, default_window, window_averages
 from spotscape.preprocessing._agreement import explained_share, slice_mixing
 from spotscape.preprocessing._pipeline import Expression, FeaturePipeline, Features, presence
 from spotscape.preprocessing._preprocessor import Preprocessor
@@ -143,11 +143,6 @@ class ModalityPipelines:
             distances = np.linalg.norm(centres[:, None] - centres, axis=2)
             result[name] = (codes, (self.scale * np.sqrt(self.weights[name]) * distances).astype(np.float32))
         return result
-
-    @property
-    def ring_weights(self) -> list[float]:
-        """Weight of a spot of each ring in the average of a window."""
-        return default_ring_weights(self.window).tolist()
 
     @property
     def n_features(self) -> dict[str, int]:

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from copy import copy
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -27,6 +27,7 @@ _SPARSENESS = 8
 _READERS = min(4, os.cpu_count() or 1)
 
 
+@dataclass(eq=False)
 class RowBlocks:
     """The rows of a matrix in canonical CSR, in blocks that are read ahead of what works on them.
 
@@ -36,7 +37,7 @@ class RowBlocks:
         ``(n_spots, n_genes)``.
     bounds
         Rows at which blocks begin, and ``n_spots``: shape ``(n_blocks + 1,)``.
-    read
+    read_span
         Gives the rows from the first to before the second number.
     source
         The matrix itself.
@@ -44,20 +45,11 @@ class RowBlocks:
         Whether reading reads a file.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        bounds: np.ndarray,
-        read: Callable[[int, int], sparse.csr_matrix],
-        *,
-        source: Matrix,
-        is_lazy: bool,
-    ) -> None:
-        self.shape = (int(shape[0]), int(shape[1]))
-        self.source = source
-        self.is_lazy = is_lazy
-        self._bounds = bounds
-        self._read = read
+    shape: tuple[int, int]
+    bounds: np.ndarray
+    read_span: Callable[[int, int], sparse.csr_matrix]
+    source: Matrix
+    is_lazy: bool
 
     def __iter__(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
         """Yield each block with the rows it holds, in order."""
@@ -76,10 +68,10 @@ class RowBlocks:
         ------
         The rows of the block, and what the function made of it.
         """
-        spans = list(pairwise(self._bounds.tolist()))
+        spans = list(pairwise(self.bounds.tolist()))
 
         def work(start: int, stop: int) -> tuple[slice, Any]:
-            return slice(start, stop), function(slice(start, stop), self._read(start, stop))
+            return slice(start, stop), function(slice(start, stop), self.read_span(start, stop))
 
         if len(spans) == 1:
             yield work(*spans[0])
@@ -106,10 +98,11 @@ class RowBlocks:
         n_columns
             Number of columns that it returns.
         """
-        result = copy(self)
-        result.shape = (self.shape[0], n_columns)
-        result._read = lambda start, stop: function(slice(start, stop), self._read(start, stop))
-        return result
+
+        def read_span(start: int, stop: int) -> sparse.csr_matrix:
+            return function(slice(start, stop), self.read_span(start, stop))
+
+        return replace(self, shape=(self.shape[0], n_columns), read_span=read_span)
 
     def read(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Rows of these numbers, in this order; blocks without any of them are left unread.
@@ -126,10 +119,10 @@ class RowBlocks:
         order = np.argsort(rows, kind="stable")
         wanted = np.asarray(rows)[order]
         pieces = []
-        for first, last in pairwise(np.searchsorted(wanted, self._bounds)):
+        for first, last in pairwise(np.searchsorted(wanted, self.bounds)):
             if first < last:
                 here = wanted[first:last]
-                pieces.append(self._read(int(here[0]), int(here[-1]) + 1)[here - here[0]])
+                pieces.append(self.read_span(int(here[0]), int(here[-1]) + 1)[here - here[0]])
         return sparse.vstack(pieces, format="csr")[np.argsort(order)]
 
 
@@ -167,7 +160,8 @@ def row_blocks(matrix: Matrix) -> RowBlocks:
     else:
         bounds = _cuts(np.arange(matrix.shape[0] + 1) * matrix.shape[1])
     is_lazy = kind not in ("sparse", "dense")
-    return RowBlocks(matrix.shape, bounds, read, source=matrix, is_lazy=is_lazy)
+    n_spots, n_genes = map(int, matrix.shape)
+    return RowBlocks((n_spots, n_genes), bounds, read, matrix, is_lazy)
 
 
 def _check_format(matrix: Matrix) -> str:

@@ -1,5 +1,6 @@
 """Features of a pathology model in a local folder; nothing is downloaded."""
 
+import importlib
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -111,10 +112,7 @@ def model_digest(folder: Path) -> str:
 
 
 def _timm_network(folder: Path, config: dict[str, Any]) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError(_install_message("timm", folder)) from error
+    timm = _imported("timm", folder)
     arguments = config.get("model_args", {})
     network = timm.create_model(config["architecture"], pretrained=False, **{**arguments, "num_classes": 0})
     weights = _read_weights(folder)
@@ -133,10 +131,7 @@ def _timm_network(folder: Path, config: dict[str, Any]) -> nn.Module:
 
 
 def _transformers_network(folder: Path) -> nn.Module:
-    try:
-        import transformers
-    except ImportError as error:
-        raise ImportError(_install_message("transformers", folder)) from error
+    transformers = _imported("transformers", folder)
     try:
         return transformers.AutoModel.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -150,12 +145,8 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"{str(folder)!r} has no {' or '.join(_WEIGHTS)}; copy the weights of the model there.")
     read_errors: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, EOFError, UnpicklingError)
     if path.suffix == ".safetensors":
-        try:
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise ImportError(_install_message("safetensors", folder)) from error
-        read_errors = (*read_errors, SafetensorError)
+        read_errors = (*read_errors, _imported("safetensors", folder).SafetensorError)
+        from safetensors.torch import load_file
     try:
         return torch.load(path, map_location="cpu", weights_only=True) if path.suffix == ".bin" else load_file(path)
     except read_errors as error:
@@ -164,5 +155,11 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _install_message(package: str, folder: Path) -> str:
-    return f'The model in {str(folder)!r} needs {package}; run: pip install "spotscape[foundation]"'
+def _imported(package: str, folder: Path) -> Any:
+    """A package of the extra ``foundation``."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f'The model in {str(folder)!r} needs {package}; run: pip install "spotscape[foundation]"'
+        ) from error
