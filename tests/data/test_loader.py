@@ -7,7 +7,7 @@ from scipy import sparse
 from spotscape import SPOTSCAPE
 from spotscape._constants import BATCH_KEYS
 from spotscape.data import GraphDataset, SpotDataLoader, SpotDataSplitter
-from spotscape.data._registered import registered_coordinates, registered_slices
+from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.datasets import synthetic_tissue
 from spotscape.graph import NeighbourhoodSampler, normalize_adjacency, read_graph
 from spotscape.preprocessing import Features

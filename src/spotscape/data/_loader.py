@@ -10,6 +10,7 @@ from scvi.dataloaders import DataSplitter
 from torch.utils.data import DataLoader
 
 from spotscape._distributed import n_processes
+from spotscape._validate import checked_indices
 from spotscape.data._batches import PatchBatches, SpotBatches
 from spotscape.data._datasets import SpotDataset
 from spotscape.graph._patches import cut_into_patches
@@ -62,7 +63,7 @@ class SpotDataLoader(DataLoader):
         seed: int = 0,
         **kwargs: Any,
     ):
-        seeds = np.arange(len(dataset)) if indices is None else np.asarray(indices)
+        seeds = checked_indices(indices, len(dataset))
         batch_size = batch_size or len(seeds)
         patches: list[np.ndarray] = []
         if patch_size is not None and (batch_size < len(seeds) or (share and n_processes() > 1)):

@@ -15,7 +15,7 @@ from spotscape._constants import FIELD_KEYS
 from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
-from spotscape.data._registered import (
+from spotscape.data._fields import (
     registered_coordinates,
     registered_expression,
     registered_features,

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, checked_indices
 from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
-from spotscape.data._registered import registered_slices
+from spotscape.data._fields import registered_slices
 from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices

@@ -161,7 +161,9 @@ class SEDR(SpatialModel):
         if features == "genes":
             genes["scale_power"] = scale_power
         if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
-            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, genes["n_top_genes"] - 1, *self._largest_rank(adata))
+            stats = self._get_most_recent_anndata_manager(adata, required=True).summary_stats
+            most = min(genes["n_top_genes"], stats["n_cells"], stats["n_vars"]) - 1
+            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, most)
         if slice_correction is None and preset is not None:
             slice_correction = "none"
         super().__init__(
@@ -279,12 +281,6 @@ class SEDR(SpatialModel):
         shares = self.module.assign(torch.from_numpy(encoded)).cpu().numpy()
         names = [str(number) for number in range(1, shares.shape[1] + 1)]
         return pd.DataFrame(shares, index=manager.adata.obs_names[rows], columns=names)
-
-    @classmethod
-    def _largest_rank(cls, data: AnnData | MuData) -> tuple[int, int]:
-        """Most components that the spots and the genes of the data have."""
-        manager = cls._get_most_recent_anndata_manager(data, required=True)
-        return manager.summary_stats["n_cells"] - 1, manager.summary_stats["n_vars"] - 1
 
 
 _RULES: dict[str, Rule] = {

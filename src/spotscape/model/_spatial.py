@@ -13,7 +13,7 @@ from scvi.data import AnnDataManager
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
 from spotscape._validate import check_number
 from spotscape.data import GraphDataset
-from spotscape.data._registered import registered_coordinates, registered_expression, registered_slices
+from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs

@@ -25,18 +25,11 @@ class Coloring(NamedTuple):
     rank: np.ndarray
     """Drawing order of the spots: those without a value first, large numbers last. ``(n_spots,)``."""
     names: list[str]
-    """Legend entries, empty for numbers."""
+    """Legend entries: the categories, and the spots without one; empty for numbers."""
     colors: list[str]
     """Colours of the legend entries."""
-    n_categories: int
-    """Number of categories, which are the first legend entries."""
     mappable: ScalarMappable | None
     """Content of the colour bar, ``None`` for categories."""
-
-    @property
-    def annotated(self) -> np.ndarray:
-        """Whether each spot has a value. ``(n_spots,)``."""
-        return np.isfinite(self.rank)
 
 
 def color_spots(
@@ -61,7 +54,6 @@ def color_spots(
         rank=np.where(codes < 0, -np.inf, 0.0),
         names=names + unannotated,
         colors=[*colors, UNANNOTATED][: len(names) + len(unannotated)],
-        n_categories=len(names),
         mappable=None,
     )
 
@@ -94,4 +86,4 @@ def color_numbers(
     mappable = ScalarMappable(Normalize(low, high), "viridis" if cmap is None else cmap)
     faces = np.asarray(mappable.to_rgba(np.where(missing, low, numbers)))
     faces[missing] = to_rgba_array(UNANNOTATED)
-    return Coloring(faces, np.where(missing, -np.inf, numbers), [], [], 0, mappable)
+    return Coloring(faces, np.where(missing, -np.inf, numbers), [], [], mappable)
