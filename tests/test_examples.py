@@ -1,28 +1,31 @@
 """The examples in the docstrings of public classes and functions, run as doctests."""
 
 import doctest
+import importlib
 import logging
+import pkgutil
 
 import numpy as np
 import pytest
 
+import spotscape
+
 from .test_project import exported
 
-#: Packages whose public classes and functions all have an example. Only the examples of these packages are run.
-COMPLETE = {"datasets", "io", "metrics", "module", "nn", "pl", "pp", "tl", "train"}
 #: Examples that need a library that is not always installed.
 NEEDS = {"spotscape.metrics.integration_scores": "scib_metrics"}
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-def package_of(name: str) -> str:
-    """``"metrics"`` for ``"spotscape.metrics.purity"``, ``"spotscape"`` for ``"spotscape.SEDR"``."""
-    return name.split(".")[-2]
-
-
 def public_callables() -> dict[str, object]:
-    return {name: value for name, value in exported().items() if callable(value)}
+    """Public classes and functions of all packages, also of packages within packages, by full name."""
+    names = exported()
+    for info in pkgutil.walk_packages(spotscape.__path__, "spotscape."):
+        if info.ispkg and info.name.count(".") > 1:
+            package = importlib.import_module(info.name)
+            names |= {f"{info.name}.{name}": getattr(package, name) for name in package.__all__}
+    return {name: value for name, value in names.items() if callable(value)}
 
 
 def collect_examples() -> dict[str, doctest.DocTest]:
@@ -30,14 +33,15 @@ def collect_examples() -> dict[str, doctest.DocTest]:
     finder = doctest.DocTestFinder()
     found: dict[str, doctest.DocTest] = {}
     seen: set[int] = set()
-    # A name that is exported twice runs once, under that of a complete package.
-    names = sorted(public_callables().items(), key=lambda item: package_of(item[0]) not in COMPLETE)
-    for name, value in names:
+    for name, value in sorted(public_callables().items(), key=lambda item: -item[0].count(".")):
+        # A name that is exported twice runs once, under that of its package.
         if id(value) in seen:
             continue
         seen.add(id(value))
-        # Without globals every example has to import what it uses.
-        found |= {test.name: test for test in finder.find(value, name, globs={}) if test.examples}
+        # Without globals every example has to import what it uses. With `module=False` the finder also looks at methods
+        # whose decorator is of another module; private attributes hold other classes.
+        tests = finder.find(value, name, module=False, globs={})
+        found |= {test.name: test for test in tests if test.examples and "._" not in test.name}
     return found
 
 
@@ -58,29 +62,27 @@ def stable_output(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_example_gives_the_output_it_shows(name, stable_output):
-    public_name = next(known for known in public_callables() if name == known or name.startswith(f"{known}."))
-    if package_of(public_name) not in COMPLETE:
-        pytest.skip(f"not every public name of {package_of(public_name)} has an example yet")
-    if public_name in NEEDS:
-        pytest.importorskip(NEEDS[public_name])
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     report: list[str] = []
     result = doctest.DocTestRunner(optionflags=OPTIONS).run(EXAMPLES[name], out=report.append)
     assert result.attempted and not result.failed, "".join(report)
 
 
 def test_every_public_name_has_an_example():
-    missing = [
-        name
-        for name, value in public_callables().items()
-        if package_of(name) in COMPLETE and ">>>" not in (value.__doc__ or "")
-    ]
+    missing = [name for name, value in public_callables().items() if ">>>" not in (value.__doc__ or "")]
     assert not missing, "write an Examples section for these"
 
 
-def test_packages_named_here_exist():
-    packages = {package_of(name) for name in public_callables()}
-    assert packages >= COMPLETE
-    assert NEEDS.keys() <= public_callables().keys()
+def test_every_public_method_of_the_models_has_an_example():
+    models = {name: value for name, value in public_callables().items() if name.startswith("spotscape.model.")}
+    methods = {f"{name}.{key}" for name, model in models.items() for key in vars(model) if not key.startswith("_")}
+    missing = sorted(methods - EXAMPLES.keys() - {"spotscape.model.SpatialModel.preprocessor"})
+    assert not missing, "write an Examples section for these"
+
+
+def test_names_that_need_a_library_exist():
+    assert NEEDS.keys() <= EXAMPLES.keys()
 
 
 def test_a_wrong_example_fails():

@@ -1,4 +1,4 @@
-"""Representations of spatially resolved transcriptomics that know each spot's neighbourhood and the whole tissue."""
+"""Models of spatial transcriptomics that represent each spot by its neighbourhood and the whole tissue."""
 
 from importlib.metadata import version
 

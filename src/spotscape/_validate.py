@@ -97,7 +97,7 @@ def check_present(value: Any, name: str, available: Iterable[Any], where: str) -
         raise KeyError(f"`{name}` is {value!r}, which is not in `{where}`; available: {_listed(available) or 'none'}.")
 
 
-def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
+def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int, *, distinct: bool = True) -> np.ndarray:
     """Check the requested spots, and return their row numbers; all rows if ``None``."""
     if indices is None:
         return np.arange(n_spots)
@@ -107,15 +107,16 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) ->
             f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers of some spots, or a mask."
         )
     if indices.dtype == bool:
-        if len(indices) != n_spots:
+        if len(indices) != n_spots or not indices.any():
             raise ValueError(
-                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; pass one value per spot."
+                f"`indices` is a mask of length {len(indices)} with {indices.sum()} spot(s), for {n_spots} spots; pass "
+                "one value per spot, True for at least one."
             )
         return np.flatnonzero(indices)
     low, high = indices.min(), indices.max()
     if low < 0 or high >= n_spots:
         raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers between 0 and {n_spots - 1}.")
-    if len(np.unique(indices)) < len(indices):
+    if distinct and len(np.unique(indices)) < len(indices):
         raise ValueError("`indices` contains a spot more than once; pass each spot once.")
     return indices
 

@@ -1,4 +1,4 @@
-"""Partitions of a representation: k-means with many starts, and a mixture with one shared covariance."""
+"""Clustering of a representation: k-means, and a Gaussian mixture with one shared covariance."""
 
 import lazy_loader
 

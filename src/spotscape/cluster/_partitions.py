@@ -1,4 +1,4 @@
-"""Partitions of a representation by k-means and by a mixture, with many starts, and how sure each spot is."""
+"""Clustering of a representation by k-means or a Gaussian mixture, with several initialisations."""
 
 from typing import NamedTuple
 
@@ -14,18 +14,62 @@ CLOSE_STARTS = 1.01
 
 
 class Partition(NamedTuple):
-    """Affinity of each spot to each domain and its confidence in it. Both are ``(n_spots, n_domains)``."""
+    """Soft clustering of spots.
+
+    Attributes
+    ----------
+    affinities
+        Degree to which each spot belongs to each domain. ``(n_spots, n_domains)``.
+    confidences
+        Confidence that each spot belongs to each domain, from 0 to 1. ``(n_spots, n_domains)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.cluster import Partition
+    >>> posteriors = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> partition = Partition(affinities=posteriors, confidences=posteriors)
+    >>> partition.affinities.argmax(axis=1).tolist()
+    [0, 1]
+    """
 
     affinities: np.ndarray
     confidences: np.ndarray
 
 
 def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> Partition:
-    r"""Partition by k-means; the affinities are indicators of the nearest centroid.
+    r"""Cluster a representation with k-means.
 
-    The confidence in a domain is the simplified silhouette :cite:p:`Hruschka2006` of a spot that belongs to it,
-    :math:`(b - a) / \max(a, b)` with the distance :math:`a` to the centroid of that domain and :math:`b` to the
-    nearest other one. It is cut at 0, where another domain is nearer.
+    The affinity is 1 for the nearest centroid and 0 for the others. The confidence in a domain is the simplified
+    silhouette of the spot :cite:p:`Hruschka2006`, :math:`(b - a) / \max(a, b)` with the distance :math:`a` to the
+    centroid of the domain and the distance :math:`b` to the nearest other centroid, or 0 if that is negative.
+
+    Parameters
+    ----------
+    representation
+        Representation of the spots. ``(n_spots, n_dimensions)``.
+    n_domains
+        Number of clusters.
+    n_init
+        Number of random initialisations, on at most 10,000 spots. The one with the lowest sum of squares is used.
+    seed
+        Random seed.
+
+    Returns
+    -------
+    Affinities and confidences.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.cluster import kmeans_partition
+    >>> representation = np.array([[0.0], [1.0], [9.0], [10.0]])
+    >>> partition = kmeans_partition(representation, n_domains=2, n_init=3, seed=0)
+    >>> labels = partition.affinities.argmax(axis=1)
+    >>> bool(labels[0] == labels[1]), bool(labels[1] == labels[2])
+    (True, False)
+    >>> partition.confidences.max(axis=1).round(2)
+    array([0.95, 0.94, 0.94, 0.95])
     """
     means = _best_of_starts(representation, n_domains, n_init, seed)
     distances = means.transform(representation)
@@ -37,11 +81,31 @@ def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, se
 
 
 def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> Partition:
-    """Partition by a mixture with one shared covariance; affinities and confidences are its posteriors.
+    """Cluster a representation with a Gaussian mixture with one shared covariance.
 
-    The mixture starts from k-means. Its own likelihood has many local maxima of nearly the same height and very
-    different domains, while the best k-means is found again and again; but where k-means has several partitions within
-    1 % of the best, it cannot tell them apart, and the likelihood of the mixtures that start from them decides.
+    Expectation maximisation starts from k-means, because the likelihood has many local maxima of similar height, while
+    the best solution of k-means is found reliably. If several solutions of k-means are within 1 % of the lowest sum of
+    squares, the mixture with the highest likelihood among those that start from them is used.
+
+    Parameters
+    ----------
+    representation
+        Representation of the spots, of which at most 12 principal components are used. ``(n_spots, n_dimensions)``.
+    n_domains, n_init, seed
+        As in :func:`kmeans_partition`.
+
+    Returns
+    -------
+    Affinities and confidences, both the posterior probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.cluster import mixture_partition
+    >>> representation = np.random.default_rng(0).normal(size=(40, 2)) + np.repeat([[0], [20]], 20, axis=0)
+    >>> partition = mixture_partition(representation, n_domains=2, n_init=3, seed=0)
+    >>> sorted(partition.affinities.sum(axis=0).round().tolist())
+    [20.0, 20.0]
     """
     scores = leading_scores(representation, seed)
     drawn = _drawn_for_starts(len(representation), seed)
@@ -54,7 +118,7 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
 
 
 def _close_starts(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> list[KMeans]:
-    """Partitions by k-means within 1 % of the best one, best first, each once."""
+    """Distinct solutions of k-means within 1 % of the lowest sum of squares, best first."""
     seeds = np.random.RandomState(seed).randint(np.iinfo(np.int32).max, size=n_init)
     fits = sorted(
         (KMeans(n_domains, n_init=1, random_state=start).fit(representation) for start in seeds),
@@ -72,14 +136,14 @@ def _best_of_starts(representation: np.ndarray, n_domains: int, n_init: int, see
 
 
 def _drawn_for_starts(n_spots: int, seed: int) -> slice | np.ndarray:
-    """Spots that the restarts see."""
+    """Spots that the initialisations of k-means use."""
     if n_spots <= N_SPOTS_STARTS:
         return slice(None)
     return np.sort(np.random.default_rng(seed).choice(n_spots, N_SPOTS_STARTS, replace=False))
 
 
 def _finished(start: KMeans, representation: np.ndarray, drawn: slice | np.ndarray) -> KMeans:
-    """A start, moved on with all spots where it has seen a part of them."""
+    """Continue k-means with all spots if it was initialised with some of them."""
     if isinstance(drawn, slice):
         return start
     return KMeans(len(start.cluster_centers_), init=start.cluster_centers_, n_init=1).fit(representation)
@@ -88,18 +152,35 @@ def _finished(start: KMeans, representation: np.ndarray, drawn: slice | np.ndarr
 def fit_shared_mixture(
     representation: np.ndarray, n_domains: int, *, n_init: int = 10, seed: int = 0
 ) -> SharedCovarianceMixture:
-    """Mixture of :func:`mixture_partition`, kept so that new spots are assigned to the same domains.
+    """Fit the mixture of :func:`mixture_partition` in a form that assigns new spots to the same clusters.
+
+    The result does not depend on the order of the spots.
 
     Parameters
     ----------
     representation
-        ``(n_spots, n_dimensions)``; the order of the spots has no influence.
-    n_domains, n_init, seed
-        As in :func:`mixture_partition`.
+        Representation of the spots. ``(n_spots, n_dimensions)``.
+    n_domains
+        Number of clusters.
+    n_init
+        Number of random initialisations.
+    seed
+        Random seed.
 
     Returns
     -------
     The mixture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.cluster import fit_shared_mixture
+    >>> representation = np.random.default_rng(0).normal(size=(40, 2)) + np.repeat([[0], [20]], 20, axis=0)
+    >>> mixture = fit_shared_mixture(representation, n_domains=2)
+    >>> new = np.array([[0.5, 0.5], [19.0, 20.0], [0.0, 1.0]])
+    >>> labels = mixture.predict(new)
+    >>> bool(labels[0] == labels[2]), bool(labels[0] == labels[1])
+    (True, False)
     """
     # Restarts draw by row number: in this order they do not depend on the order of the spots.
     values = representation[np.lexsort(representation.T[::-1])].astype(np.float64)

@@ -1,4 +1,4 @@
-"""From AnnData to tensors: fields of the AnnDataManager, checks at set-up, batches and loaders."""
+"""Data for training: fields of the AnnDataManager, checks of the setup, data sets and loaders."""
 
 import lazy_loader
 

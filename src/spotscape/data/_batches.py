@@ -1,4 +1,4 @@
-"""Which spots make up a batch: drawn one by one, or in patches; and which of them a process takes."""
+"""Division of spots into batches, one by one or in patches, and of a batch among processes."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,16 +12,17 @@ from spotscape._distributed import n_processes
 
 
 class SeedBatch(NamedTuple):
-    """Seeds of a batch.
+    """Seed spots of a batch.
 
     Attributes
     ----------
     seeds
         Row numbers of the spots, patch by patch. ``(n_seeds,)``.
     patch_sizes
-        Number of spots of each patch, or ``None`` where spots are drawn one by one. ``(n_patches,)``.
+        Number of spots of each patch; ``None`` if spots are drawn one by one. ``(n_patches,)``.
     sample
-        Number of patches in the batch of all processes, number of all patches, and of the spots in them. ``(3,)``.
+        Number of patches in the batch of all processes, number of all patches, and number of spots in all patches.
+        ``(3,)``.
     """
 
     seeds: NDArray[np.int64]
@@ -30,22 +31,22 @@ class SeedBatch(NamedTuple):
 
 
 class SpotBatches(Sampler):
-    """Batches of spots drawn one by one; of one size but for one spot.
+    """Batches of spots that are drawn one by one. Their sizes differ by at most one.
 
     Parameters
     ----------
     seeds
         Row numbers of the spots.
     batch_size
-        Largest number of spots in a batch.
+        Maximum number of spots in a batch.
     shuffle
-        Whether to draw a new random order each time; without effect on one batch, where order is immaterial.
+        Whether to draw a new random order in each epoch. It has no effect if there is only one batch.
     drop_last
         Whether to leave out a last batch that is smaller.
     share
-        Whether each of the processes that train together takes a part of a batch.
+        Whether a batch is divided among the processes that train together.
     seed
-        Seed of the order, the same in all processes.
+        Random seed of the order, the same in all processes.
     """
 
     def __init__(
@@ -72,18 +73,18 @@ class SpotBatches(Sampler):
 
 
 class PatchBatches(Sampler):
-    """Batches of whole patches from all over the tissue, other ones together each time.
+    """Batches of patches from the whole tissue, in new combinations in each epoch.
 
     Parameters
     ----------
     patches
         Row numbers of the spots of each patch.
     batch_size
-        Number of spots that a batch should have, over all processes.
+        Target number of spots in a batch, over all processes.
     share
-        Whether each of the processes that train together takes a part of a batch.
+        Whether a batch is divided among the processes that train together.
     seed
-        Seed of the order, the same in all processes.
+        Random seed of the order, the same in all processes.
     """
 
     def __init__(self, patches: list[NDArray[np.int64]], batch_size: int, *, share: bool, seed: int):
@@ -111,5 +112,5 @@ class PatchBatches(Sampler):
 
 
 def _own_process(share: bool) -> tuple[int, int]:
-    """Number of this process and of all that share a batch."""
+    """Number of this process, and number of processes that share a batch."""
     return (dist.get_rank(), n_processes()) if share and n_processes() > 1 else (0, 1)

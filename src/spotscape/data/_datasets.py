@@ -1,4 +1,4 @@
-"""What makes a batch of tensors of some spots: with their graph neighbourhood, or with their windows."""
+"""Data sets that make batches of tensors: spots with their graph neighbourhood, or with their windows."""
 
 import warnings
 from collections.abc import Mapping
@@ -20,14 +20,29 @@ from spotscape.preprocessing import Features
 
 
 class SpotDataset(Dataset):
-    """Spots of which batches are made.
+    """Base class of the data sets of spots.
+
+    A subclass implements :meth:`make_batch` and :meth:`uncorrected`. If all spots are in one batch, the batch is built
+    once and reused.
 
     Parameters
     ----------
     slices
         Slice code of each spot. ``(n_spots,)``.
     coordinates
-        Positions, from which compact patches are cut. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+        Coordinates of the spots, from which compact patches are made. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from spotscape.data import SpotDataLoader, SpotDataset
+    >>> class SliceDataset(SpotDataset):
+    ...     def make_batch(self, drawn):
+    ...         return {"slice": torch.from_numpy(self.slices[drawn.seeds])}
+    >>> dataset = SliceDataset(slices=np.array([0, 0, 1]), coordinates=np.zeros((3, 2)))
+    >>> len(dataset), [batch["slice"].tolist() for batch in SpotDataLoader(dataset, batch_size=2)]
+    (3, [[0, 0], [1]])
     """
 
     features: Any
@@ -50,11 +65,22 @@ class SpotDataset(Dataset):
         return batch
 
     def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
-        """Tensors of some spots, under the names of :data:`spotscape._constants.BATCH_KEYS`."""
+        """Make the tensors of some spots.
+
+        Parameters
+        ----------
+        drawn
+            Seed spots of the batch, with the attributes ``seeds`` (row numbers, ``(n_seeds,)``), ``patch_sizes`` and
+            ``sample``.
+
+        Returns
+        -------
+        Dictionary of tensors, with the keys of ``spotscape._constants.BATCH_KEYS``.
+        """
         raise NotImplementedError
 
     def uncorrected(self) -> Self:
-        """The same spots with the features that they have before the correction of slices."""
+        """The same spots with the features before the correction of slices."""
         raise NotImplementedError
 
     def _with_features(self, features: Any) -> Self:
@@ -64,22 +90,36 @@ class SpotDataset(Dataset):
 
 
 class GraphDataset(SpotDataset):
-    """Spots with all spots within some hops of them.
+    """Spots with all spots within a number of hops in the spatial graph.
 
-    A batch has the features and slice codes of all nodes, seeds first; the adjacency, sparse CSR, normalised on the
-    full graph, with a row for each node nearer than the outermost hop; the number of nodes within each hop; and the row
-    number of each node. Batches of patches also say how large these are, and of how many.
+    A batch contains the features and slice codes of all nodes, seeds first; the rows of the normalised adjacency matrix
+    of all nodes except those of the last hop, sparse CSR; the number of nodes within each hop; and the row number of
+    each node. Batches of patches also contain the sizes and the number of the patches.
 
     Parameters
     ----------
     features
         Features of all spots.
     slices, coordinates
-        As :class:`SpotDataset`.
+        As in :class:`SpotDataset`.
     connectivities
         Spatial graph, see :func:`~spotscape.graph.validate_graph`. ``(n_spots, n_spots)``.
     n_hops
         Number of graph convolutions of the model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> graph = sps.graph.build_spatial_graph(adata.obsm["spatial"], n_neighbors=4)
+    >>> values = np.zeros((60, 5), dtype=np.float32)
+    >>> features = sps.preprocessing.Features(values, values, present=np.ones(60, dtype=bool))
+    >>> slices, coordinates = np.zeros(60, dtype=int), adata.obsm["spatial"]
+    >>> dataset = sps.data.GraphDataset(features, slices, coordinates, graph.connectivities, n_hops=2)
+    >>> batch = next(iter(sps.data.SpotDataLoader(dataset, batch_size=20)))
+    >>> batch["X"].shape[0] == batch["nodes_within_hop"][-1]
+    tensor(True)
     """
 
     def __init__(
@@ -95,7 +135,7 @@ class GraphDataset(SpotDataset):
         self.neighbourhood_of = NeighbourhoodSampler(normalize_adjacency(connectivities), n_hops)
 
     def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
-        """Tensors of some spots and their neighbourhood."""
+        """Make the tensors of some spots and their neighbourhood; see :meth:`SpotDataset.make_batch`."""
         nodes, nodes_within_hop, adjacency = self.neighbourhood_of(drawn.seeds)
         features = self.features.corrected
         features = features if np.array_equal(nodes, np.arange(len(self))) else features[nodes]
@@ -112,18 +152,19 @@ class GraphDataset(SpotDataset):
         return batch
 
     def uncorrected(self) -> Self:
-        """The same spots with the features that they have before the correction of slices."""
+        """The same spots with the features before the correction of slices."""
         if not self.features.is_corrected:
             return self
         return self._with_features(self.features.without_correction())
 
 
 class WindowDataset(SpotDataset):
-    """Spots with their windows, whose features are gathered batch by batch.
+    """Spots with their windows, whose features are computed for each batch.
 
-    A batch has, in a dict by modality, the mean features of each ring, ``(n_spots, n_rings, n_features)``, and how
-    many spots with the modality these are of, ``(n_spots, n_rings)``; the slice code and the row number of each spot;
-    and, for training, the cluster of each spot, -1 where it has none, and the distances between clusters.
+    A batch contains, in a dictionary by modality, the mean features of each ring, ``(n_spots, n_rings, n_features)``,
+    and the number of spots in each ring that have the modality, ``(n_spots, n_rings)``; the slice code and the row
+    number of each spot; and, for training, the cluster of each spot, -1 if it has none, and the distances between
+    clusters.
 
     Parameters
     ----------
@@ -132,7 +173,26 @@ class WindowDataset(SpotDataset):
     windows
         Windows of all spots.
     slices, coordinates
-        As :class:`SpotDataset`.
+        As in :class:`SpotDataset`.
+
+    Attributes
+    ----------
+    clusters
+        For each modality, the cluster of each spot, ``(n_spots,)``, and the distances between the centres of the
+        clusters, ``(n_clusters, n_clusters)``. Empty unless it is set for training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> values = np.zeros((60, 5), dtype=np.float32)
+    >>> features = {"rna": sps.preprocessing.Features(values, values, present=np.ones(60, dtype=bool))}
+    >>> windows = sps.graph.build_windows(adata.obsm["spatial"], radius=1)
+    >>> dataset = sps.data.WindowDataset(features, windows, np.zeros(60, dtype=int), adata.obsm["spatial"])
+    >>> batch = next(iter(sps.data.SpotDataLoader(dataset, batch_size=20)))
+    >>> batch["windows"]["rna"].shape
+    torch.Size([20, 2, 5])
     """
 
     def __init__(
@@ -150,7 +210,7 @@ class WindowDataset(SpotDataset):
         self.clusters: Mapping[str, tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
 
     def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
-        """Tensors of some spots and their windows."""
+        """Make the tensors of some spots and their windows; see :meth:`SpotDataset.make_batch`."""
         spots = drawn.seeds
         sites, rings = self.windows.sites[spots], self.windows.rings
         rings_of = {
@@ -169,7 +229,7 @@ class WindowDataset(SpotDataset):
         }
 
     def uncorrected(self) -> Self:
-        """The same spots with the features that they have before the correction of slices."""
+        """The same spots with the features before the correction of slices."""
         if not any(one.is_corrected for one in self.features.values()):
             return self
         return self._with_features({name: one.without_correction() for name, one in self.features.items()})

@@ -1,4 +1,4 @@
-"""What the models register with scvi-tools' AnnDataManager, and what they read from it."""
+"""Fields that the models register with the AnnDataManager of scvi-tools, and access to the registered data."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -26,14 +26,22 @@ from spotscape.preprocessing import Expression
 
 
 class ExpressionField(LayerField):
-    """Expression in ``X`` or a layer, with the names of the genes and the kind of its values.
+    """Field of the expression, in ``X`` or a layer, with the names of the genes and the scale of the values.
 
     Parameters
     ----------
     layer
-        Layer; ``X`` if ``None``.
+        Layer. ``None``: ``X``.
     values
-        Kind of the values, as :func:`~spotscape.data.check_setup` has found it.
+        Scale of the values: ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> state = sps.data.ExpressionField("counts", values="counts").register_field(adata)
+    >>> len(state["column_names"]), state["values"]
+    (40, 'counts')
     """
 
     VALUES_KEY = "values"
@@ -44,60 +52,95 @@ class ExpressionField(LayerField):
         self.values = values
 
     def register_field(self, adata: AnnData) -> dict:
-        """Register, and record the kind of the values and, in completed data, which genes were measured."""
+        """Register data with the scale of the values and, for prepared query data, which genes were measured."""
         measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
         return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
 
 
 class SliceField(CategoricalObsField):
-    """Slice of each spot. New data may bring new slices, since no encoder depends on which slice it is."""
+    """Field of the slice of each spot. New data may have new slices, because encoders do not depend on the slice.
+
+    Parameters
+    ----------
+    slice_key
+        Column of ``obs``. ``None``: all spots belong to one slice.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    >>> state = sps.data.SliceField("slice").register_field(adata)
+    >>> state["categorical_mapping"].tolist()
+    ['slice_1', 'slice_2']
+    """
 
     def __init__(self, slice_key: str | None):
         super().__init__(REGISTRY_KEYS.BATCH_KEY, slice_key)
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Register new data, adding the slices that the source did not have."""
+        """Register new data, and add the slices that the registered data do not have."""
         return super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True}))
 
 
 class SpatialGraphField(BaseAnnDataField):
-    """Spatial graph in ``obsp``, built on registration unless the very same is already there.
+    """Field of the spatial graph in ``obsp``, which is built on registration unless the same graph is already stored.
 
     Parameters
     ----------
+    slice_key, spatial_key
+        Column of ``obs`` with the slices, and key of ``obsm`` with the coordinates.
     graph_key
-        Stem of the keys in ``obsp`` and ``uns``, as squidpy's ``key_added``.
-    **parameters
-        ``slice_key`` and ``spatial_key``, where slices and coordinates are; and ``method``, ``n_neighbors`` and
-        ``radius`` as in :func:`~spotscape.graph.build_spatial_graph`, or the method ``"precomputed"``.
+        Prefix of the keys in ``obsp`` and ``uns``, like ``key_added`` in squidpy.
+    method, n_neighbors, radius
+        As in :func:`~spotscape.graph.build_spatial_graph`, or ``"precomputed"``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> keys = {"slice_key": None, "spatial_key": "spatial", "graph_key": "spatial"}
+    >>> field = sps.data.SpatialGraphField(**keys, method="knn", n_neighbors=4, radius=None)
+    >>> state = field.register_field(adata)
+    >>> field.get_summary_stats(state)["n_edges"] == adata.obsp["spatial_connectivities"].nnz
+    True
     """
 
     registry_key = FIELD_KEYS.GRAPH
     attr_name = "obsp"
-    # A graph is always needed.
+    # A graph is required.
     is_empty = False
 
-    def __init__(self, *, graph_key: str, **parameters: Any):
+    def __init__(
+        self,
+        *,
+        slice_key: str | None,
+        spatial_key: str,
+        graph_key: str,
+        method: str,
+        n_neighbors: int | None,
+        radius: float | None,
+    ):
         super().__init__()
         self.graph_key = graph_key
-        self.parameters = parameters
+        keys: dict[str, Any] = {"slice_key": slice_key, "spatial_key": spatial_key}
+        self.parameters = keys | {"method": method, "n_neighbors": n_neighbors, "radius": radius}
 
     @property
     def attr_key(self) -> str:
-        """Key in that attribute."""
+        """Key in ``obsp``."""
         return f"{self.graph_key}_connectivities"
 
     def validate_field(self, adata: AnnData) -> None:
-        """Build the graph if it is not there; what could be wrong raises before anything is written."""
+        """Check the data, and build the graph if necessary. If a check fails, nothing is written."""
         ensure_graph(adata, key=self.graph_key, **self.parameters)
 
     def register_field(self, adata: AnnData) -> dict:
-        """Build the graph if it is not there."""
+        """Build the graph if necessary, and return its parameters and number of edges."""
         super().register_field(adata)
         return self.parameters | {"n_edges": int(adata.obsp[self.attr_key].nnz)}
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Build the graph of new data by the same rule."""
+        """Build the graph of new data with the parameters of this field."""
         super().transfer_field(state_registry, adata_target, **kwargs)
         return self.register_field(adata_target)
 
@@ -116,12 +159,12 @@ class SpatialGraphField(BaseAnnDataField):
 
 
 def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
-    """Fields of a model on expression and a spatial graph; all in one modality if the data is a MuData.
+    """Fields of a model of expression and a spatial graph. For a MuData, all are in one modality.
 
     Parameters
     ----------
     kind
-        Kind of the values of the expression.
+        Scale of the expression.
     setup_args
         Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
 
@@ -140,12 +183,12 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
 
 
 def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
-    """Fields of a model on expression, image features and positions.
+    """Fields of a model of expression, image features and coordinates.
 
     Parameters
     ----------
     kind
-        Kind of the values of the expression; ``None`` for features in ``obsm``.
+        Scale of the expression; ``None`` for features in ``obsm``.
     setup_args
         Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
 
@@ -169,7 +212,7 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
 
 
 def registered_expression(manager: AnnDataManager) -> Expression:
-    """Expression matrix with its genes, the kind of its values, size factors and which genes were measured."""
+    """Expression matrix with its genes, scale, size factors and measured genes."""
     state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
     size_factors = None
     if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry:
@@ -184,9 +227,9 @@ def registered_expression(manager: AnnDataManager) -> Expression:
 
 
 def registered_features(manager: AnnDataManager, registry_key: str) -> NDArray[np.float64]:
-    """Features in ``obsm`` for all spots, with rows of NaN where a spot has none. ``(n_spots, n_columns)``.
+    """Features of all spots, with NaN for spots without features. ``(n_spots, n_columns)``.
 
-    A modality of a MuData may have fewer spots than the MuData, and in another order.
+    A modality of a MuData may have fewer spots than the MuData, in another order.
     """
     values = as_matrix(manager.get_from_registry(registry_key))
     data = cast(AnnData | MuData, manager.adata)
@@ -202,12 +245,12 @@ def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArr
 
 
 def registered_coordinates(manager: AnnDataManager) -> NDArray[Any]:
-    """Positions of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
+    """Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
     return np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES))
 
 
 def _spot_fields(make: Callable[..., BaseAnnDataField], setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
-    """Slice, position and, where it is given, size factor of each spot."""
+    """Slice, coordinates and, if there is a key, size factor of each spot."""
     fields = [
         make(SliceField, setup_args["slice_key"]),
         make(ObsmField, FIELD_KEYS.COORDINATES, setup_args["spatial_key"], correct_data_format=False),
@@ -218,7 +261,7 @@ def _spot_fields(make: Callable[..., BaseAnnDataField], setup_args: Mapping[str,
 
 
 def _maker(modality: str | None) -> Callable[..., BaseAnnDataField]:
-    """What makes a field from its class and arguments, in an AnnData or in a modality of a MuData."""
+    """Function that makes a field of an AnnData, or of a modality of a MuData, from its class and arguments."""
     if modality is None:
         return lambda field, *args, **kwargs: field(*args, **kwargs)
     return lambda field, *args, **kwargs: MuDataWrapper(field)(*args, mod_key=modality, **kwargs)

@@ -1,4 +1,4 @@
-"""Batches of spots, and the split into training, validation and test spots."""
+"""Data loader of spots, and the split into training, validation and test spots."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,33 +21,44 @@ FEWEST_PATCHES = 64
 
 
 class SpotDataLoader(DataLoader):
-    """Loads spots in batches, drawn one by one or in compact patches.
+    """Loads spots in batches, one by one or in compact patches.
 
     Parameters
     ----------
     dataset
-        Spots of which batches are made.
+        Data set that makes the batches.
     indices
-        Spots to take as seeds; all if ``None``.
+        Row numbers, which may repeat, or boolean mask of the seed spots. ``None``: all spots.
     batch_size
-        Largest number of seeds in a batch; batches are of one size but for one spot, or one patch. ``None``, or a
-        number not below that of the seeds, gives one batch.
+        Maximum number of seeds in a batch. ``None``, or a number of at least that of the seeds: one batch.
     patch_size
-        Number of spots of the patches that a batch is made of, see :func:`~spotscape.graph.cut_into_patches`. Spots of
-        a patch share their neighbours, which makes a batch several times cheaper. ``None``: spots are drawn one by one.
-        With ``shuffle``, smaller where a batch would have fewer than 64 patches; without, a batch consists of patches
-        that are close to each other.
+        Number of spots per patch, see :func:`~spotscape.graph.cut_into_patches`. The spots of a patch share neighbours,
+        which makes a batch several times cheaper. ``None``: draw spots one by one. With ``shuffle``, patches are
+        smaller if a batch would otherwise have fewer than 64 of them. Without ``shuffle``, a batch contains adjacent
+        patches.
     shuffle
-        Whether seeds are drawn in a new random order each time; without effect on one batch, where order is immaterial.
+        Whether to draw a new random order in each epoch. It has no effect if there is only one batch.
     drop_last
-        Whether to leave out a last batch that is smaller. Without effect on patches that are shuffled: their batches
-        all have about the same size, and none is left out.
+        Whether to leave out a last batch that is smaller. It has no effect on shuffled patches, whose batches all have
+        about the same size.
     share
-        Whether each of the processes that train together takes a part of a batch.
+        Whether a batch is divided among the processes that train together.
     seed
-        Seed of the order.
+        Random seed of the order.
     **kwargs
-        Passed to :class:`torch.utils.data.DataLoader`.
+        Further arguments of :class:`torch.utils.data.DataLoader`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> values = np.zeros((60, 5), dtype=np.float32)
+    >>> features = {"rna": sps.preprocessing.Features(values, values, present=np.ones(60, dtype=bool))}
+    >>> windows = sps.graph.build_windows(adata.obsm["spatial"], radius=1)
+    >>> dataset = sps.data.WindowDataset(features, windows, np.zeros(60, dtype=int), adata.obsm["spatial"])
+    >>> [len(batch["node_index"]) for batch in sps.data.SpotDataLoader(dataset, indices=range(50), batch_size=20)]
+    [17, 17, 16]
     """
 
     def __init__(
@@ -63,7 +74,7 @@ class SpotDataLoader(DataLoader):
         seed: int = 0,
         **kwargs: Any,
     ):
-        seeds = checked_indices(indices, len(dataset))
+        seeds = checked_indices(indices, len(dataset), distinct=False)
         batch_size = batch_size or len(seeds)
         patches: list[np.ndarray] = []
         if patch_size is not None and (batch_size < len(seeds) or (share and n_processes() > 1)):
@@ -84,25 +95,35 @@ class SpotDataLoader(DataLoader):
 
 
 class SpotDataSplitter(DataSplitter):
-    """Splits spots into training, validation and test seeds; their neighbours are always included in batches.
+    """Splits spots into training, validation and test seeds. Batches always include the neighbours of the seeds.
 
-    Parameters are those of :class:`scvi.dataloaders.DataSplitter`, whose further keyword arguments go to
-    :class:`SpotDataLoader`; patches are made of training seeds only, and ``drop_last`` needs ``patch_size=None``,
-    since batches of patches leave out no spot. By default all spots train: neighbours share features, so that spots
-    held out at random are no independent check. For one, hold out whole slices with ``external_indexing``.
+    By default all spots are used for training. Neighbours share features, so random validation spots are not
+    independent; to hold out whole slices, use ``external_indexing``. Patches consist of training seeds only.
 
     Parameters
     ----------
     adata_manager
         Manager of the data.
     train_size
-        Share of the spots that train; all, unless ``validation_size`` is given.
+        Fraction of the spots for training. ``None``: all, unless ``validation_size`` is given.
     dataset
-        Spots of which batches are made.
+        Data set that makes the batches.
     patch_size
-        As :class:`SpotDataLoader`.
+        As in :class:`SpotDataLoader`. ``drop_last`` requires ``None``, because no patches are left out.
     **kwargs
-        As :class:`scvi.dataloaders.DataSplitter` and :class:`SpotDataLoader`.
+        Further arguments of :class:`scvi.dataloaders.DataSplitter` and :class:`SpotDataLoader`.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+    >>> model = sps.SPOTSCAPE(adata)
+    >>> dataset = model._dataset(model.adata_manager)
+    >>> splitter = sps.data.SpotDataSplitter(model.adata_manager, train_size=0.8, dataset=dataset)
+    >>> splitter.setup()
+    >>> len(splitter.train_idx), len(splitter.val_idx)
+    (48, 12)
     """
 
     def __init__(
@@ -123,7 +144,7 @@ class SpotDataSplitter(DataSplitter):
         super().__init__(adata_manager, train_size=train_size, **{"seed": 0} | kwargs)
 
     def setup(self, stage: str | None = None) -> None:
-        """Split by the seed of the loaders, keeping the seeds of each set in the order of the AnnData."""
+        """Split the spots with the seed of the loaders. The seeds of each set are in the order of the data."""
         super().setup(stage)
         if self.external_indexing is None and self.shuffle_set_split:
             sizes = np.cumsum([len(self.val_idx), len(self.train_idx)])
@@ -134,22 +155,22 @@ class SpotDataSplitter(DataSplitter):
         )
 
     def train_dataloader(self) -> SpotDataLoader:
-        """Loader of the training seeds."""
+        """Loader of the training seeds, shuffled."""
         return self._loader(
             self.train_idx, shuffle=True, share=True, drop_last=self.drop_last, patch_size=self.patch_size
         )
 
     def val_dataloader(self) -> SpotDataLoader | list:
-        """Loader of the validation seeds, if there are any."""
+        """Loader of the validation seeds; an empty list if there are none."""
         # Lightning takes an empty list, but not None, for "no validation".
         return self._loader(self.val_idx) if len(self.val_idx) else []
 
     def test_dataloader(self) -> SpotDataLoader | list:
-        """Loader of the test seeds, if there are any."""
+        """Loader of the test seeds; an empty list if there are none."""
         return self._loader(self.test_idx) if len(self.test_idx) else []
 
     def predict_dataloader(self) -> SpotDataLoader:
-        """Loader of the training seeds in order, for computations between the epochs."""
+        """Loader of the training seeds in order, for computations between epochs."""
         return self._loader(self.train_idx, patch_size=self.patch_size)
 
     def _loader(self, indices: np.ndarray, **kwargs: Any) -> SpotDataLoader:

@@ -1,4 +1,4 @@
-"""Checks of an AnnData before anything is registered or written."""
+"""Checks of data before anything is registered or written."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,12 +14,12 @@ from spotscape.preprocessing._values import Values, check_size_factors, check_va
 
 
 def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
-    """Raise, in one sentence that says what to do, if names, positions or slices of the spots cannot be used.
+    """Check the names, coordinates and slices of the spots.
 
     Parameters
     ----------
     adata
-        Annotated data, which is not changed.
+        AnnData, which is not changed.
     slice_key, spatial_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
 
@@ -28,7 +28,7 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None
     KeyError
         If a key is missing.
     ValueError, TypeError
-        If the data it names cannot be used.
+        If the data cannot be used.
     """
     if not isinstance(adata.obs, pd.DataFrame):
         raise TypeError(
@@ -53,12 +53,12 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None
 
 
 def check_expression(adata: AnnData, layer: str | None, values: str, size_factor_key: str | None) -> Values:
-    """Raise if the expression cannot be used; tell what kind of values it holds.
+    """Check the expression, and return its scale.
 
     Parameters
     ----------
     adata
-        Annotated data, which is not changed.
+        AnnData, which is not changed.
     layer, values, size_factor_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
 
@@ -88,27 +88,27 @@ def check_expression(adata: AnnData, layer: str | None, values: str, size_factor
 
 
 def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> Values | None:
-    """Raise if data with one or two modalities cannot be set up.
+    """Check data with one or two modalities.
 
     Parameters
     ----------
     adata
-        Expression, slices and positions.
+        AnnData with expression, slices and coordinates.
     image
-        What holds the image features: ``adata`` itself, a modality of a MuData, or ``None`` without an image.
+        AnnData with the image features: ``adata`` itself, or a modality of a MuData. ``None``: no image.
     setup_args
         Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
 
     Returns
     -------
-    Kind of the values of the expression, or ``None`` where it is features in ``obsm``.
+    Scale of the expression; ``None`` for features in ``obsm``.
 
     Raises
     ------
     KeyError
         If a key is missing.
     ValueError, TypeError
-        If the data it names cannot be used.
+        If the data cannot be used.
     """
     rna_key, image_key, size_factor_key = (setup_args[name] for name in ("rna_key", "image_key", "size_factor_key"))
     slice_key, spatial_key = setup_args["slice_key"], setup_args["spatial_key"]
@@ -142,7 +142,7 @@ def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[
 
 
 def check_all_measured(adata: AnnData) -> None:
-    """Raise ``ValueError`` if genes of ``adata`` were completed for another model, so that their zeros mean nothing."""
+    """Raise ``ValueError`` if ``adata`` was prepared for another model and contains genes that were not measured."""
     if MEASURED_KEY in adata.var and not adata.var[MEASURED_KEY].all():
         raise ValueError(
             "The data was completed with genes that were not measured, for another model; set up the data as it was "
@@ -151,7 +151,7 @@ def check_all_measured(adata: AnnData) -> None:
 
 
 def check_genes(expected: np.ndarray, adata: AnnData) -> None:
-    """Raise ``ValueError`` unless the genes of ``adata`` are the expected ones in the same order."""
+    """Raise ``ValueError`` unless ``adata`` has the expected genes in the expected order."""
     found = np.asarray(adata.var_names)
     if np.array_equal(found, expected):
         return
@@ -169,13 +169,13 @@ def check_genes(expected: np.ndarray, adata: AnnData) -> None:
 
 
 def as_matrix(values: Any) -> np.ndarray:
-    """Features as a dense float64 array; raises ``ValueError`` or ``TypeError`` where they are no numbers."""
+    """Features as a dense float64 array. Raises ``ValueError`` or ``TypeError`` if they are not numbers."""
     values = values.toarray() if hasattr(values, "toarray") else values
     return np.asarray(values.to_numpy() if isinstance(values, pd.DataFrame) else values, dtype=np.float64)
 
 
 def in_order_of(wanted: pd.Index, values: np.ndarray, names: pd.Index) -> np.ndarray:
-    """Rows of the wanted spots, NaN where there are none. ``(len(wanted), n_columns)``."""
+    """Rows of the given spots, NaN for missing ones. ``(len(wanted), n_columns)``."""
     place = names.get_indexer(wanted)
     result = np.full((len(wanted), values.shape[1]), np.nan)
     result[place >= 0] = values[place[place >= 0]]

@@ -1,4 +1,4 @@
-"""Spatial graph, windows, patches and neighbourhoods of spots."""
+"""Spatial graphs, windows, patches and neighbourhoods of spots."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The spatial graph: which spots are neighbours, always inside one slice."""
+"""Spatial graphs: the neighbours of each spot within its slice."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -21,18 +21,33 @@ DEFAULT_RADIUS = 1.5
 
 @dataclass(frozen=True, eq=False)
 class SpatialGraph:
-    """Neighbouring spots, with their distances and how they were found.
+    """Spatial graph: neighbouring spots, their distances and how they were found.
 
     Parameters
     ----------
     connectivities
-        Symmetric binary matrix, float32, shape ``(n_spots, n_spots)``: 1 where two spots are neighbours, nothing
-        stored elsewhere and on the diagonal.
+        Symmetric binary matrix, float32, with an empty diagonal. 1 if two spots are neighbours. ``(n_spots, n_spots)``.
     distances
         Euclidean distances of the neighbours in the unit of the coordinates, float64, with the same stored entries.
-        Coincident neighbours are stored entries of value 0.
+        Neighbours at the same position have a stored entry of 0. ``(n_spots, n_spots)``.
     params
         How the graph was built, in plain types.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> graph = sps.graph.build_spatial_graph(np.array([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0]]), n_neighbors=1)
+    >>> graph.connectivities.toarray()
+    array([[0., 1., 0.],
+           [1., 0., 1.],
+           [0., 1., 0.]], dtype=float32)
+    >>> graph.distances.toarray()
+    array([[0., 1., 0.],
+           [1., 0., 2.],
+           [0., 2., 0.]])
+    >>> graph.params["method"], graph.params["n_neighbors"]
+    ('knn', 1)
     """
 
     connectivities: sparse.csr_matrix
@@ -48,41 +63,45 @@ def build_spatial_graph(
     n_neighbors: int | None = None,
     radius: float | None = None,
 ) -> SpatialGraph:
-    """Find the spatial neighbours of every spot inside its slice.
+    """Find the spatial neighbours of each spot within its slice.
 
     Parameters
     ----------
     coordinates
-        Positions of the spots, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit.
+        Coordinates of the spots, in any unit. ``(n_spots, 2)`` or ``(n_spots, 3)``.
     slices
-        Slice of each spot, shape ``(n_spots,)``; codes or labels. ``None`` (the default) means one slice.
+        Slice of each spot, as codes or labels. ``None``: all spots belong to one slice. ``(n_spots,)``.
     method
-        ``"knn"`` (the default: every spot has neighbours, whatever the density): the nearest spots, joined where
-        either of the two is among the nearest of the other. ``"radius"``: all spots within a distance.
+        ``"knn"``: the nearest spots. Two spots are neighbours if one is among the nearest spots of the other. This is
+        the default, because each spot has neighbours at any density. ``"radius"``: all spots within a distance.
         ``"delaunay"``: spots whose Voronoi cells touch :cite:p:`Delaunay1934`.
     n_neighbors
-        For ``"knn"``: number of nearest spots. ``None`` (the default) follows the size of each slice, see
-        :func:`default_n_neighbors`, so that a slice has the same neighbours whichever slices stand beside it.
+        Number of nearest spots for ``"knn"``. ``None``: chosen from the number of spots of each slice by
+        :func:`default_n_neighbors`, so the graph of a slice does not depend on the other slices.
     radius
-        A multiple of the median distance from a position to the nearest other position of the slice, so it has no
-        unit. For ``"radius"``: the reach, by default 1.5, which on a hexagonal or square lattice takes the 6 or 8
-        spots around. For ``"delaunay"``: longer edges, which a triangulation has along the outline of a section, are
-        dropped; none by default.
+        Distance as a multiple of the median distance to the nearest other position in the slice. For ``"radius"`` the
+        default is 1.5, which gives the 6 or 8 adjacent spots on a hexagonal or square lattice. For ``"delaunay"``,
+        longer edges are removed, such as those along the outline of a section; the default is to remove none.
 
     Returns
     -------
-    The graph. Spots that have no other spot within ``radius`` have no neighbours.
+    The graph. Spots without another spot within ``radius`` have no neighbours. Ties are broken by position, so
+    permuting the spots permutes the graph, except for spots at the same position.
 
     Raises
     ------
     ValueError
-        If the coordinates or slices are unusable (see :func:`check_coordinates`), a slice has a single spot, a slice
-        has too few spots for ``n_neighbors``, its spots cannot be triangulated, a radius reaches more than 1,000
-        spots on average, or an argument does not belong to the method.
+        If the coordinates or slices cannot be used (see :func:`check_coordinates`), a slice has one spot only or too
+        few for ``n_neighbors``, its spots cannot be triangulated, a radius gives more than 1,000 neighbours on average,
+        or an argument does not apply to the method.
 
-    Notes
-    -----
-    Ties are broken by position, so permuting the spots permutes the graph (coincident spots aside).
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> graph = sps.graph.build_spatial_graph(adata.obsm["spatial"], method="radius")
+    >>> graph.connectivities.shape, int(graph.connectivities.sum(axis=1).max())
+    ((60, 60), 6)
     """
     positions = as_positions(coordinates)
     codes, labels = encode_slices(slices, positions.shape[0])
@@ -109,28 +128,36 @@ def build_spatial_graph(
 
 
 def normalize_adjacency(connectivities: sparse.csr_matrix) -> sparse.csr_matrix:
-    r"""Add self-loops and normalise symmetrically, as graph convolutions need it :cite:p:`Kipf2017`.
+    r"""Add self-loops and normalise symmetrically, for graph convolutions :cite:p:`Kipf2017`.
 
     .. math::
 
         \hat A = \tilde D^{-1/2} (A + I)\, \tilde D^{-1/2}, \qquad \tilde D_{ii} = \sum_j (A + I)_{ij}
 
-    Always on the full graph, so that a mini-batch of it has the weights of the full graph.
+    Mini-batches take their rows from the normalised full graph, so they have the same weights.
 
     Parameters
     ----------
     connectivities
-        :math:`A`: sparse symmetric matrix without negative values and with an empty diagonal, shape
-        ``(n_spots, n_spots)``.
+        :math:`A`, a sparse symmetric matrix without negative values and with an empty diagonal. ``(n_spots, n_spots)``.
 
     Returns
     -------
-    :math:`\hat A` as float32 in compressed sparse row format with sorted indices, shape ``(n_spots, n_spots)``.
+    :math:`\hat A`, float32 CSR with sorted indices. ``(n_spots, n_spots)``.
 
     Raises
     ------
     ValueError
-        If the matrix is not sparse and square, or has self-loops already, which would count twice.
+        If the matrix is not sparse and square, or already has self-loops.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> import spotscape as sps
+    >>> sps.graph.normalize_adjacency(sparse.csr_matrix([[0, 1, 0], [1, 0, 1], [0, 1, 0]])).toarray()
+    array([[0.5   , 0.4082, 0.    ],
+           [0.4082, 0.3333, 0.4082],
+           [0.    , 0.4082, 0.5   ]], dtype=float32)
     """
     if not sparse.issparse(connectivities) or connectivities.ndim != 2 or len(set(connectivities.shape)) != 1:
         raise ValueError(f"The connectivities have shape {np.shape(connectivities)}; pass a sparse square matrix.")
@@ -155,7 +182,7 @@ def graph_parameters(
     n_neighbors: int | None,
     radius: float | None,
 ) -> dict[str, Any]:
-    """Check the settings and return what identifies the graph they give on these spots, in plain types."""
+    """Check the parameters of a graph; return them in plain types with a fingerprint of the coordinates and slices."""
     check_choice(method, METHODS, "method")
     if n_neighbors is not None:
         if method != "knn":
@@ -194,7 +221,7 @@ def _check_sizes(counts: NDArray[np.intp], labels: list[str], n_neighbors: int |
 
 
 def _join(rows: NDArray[np.int32], cols: NDArray[np.int32], n_spots: int) -> sparse.csr_matrix:
-    """Make the symmetric binary matrix whose entries are these edges and their reverse."""
+    """Symmetric binary matrix with the given edges."""
     ones = np.ones(rows.size, dtype=np.float32)
     one_way = sparse.csr_matrix((ones, (rows, cols)), shape=(n_spots, n_spots))
     graph = one_way.maximum(one_way.T).tocsr()
@@ -203,7 +230,7 @@ def _join(rows: NDArray[np.int32], cols: NDArray[np.int32], n_spots: int) -> spa
 
 
 def _measure(connectivities: sparse.csr_matrix, positions: NDArray[np.float64]) -> sparse.csr_matrix:
-    """Give every edge its length, keeping those of length 0 as stored entries."""
+    """Length of each edge. Edges of length 0 remain stored entries."""
     rows = edge_rows(connectivities)
     squares = np.zeros(rows.size)
     for axis in positions.T:

@@ -1,4 +1,4 @@
-"""Checks of what a spatial graph is made of: coordinates, slice labels, and graphs made elsewhere."""
+"""Checks of coordinates, slices and graphs from other tools."""
 
 import warnings
 from contextlib import suppress
@@ -11,30 +11,37 @@ from scipy import sparse
 
 
 def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike | None = None) -> NDArray[np.float64]:
-    """Check the positions of the spots and return them as numbers.
+    """Check the coordinates of the spots, and convert them to an array.
 
     Parameters
     ----------
     coordinates
-        Positions of the spots, shape ``(n_spots, 2)`` or ``(n_spots, 3)``, in any unit; an array or a data frame.
+        Coordinates of the spots, in any unit, as an array or a data frame. ``(n_spots, 2)`` or ``(n_spots, 3)``.
     slices
-        Slice of each spot, shape ``(n_spots,)``; codes or labels. ``None`` (the default) means one slice.
+        Slice of each spot, as codes or labels. ``None``: all spots belong to one slice. ``(n_spots,)``.
 
     Returns
     -------
-    The positions as float64, shape ``(n_spots, 2)`` or ``(n_spots, 3)``.
+    Coordinates as float64. ``(n_spots, 2)`` or ``(n_spots, 3)``.
 
     Raises
     ------
     ValueError
-        If the positions are not numbers, not in 2 or 3 columns or not finite, if the slices do not fit or are missing
-        for some spots, or if more than half of the spots of a slice share their position with another spot: then
-        several sections most likely lie in one coordinate system without being told apart.
+        If the coordinates are not numbers, not finite, or do not have 2 or 3 columns; if the number of slices differs,
+        or some are missing; or if more than half of the spots of a slice share their position with another spot. In
+        that case several sections probably overlap in one coordinate system, and their slices were not given.
 
     Warns
     -----
     UserWarning
-        If fewer spots share their position; they stay distinct spots, at distance 0 from each other.
+        If fewer spots share their position. They remain distinct spots at distance 0.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> sps.graph.check_coordinates([[0, 0], [0, 100]])
+    array([[  0.,   0.],
+           [  0., 100.]])
     """
     positions = as_positions(coordinates)
     codes, labels = encode_slices(slices, positions.shape[0])
@@ -43,25 +50,34 @@ def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike |
 
 
 def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> sparse.csr_matrix:
-    """Check a graph that was made elsewhere and return it clean.
+    """Check a graph from another tool, and make it binary and symmetric.
 
     Parameters
     ----------
     connectivities
-        Sparse matrix, shape ``(n_spots, n_spots)``; every value above 0 is an edge, weights are not kept.
+        Sparse matrix. Each value above 0 is an edge; its weight is ignored. ``(n_spots, n_spots)``.
     slices
-        Slice of each spot, shape ``(n_spots,)``; codes or labels. ``None`` (the default) means one slice.
+        Slice of each spot, as codes or labels. ``None``: all spots belong to one slice. ``(n_spots,)``.
 
     Returns
     -------
-    Binary symmetric float32 matrix in compressed sparse row format, shape ``(n_spots, n_spots)``, without diagonal and
-    with sorted indices; an edge in either direction counts. The input is not changed.
+    Binary symmetric matrix, float32 CSR, without diagonal and with sorted indices. An edge in one direction becomes an
+    edge in both. The input is not changed. ``(n_spots, n_spots)``.
 
     Raises
     ------
     ValueError
-        If the graph is not sparse, not square, of another size than ``slices``, has negative or non-finite weights,
-        or has edges between two slices.
+        If the graph is not sparse, not square, or does not match ``slices``; if it has negative or non-finite weights;
+        or if it has edges between two slices.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> import spotscape as sps
+    >>> sps.graph.validate_graph(sparse.csr_matrix([[0, 0.7, 0], [0, 0, 0], [0.2, 0, 0]])).toarray()
+    array([[0., 1., 1.],
+           [1., 0., 0.],
+           [1., 0., 0.]], dtype=float32)
     """
     if not sparse.issparse(connectivities):
         raise ValueError(
@@ -101,7 +117,7 @@ def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> spar
 
 
 def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
-    """Return positions as a finite float64 array with 2 or 3 columns, or raise."""
+    """Convert coordinates to a finite float64 array with 2 or 3 columns, or raise ``ValueError``."""
     array = np.asarray(coordinates)
     if array.dtype.kind == "O":
         # Data frames with mixed number types and lists of numbers arrive as objects; text and None stay an error.
@@ -125,7 +141,7 @@ def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
 
 
 def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.int32], list[str]]:
-    """Return the slice code of every spot, counted by first appearance, and how to name each slice in a message."""
+    """Slice code of each spot, in the order of first appearance, and the name of each slice for messages."""
     if slices is None:
         return np.zeros(n_spots, dtype=np.int32), ["the section"]
     values = slices if isinstance(slices, pd.Series | pd.Categorical | pd.Index) else np.asarray(slices)
@@ -142,14 +158,14 @@ def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.in
 
 
 def sort_spots(positions: NDArray[np.float64], codes: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Order the spots by slice, then by position: an order that does not depend on how the spots came."""
+    """Order of the spots by slice and position, which does not depend on the order of the input."""
     return np.lexsort((*positions.T[::-1], codes))
 
 
 def check_coincident(
     positions: NDArray[np.float64], codes: NDArray[np.int32], labels: list[str], order: NDArray[np.intp]
 ) -> None:
-    """Raise where most spots of a slice share their position with another spot of it, warn where some do."""
+    """Raise if most spots of a slice share their position with another spot, and warn if some do."""
     same = (np.diff(codes[order]) == 0) & (positions[order[1:]] == positions[order[:-1]]).all(axis=1)
     shared = np.zeros(order.size, dtype=bool)
     shared[1:] |= same
@@ -173,5 +189,5 @@ def check_coincident(
 
 
 def edge_rows(graph: sparse.csr_matrix) -> NDArray[np.int32]:
-    """Return the row of every stored entry, in the order in which they are stored."""
+    """Row of each stored entry, in storage order."""
     return np.repeat(np.arange(graph.shape[0], dtype=np.int32), np.diff(graph.indptr))

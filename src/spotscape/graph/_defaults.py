@@ -6,15 +6,15 @@ from spotscape._validate import check_integer
 
 
 def default_n_neighbors(n_spots: int) -> int:
-    r"""Return the default number of spatial neighbours for a slice of ``n_spots`` spots.
+    r"""Default number of spatial neighbours for a slice with ``n_spots`` spots.
 
     .. math::
 
         k = \min\left(n - 1,\ \mathrm{clip}\left(\mathrm{round}(0.3 \sqrt{n}),\ 6,\ 18\right)\right)
 
     Features are averaged over neighbours, so their number sets the scale of smoothing. A domain that covers a fixed
-    share of a section is about :math:`\sqrt{n}` spots wide, so the smoothing grows with :math:`\sqrt{n}`: from 6
-    neighbours, the first ring of a hexagonal grid, up to 450 spots to 18 neighbours from 3,400 spots.
+    fraction of a section is about :math:`\sqrt{n}` spots wide, so the smoothing increases with :math:`\sqrt{n}`: from 6
+    neighbours, the first ring of a hexagonal lattice, for up to 450 spots, to 18 neighbours from 3,400 spots.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The edges inside one slice: k nearest neighbours, a radius, or a Delaunay triangulation.
+"""Edges within one slice: k nearest neighbours, a radius, or a Delaunay triangulation.
 
-Every function takes the positions of one slice in sorted order, so that ties, too, fall the same way however the spots
-came, and returns the two ends of each edge. Whether an edge comes once or in both directions is left open.
+Each function takes the positions of one slice in sorted order, so that ties do not depend on the order of the input,
+and returns the two ends of each edge. An edge may be returned once or in both directions.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ Edges = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
 def knn_edges(positions: Positions, n_neighbors: int) -> Edges:
-    """Join every spot to its ``n_neighbors`` nearest others."""
+    """Edges from each spot to its ``n_neighbors`` nearest other spots."""
     n_spots = positions.shape[0]
     tree = _tree(positions)
     neighbors = np.empty((n_spots, n_neighbors), dtype=np.int32)
@@ -33,7 +33,7 @@ def knn_edges(positions: Positions, n_neighbors: int) -> Edges:
 
 
 def radius_edges(positions: Positions, radius: float, slice_name: str) -> Edges:
-    """Join all spots at most ``radius`` median nearest-neighbour distances apart."""
+    """Edges between spots that are at most ``radius`` median nearest-neighbour distances apart."""
     n_spots = positions.shape[0]
     tree = _tree(positions)
     reach = _reach(positions, radius)
@@ -49,7 +49,7 @@ def radius_edges(positions: Positions, radius: float, slice_name: str) -> Edges:
 
 
 def delaunay_edges(positions: Positions, radius: float | None, slice_name: str) -> Edges:
-    """Join spots whose Voronoi cells touch; drop edges longer than ``radius`` median nearest-neighbour distances."""
+    """Edges of a Delaunay triangulation that are at most ``radius`` median nearest-neighbour distances long."""
     n_spots, n_dimensions = positions.shape
     advice = 'use "knn" or "radius"'
     if n_spots < n_dimensions + 1:
@@ -97,7 +97,7 @@ def _tree(positions: Positions) -> KDTree:
 
 
 def _reach(positions: Positions, radius: float) -> float:
-    """Turn a multiple of the median distance from a position to the nearest other position into a length."""
+    """Convert a multiple of the median distance to the nearest other position into a length."""
     distinct = positions[np.append(True, (positions[1:] != positions[:-1]).any(axis=1))]
     nearest, _ = _tree(distinct).query(distinct, k=2, workers=-1)
     return float(radius * np.median(nearest[:, 1]) * (1 + RADIUS_SLACK))

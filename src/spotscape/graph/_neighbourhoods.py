@@ -1,4 +1,4 @@
-"""The part of a graph that a few spots see."""
+"""Neighbourhoods of spots in a graph."""
 
 from typing import NamedTuple
 
@@ -7,17 +7,28 @@ from scipy.sparse import csr_matrix
 
 
 class Neighbourhood(NamedTuple):
-    """Seeds and everything within a number of hops.
+    """Seed spots and all spots within a number of hops.
 
     Attributes
     ----------
     nodes
-        Spots, seeds first, then by the number of hops. ``(n_nodes,)``.
+        Row numbers of the spots: the seeds first, then by the number of hops. ``(n_nodes,)``.
     nodes_within_hop
         Number of nodes at most 0, 1, ... hops from the seeds. ``(n_hops + 1,)``.
     adjacency
-        Complete rows of all nodes but those of the outermost hop, columns numbered as ``nodes``.
-        ``(nodes_within_hop[-2], n_nodes)``.
+        Rows of the adjacency matrix of all nodes except those of the last hop; the columns are in the order of
+        ``nodes``. ``(nodes_within_hop[-2], n_nodes)``.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> import spotscape as sps
+    >>> path = sparse.csr_matrix([[0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]])
+    >>> neighbourhood = sps.graph.NeighbourhoodSampler(path, n_hops=1)([2])
+    >>> neighbourhood.nodes.tolist(), neighbourhood.nodes_within_hop.tolist()
+    ([2, 1, 3], [1, 3])
+    >>> neighbourhood.adjacency.toarray()
+    array([[0, 1, 1]])
     """
 
     nodes: np.ndarray
@@ -26,14 +37,23 @@ class Neighbourhood(NamedTuple):
 
 
 class NeighbourhoodSampler:
-    """Finds the complete neighbourhood of seeds, so that what is computed on it equals the full graph.
+    """Finds the complete neighbourhood of seed spots, so that a model gives them the same output as on the full graph.
 
     Parameters
     ----------
     adjacency
-        Adjacency, normalised on the full graph. ``(n_spots, n_spots)``.
+        Adjacency matrix, normalised on the full graph. ``(n_spots, n_spots)``.
     n_hops
         Number of hops.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> graph = sps.graph.build_spatial_graph(adata.obsm["spatial"], n_neighbors=4)
+    >>> sampler = sps.graph.NeighbourhoodSampler(sps.graph.normalize_adjacency(graph.connectivities), n_hops=2)
+    >>> sampler([0, 1]).nodes_within_hop
+    array([ 2,  8, 12])
     """
 
     def __init__(self, adjacency: csr_matrix, n_hops: int):
@@ -43,7 +63,7 @@ class NeighbourhoodSampler:
         self._reached = np.zeros(adjacency.shape[0], dtype=bool)
 
     def __call__(self, seeds: np.ndarray) -> Neighbourhood:
-        """Neighbourhood of ``seeds``, distinct spots in any order."""
+        """Neighbourhood of ``seeds``, distinct row numbers in any order."""
         n_spots = self.adjacency.shape[0]
         if len(seeds) == n_spots and np.array_equal(seeds, np.arange(n_spots)):
             return Neighbourhood(seeds, np.full(self.n_hops + 1, n_spots), self.adjacency)

@@ -1,4 +1,4 @@
-"""Small pieces of tissue, of which a batch takes many from everywhere."""
+"""Division of slices into compact patches."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,25 +7,34 @@ from numpy.typing import NDArray
 def cut_into_patches(
     coordinates: NDArray[np.floating], slices: NDArray[np.integer], patch_size: int
 ) -> list[NDArray[np.int64]]:
-    """Cut every slice into compact patches of nearly the same number of spots.
+    """Divide each slice into compact patches with nearly the same number of spots.
 
-    A slice is halved across its longer side until the pieces are small enough. Patches of a slice differ by one spot at
-    most, lie in an order in which neighbours are near each other, and do not depend on the order of the spots, those at
-    the same position aside.
+    A slice is halved across its longer side until the patches are small enough. The sizes of the patches of a slice
+    differ by one spot at most. Successive patches are close to each other. The patches do not depend on the order of
+    the spots, except for spots at the same position.
 
     Parameters
     ----------
     coordinates
-        Positions of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+        Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``.
     slices
         Slice code of each spot. ``(n_spots,)``.
     patch_size
-        Number of spots a patch should have. A slice of ``n`` spots gives ``n / patch_size`` patches, rounded, but at
-        least one.
+        Target number of spots per patch. A slice with ``n`` spots has ``n / patch_size`` patches, rounded, and at least
+        one.
 
     Returns
     -------
     Row numbers of the spots of each patch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> coordinates = np.column_stack([np.arange(10), np.zeros(10)])
+    >>> patches = sps.graph.cut_into_patches(coordinates, np.zeros(10, dtype=int), patch_size=5)
+    >>> [sorted(patch.tolist()) for patch in patches]
+    [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     """
     positions = np.asarray(coordinates, dtype=np.float64)
     patches: list[NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""The spatial graph inside an AnnData, in the schema that squidpy and scanpy share."""
+"""Storage of spatial graphs in an AnnData, in the format of squidpy and scanpy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,22 +13,32 @@ from spotscape.graph._checks import as_positions, encode_slices, validate_graph
 
 
 def write_graph(adata: AnnData, graph: SpatialGraph, *, key: str = "spatial") -> None:
-    """Store a graph where squidpy keeps it.
+    """Store a graph in an AnnData, in the format of squidpy.
+
+    Adds ``obsp[f"{key}_connectivities"]``, ``obsp[f"{key}_distances"]`` and ``uns[f"{key}_neighbors"]`` with the names
+    of both and the parameters. Existing entries are replaced.
 
     Parameters
     ----------
     adata
-        Spots in the order of the graph. Gains ``obsp[f"{key}_connectivities"]``, ``obsp[f"{key}_distances"]`` and
-        ``uns[f"{key}_neighbors"]`` (where the two are, and the parameters); what was there is replaced.
+        AnnData with the spots in the order of the graph.
     graph
         The graph.
     key
-        Prefix of the three keys; the default is squidpy's.
+        Prefix of the three keys; the default is that of squidpy.
 
     Raises
     ------
     ValueError
-        If the graph has another number of spots.
+        If the graph has a different number of spots.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> sps.graph.write_graph(adata, sps.graph.build_spatial_graph(adata.obsm["spatial"]))
+    >>> list(adata.obsp), list(adata.uns["spatial_neighbors"])
+    (['spatial_connectivities', 'spatial_distances'], ['connectivities_key', 'distances_key', 'params'])
     """
     for name, matrix in (("connectivities", graph.connectivities), ("distances", graph.distances)):
         if matrix.shape != (adata.n_obs, adata.n_obs):
@@ -46,24 +56,35 @@ def write_graph(adata: AnnData, graph: SpatialGraph, *, key: str = "spatial") ->
 
 
 def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None:
-    """Return the connectivities stored by this package, squidpy or scanpy, as they are.
+    """Read the connectivities that this package, squidpy or scanpy stored.
+
+    They are not checked; see :func:`validate_graph`.
 
     Parameters
     ----------
     adata
-        Spots with or without a stored graph.
+        AnnData with or without a stored graph.
     key
         Prefix of the keys, as in :func:`write_graph`.
 
     Returns
     -------
-    Matrix of shape ``(n_spots, n_spots)``, or ``None`` where no graph is stored. It is not checked: see
-    :func:`validate_graph`.
+    Connectivities, or ``None`` if no graph is stored. ``(n_spots, n_spots)``.
 
     Raises
     ------
     ValueError
-        If a dense matrix is stored.
+        If the stored matrix is dense.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> sps.graph.read_graph(adata) is None
+    True
+    >>> sps.pp.spatial_neighbors(adata)
+    >>> sps.graph.read_graph(adata).shape
+    (60, 60)
     """
     name = str(_entry(adata, key).get("connectivities_key", f"{key}_connectivities"))
     if name not in adata.obsp:
@@ -87,35 +108,35 @@ def ensure_graph(
     radius: float | None = None,
     key: str = "spatial",
 ) -> sparse.csr_matrix:
-    """Return the graph that these settings ask for, built and stored unless it is there already.
+    """Return the graph with the given parameters, after building and storing it if necessary.
 
-    A stored graph of this package is reused where its settings, coordinates and slices are the same, and replaced
-    where they are not. A graph made elsewhere is never replaced and never used unasked.
+    A stored graph of this package is reused if its parameters, coordinates and slices are the same, and replaced
+    otherwise. A graph from another tool is never replaced, and used only with ``method="precomputed"``.
 
     Parameters
     ----------
     adata
-        Spots; gains or keeps the keys of :func:`write_graph`.
+        AnnData. The graph is stored as by :func:`write_graph`.
     slice_key
-        Column of ``adata.obs`` with the slice of each spot, or ``None`` for one slice.
+        Column of ``adata.obs`` with the slices. ``None``: all spots belong to one slice.
     spatial_key
-        Key of ``adata.obsm`` with the positions; not needed for ``method="precomputed"``.
+        Key of ``adata.obsm`` with the coordinates, not needed for ``method="precomputed"``.
     method
-        A method of :func:`build_spatial_graph`, or ``"precomputed"`` to take the stored graph, whoever made it.
+        As in :func:`build_spatial_graph`, or ``"precomputed"`` to use the stored graph of any tool.
     n_neighbors, radius
-        See :func:`build_spatial_graph`; not for ``"precomputed"``.
+        As in :func:`build_spatial_graph`; not for ``"precomputed"``.
     key
         Prefix of the keys, as in :func:`write_graph`.
 
     Returns
     -------
-    The connectivities, float32, shape ``(n_spots, n_spots)``.
+    Connectivities, float32. ``(n_spots, n_spots)``.
 
     Raises
     ------
     ValueError
-        If a graph made elsewhere stands under ``key``, if there is none to take for ``"precomputed"`` or it is not
-        usable (see :func:`validate_graph`), or if the graph cannot be built (see :func:`build_spatial_graph`).
+        If a graph of another tool is stored under ``key``; if there is no valid graph for ``"precomputed"``, see
+        :func:`validate_graph`; or if the graph cannot be built, see :func:`build_spatial_graph`.
     """
     check_choice(method, (*METHODS, "precomputed"), "method")
     slices = None if slice_key is None else adata.obs[slice_key].to_numpy()
@@ -165,6 +186,6 @@ def _precomputed(
 
 
 def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:
-    """What ``uns`` tells about a graph; empty where it tells nothing."""
+    """Entry of ``uns`` about a graph; empty if there is none."""
     entry = adata.uns.get(f"{key}_neighbors")
     return entry if isinstance(entry, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Windows: which spots lie around each spot, ring by ring, on lattices and among irregular cells."""
+"""Windows: the spots around each spot in rings, on lattices and among irregular cells."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,19 +25,30 @@ _IN_LINE = 0.8
 
 
 class Windows(NamedTuple):
-    """Spots of the window of each spot.
+    """Windows of spots, as :func:`build_windows` returns them.
 
     Attributes
     ----------
     sites
-        Row numbers of the spots of each window, the spot itself first, -1 where a site has no spot.
-        ``(n_spots, n_sites)``.
+        Row numbers of the spots in each window, starting with the spot itself; -1 for sites without a spot. ``(n_spots,
+        n_sites)``.
     rings
-        Ring of each site, from 0 for the spot itself. ``(n_sites,)``.
+        Ring of each site; 0 is the spot itself. ``(n_sites,)``.
     layouts
-        For each slice, in the order of their names, ``"hexagonal"``, ``"square"`` or ``"irregular"``.
+        ``"hexagonal"``, ``"square"`` or ``"irregular"`` for each slice, in the order of first appearance.
     spacings
-        For each slice, the width of a ring in the unit of the coordinates.
+        Width of a ring in the unit of the coordinates, for each slice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> coordinates = np.stack(np.meshgrid(np.arange(3.0), np.arange(3.0)), axis=-1).reshape(-1, 2)
+    >>> windows = sps.graph.build_windows(coordinates, radius=1, layout="square")
+    >>> sorted(windows.sites[0].tolist())
+    [-1, -1, -1, -1, -1, 0, 1, 3, 4]
+    >>> windows.rings
+    array([0, 1, 1, 1, 1, 1, 1, 1, 1])
     """
 
     sites: NDArray[np.int32]
@@ -49,39 +60,43 @@ class Windows(NamedTuple):
 def build_windows(
     coordinates: ArrayLike, slices: ArrayLike | None = None, *, radius: int, layout: str = "auto"
 ) -> Windows:
-    r"""Find the window of each spot: all that lies within some rings around it, in its own slice.
+    """Find the window of each spot: the spots in the rings around it, within its slice.
 
-    On a hexagonal lattice ring :math:`r` is the hexagon of :math:`6r` sites, on a square one the square of :math:`8r`
-    sites, both turned as the lattice is. Sites are looked for one by one from each spot, so that a lattice may be bent
-    or stretched a little over a section. Among irregular cells ring :math:`r` is all cells at a distance between
-    :math:`(r - 1) u` and :math:`r u`, with :math:`u` the median distance to the sixth nearest cell of the slice, so
-    that a ring means about the same as on a hexagonal lattice, whatever the unit of the coordinates. Nothing is filled
-    in where a site has no spot.
+    On a hexagonal lattice ring :math:`r` is the hexagon of :math:`6r` sites, on a square lattice the square of
+    :math:`8r` sites, both rotated like the lattice. The spot of each site is searched near its expected position, so a
+    lattice may be slightly distorted. For irregular cells, ring :math:`r` contains all cells at a distance between
+    :math:`(r - 1) u` and :math:`r u`, with :math:`u` the median distance to the sixth nearest cell of the slice, which
+    is similar to a hexagonal lattice. Sites without a spot remain empty.
 
     Parameters
     ----------
     coordinates
-        Positions, ``(n_spots, 2)`` or, for irregular cells, ``(n_spots, 3)``.
+        Coordinates, in any unit. ``(n_spots, 2)`` or, for irregular cells, ``(n_spots, 3)``.
     slices
-        Slice of each spot; codes or labels. ``None``: one slice.
+        Slice of each spot, as codes or labels. ``None``: all spots belong to one slice. ``(n_spots,)``.
     radius
-        Number of rings around the spot; with 0 it is seen by itself.
+        Number of rings around the spot; 0 is the spot alone.
     layout
-        ``"hexagonal"``, ``"square"`` or ``"irregular"`` in all slices, or ``"auto"``, which recognises that of each: a
-        lattice where most of the nearest neighbours lie in its directions and at one distance.
+        ``"hexagonal"``, ``"square"`` or ``"irregular"`` for all slices, or ``"auto"``, which detects the layout of each
+        slice: a lattice if most nearest neighbours are in its directions and at the same distance.
 
     Returns
     -------
-    The windows. Permuting the spots permutes them, and no slice changes those of another.
+    The windows. Permuting the spots permutes the windows, and the windows of a slice do not depend on other slices. A
+    window of irregular cells with more than twice the average number of cells contains only the nearest of them.
 
     Raises
     ------
     ValueError
-        If the coordinates or slices cannot be used, or a lattice is asked for in three dimensions.
+        If the coordinates or slices cannot be used, or a lattice is requested in three dimensions.
 
-    Notes
-    -----
-    Of a window of irregular cells that is more than twice as crowded as on average, the nearest ones count.
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> windows = sps.graph.build_windows(adata.obsm["spatial"], radius=2)
+    >>> windows.sites.shape, windows.layouts, [round(spacing) for spacing in windows.spacings]
+    ((60, 19), ['hexagonal'], [100])
     """
     check_integer(radius, "radius", minimum=0)
     check_choice(layout, LAYOUTS, "layout")
@@ -104,39 +119,52 @@ def build_windows(
 
 
 def default_window(n_spots: int) -> int:
-    """Give the number of rings around a spot for slices of ``n_spots`` spots: 1, and 2 from 1,600 spots.
+    """Default number of rings of a window, for slices with ``n_spots`` spots: 1, or 2 from 1,600 spots on.
 
-    About as many spots as :func:`default_n_neighbors` asks for: the scale of smoothing may grow with the slice.
+    The windows contain about as many spots as :func:`default_n_neighbors` gives neighbours, because larger slices allow
+    more smoothing.
 
     Parameters
     ----------
     n_spots
-        Number of spots of a slice; with several slices, their median.
+        Number of spots of a slice; the median for several slices.
 
     Returns
     -------
     Number of rings.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> sps.graph.default_window(900), sps.graph.default_window(3000)
+    (1, 2)
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return 1 if n_spots < 1600 else 2
 
 
 def default_ring_weights(radius: int) -> NDArray[np.float64]:
-    r"""Weight of a spot of each ring in the average of a window.
+    """Weight of a spot in each ring of a window.
 
     .. math:: v_r = 4^{-(r / R)^2}
 
-    A Gaussian that falls to a quarter at the outermost of the :math:`R` rings. With equal weights the spot itself would
-    be one of seven or nine, and thin structures would be averaged away.
+    This is a Gaussian that decreases to a quarter at the outermost of the :math:`R` rings. With equal weights the spot
+    itself would be only one of 7 or 9, and thin structures would be lost.
 
     Parameters
     ----------
     radius
-        Number of rings around the spot.
+        Number of rings around the spot, :math:`R`.
 
     Returns
     -------
-    From 1 for the spot itself. ``(radius + 1,)``.
+    Weights, 1 for the spot itself. ``(radius + 1,)``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> sps.graph.default_ring_weights(2)
+    array([1.    , 0.7071, 0.25  ])
     """
     check_integer(radius, "radius", minimum=0)
     return np.asarray(_RIM ** ((np.arange(radius + 1) / max(radius, 1)) ** 2))
@@ -145,21 +173,21 @@ def default_ring_weights(radius: int) -> NDArray[np.float64]:
 def ring_means(
     features: NDArray[np.float32], sites: NDArray[np.int32], rings: NDArray[np.int64], present: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean features of each ring of some windows, over the sites that have a spot with features.
+    """Mean features of each ring of some windows, over the sites with a spot that has features.
 
     Parameters
     ----------
     features
         Features of all spots. ``(n_spots, n_features)``.
     sites, rings
-        Rows of :class:`Windows` and the ring of each column. ``(n_windows, n_sites)`` and ``(n_sites,)``.
+        Rows of :class:`Windows`, and the ring of each site. ``(n_windows, n_sites)`` and ``(n_sites,)``.
     present
         Whether each spot has features. ``(n_spots,)``.
 
     Returns
     -------
-    Means, zero where a ring has none, ``(n_windows, n_rings, n_features)``; and how many spots they are of,
-    ``(n_windows, n_rings)``.
+    Means, 0 for empty rings, ``(n_windows, n_rings, n_features)``; and the number of spots in each ring, ``(n_windows,
+    n_rings)``.
     """
     n_rings = int(rings[-1]) + 1
     means = np.zeros((len(sites), n_rings, features.shape[1]), dtype=np.float32)
@@ -173,7 +201,7 @@ def ring_means(
 
 
 def window_averages(features: NDArray[np.float32], windows: Windows, present: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Average features of the window of each spot, with the weights of :func:`default_ring_weights`.
+    """Weighted average of the features in the window of each spot, with the weights of :func:`default_ring_weights`.
 
     Parameters
     ----------
@@ -186,7 +214,19 @@ def window_averages(features: NDArray[np.float32], windows: Windows, present: ND
 
     Returns
     -------
-    ``(n_spots, n_features)``.
+    Averages, 0 where no spot of the window has features. ``(n_spots, n_features)``.
+
+    Examples
+    --------
+    Spots in a row; a neighbour has a quarter of the weight of the spot itself:
+
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> coordinates = np.column_stack([np.arange(4.0), np.zeros(4)])
+    >>> windows = sps.graph.build_windows(coordinates, radius=1, layout="square")
+    >>> features = np.array([[0.0], [0.0], [0.0], [6.0]], dtype=np.float32)
+    >>> sps.graph.window_averages(features, windows, present=np.ones(4, dtype=bool)).ravel()
+    array([0. , 0. , 1. , 4.8], dtype=float32)
     """
     result = np.empty_like(features)
     ring_weights = default_ring_weights(int(windows.rings[-1]))
@@ -202,7 +242,7 @@ def window_averages(features: NDArray[np.float32], windows: Windows, present: ND
 def _slice_windows(
     positions: NDArray[np.float64], radius: int, layout: str
 ) -> tuple[list[list[NDArray[np.int64]]], str, float]:
-    """Columns of each ring, as row numbers within the slice or -1; the layout; and the width of a ring."""
+    """Row numbers of the spots of each ring within the slice, or -1; the layout; and the width of a ring."""
     itself = [np.arange(len(positions))]
     if len(positions) == 1:
         return [itself, *[[] for _ in range(radius)]], "irregular" if layout == "auto" else layout, 1.0
@@ -220,13 +260,13 @@ def _slice_windows(
 
 
 def _spread(tree: KDTree) -> float:
-    """Median distance to the sixth nearest other spot, or to the farthest where there are fewer."""
+    """Median distance to the sixth nearest other spot, or to the farthest if there are fewer."""
     k = min(7, tree.n)
     return float(np.median(tree.query(tree.data, k=[k])[0])) or 1.0
 
 
 def _nearest_angles(tree: KDTree) -> tuple[NDArray[np.float64], float]:
-    """Angles of the steps to the nearest spots, and the median distance to the nearest."""
+    """Angles of the steps to the nearest spots, and the median distance to the nearest spot."""
     spacing = float(np.median(tree.query(tree.data, k=[2])[0])) or 1.0
     near = tree.query_pairs(1.2 * spacing, output_type="ndarray")
     offsets = tree.data[near[:, 1]] - tree.data[near[:, 0]]
@@ -234,14 +274,14 @@ def _nearest_angles(tree: KDTree) -> tuple[NDArray[np.float64], float]:
 
 
 def _likely_lattice(tree: KDTree) -> str:
-    """Lattice in whose directions, up to a turn, the nearest spots lie."""
+    """Lattice whose directions agree best with those of the nearest spots."""
     angles, _ = _nearest_angles(tree)
     agreement = {name: abs(np.exp(1j * n * angles).sum()) for name, n in _DIRECTIONS.items()}
     return max(agreement, key=lambda name: agreement[name])
 
 
 def _fit_lattice(tree: KDTree, name: str) -> tuple[NDArray[np.float64], float]:
-    """Two steps of the lattice that fits best, ``(2, 2)``, and the share of steps from spots that meet a spot."""
+    """Two steps of the best-fitting lattice, ``(2, 2)``, and the fraction of steps that lead to another spot."""
     n_directions = _DIRECTIONS[name]
     angles, spacing = _nearest_angles(tree)
     turn = np.angle(np.exp(1j * n_directions * angles).sum()) / n_directions
@@ -255,14 +295,14 @@ def _fit_lattice(tree: KDTree, name: str) -> tuple[NDArray[np.float64], float]:
 
 
 def _mean_step(tree: KDTree, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean way from a spot to the spot that lies a step away, over those that have one."""
+    """Mean offset from a spot to the spot one step away, over the spots that have one."""
     distances, found = tree.query(tree.data + step, distance_upper_bound=_REACH * np.linalg.norm(step))
     there = np.isfinite(distances)
     return (tree.data[found[there]] - tree.data[there]).mean(axis=0) if there.any() else step
 
 
 def _share_in_line(tree: KDTree, step: NDArray[np.float64]) -> float:
-    """Share of the spots with a spot about a step away that have it close to where it should be."""
+    """Fraction of the spots with a spot near one step away for which that spot is close to the expected position."""
     reach = 0.25 * np.linalg.norm(step)
     close, around = (
         np.isfinite(tree.query(tree.data + step, distance_upper_bound=limit)[0]).sum() for limit in (reach, 2 * reach)

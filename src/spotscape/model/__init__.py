@@ -1,4 +1,4 @@
-"""What users call. Knows AnnData, knows no equation."""
+"""Models for users, with the interface of scvi-tools."""
 
 import lazy_loader
 

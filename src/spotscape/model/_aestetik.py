@@ -1,4 +1,4 @@
-"""AESTETIK as users call it; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
+"""The AESTETIK model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -35,69 +35,70 @@ _N_INIT = 10
 
 
 class AESTETIK(LatentModel):
-    """Expression, histology and neighbourhood of many samples in one space :cite:p:`Nonchev2024,Dai2026`.
+    """Joint representation of expression, histology and neighbourhood of many samples :cite:p:`Nonchev2024,Dai2026`.
 
-    Each modality is corrected for differences between samples by itself and clustered over all samples. A window
-    auto-encoder then learns, from the windows of spots, a representation in which spots of one cluster lie together,
-    whatever sample they come from, and those of others lie apart. No label is used. Samples may lack the image.
+    Differences between samples are removed from each modality, and each modality is clustered over all samples. An
+    autoencoder of the windows of the spots then learns a representation in which spots of the same cluster are close,
+    whatever their sample, and spots of different clusters are apart. No labels are used. Samples may lack the image.
+    The equations of the losses are those of :class:`~spotscape.module.AestetikModule`; see also
+    :doc:`/user_guide/aestetik`.
 
     Parameters
     ----------
     adata
         AnnData or MuData that :meth:`setup_anndata` or :meth:`setup_mudata` was called on.
-    registry
-        Filled in by scvi-tools when a model is loaded without data.
     n_clusters
-        Number of clusters that each modality is cut into for the triplets, and that :meth:`get_clusters` gives: about
-        the number of kinds of tissue that one expects.
+        Number of clusters of each modality, from which triplets are drawn, and of :meth:`get_clusters`. It should be
+        about the expected number of tissue types.
     window
-        Number of rings of spots around a spot that it is seen with, 0 for none. ``None``: by the size of the slices,
-        see :func:`~spotscape.graph.default_window`. Outer rings count less, see
+        Number of rings of spots in the window around each spot; 0 is the spot alone. ``None``: chosen from the number
+        of spots per slice by :func:`~spotscape.graph.default_window`. Outer rings have lower weights, see
         :func:`~spotscape.graph.default_ring_weights`.
     layout
-        ``"hexagonal"``, ``"square"``, ``"irregular"``, or ``"auto"``, which recognises how the spots of each slice lie;
-        see :func:`~spotscape.graph.build_windows`.
+        Arrangement of the spots: ``"hexagonal"``, ``"square"``, ``"irregular"``, or ``"auto"``, which detects it in
+        each slice; see :func:`~spotscape.graph.build_windows`.
     rna_correction, image_correction
         How differences between slices are removed from each modality: ``"none"``, ``"centre"``, ``"combat"``,
-        ``"harmony"``, or ``"precomputed"`` for features from which they have been removed already, as in the latent
-        space of scVI; see :class:`~spotscape.preprocessing.Modality`. ``None``: by Harmony where several slices have
-        the modality, which, unlike the shifts of whole slices, does not suppose that all show the same parts.
+        ``"harmony"``, or ``"precomputed"`` for features that are already corrected, such as the latent space of scVI.
+        ``None``: ``"harmony"`` if several slices have the modality. Unlike a shift of whole slices, Harmony does not
+        assume that all slices show the same regions.
     image_weight
-        Share of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: a half;
-        less where expression predicts less than about 2 % of the variance of image features in parts of the tissue that
-        were held out, down to nothing for an image that has nothing to do with expression
-        (:func:`~spotscape.preprocessing.explained_share`); and less the more the images of slices differ after their
-        correction, down to nothing where no spot has a neighbour in another slice
-        (:func:`~spotscape.preprocessing.slice_mixing`).
+        Weight of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: 0.5, and
+        less, down to 0, if expression predicts less than about 2 % of the variance of the image features in held-out
+        regions, or if the image features of the slices still differ after their correction.
     cross_sample_positives
-        Whether triplets draw spots of one cluster from different slices, and spots of different clusters from one.
+        Whether triplets take spots of the same cluster from different slices, and spots of different clusters from the
+        same slice.
     n_hidden, n_latent
-        Widths of the hidden layer of the decoder and of the latent representation.
+        Number of hidden units of the decoder, and of dimensions of the latent representation.
     reconstruction_weight, triplet_weight
-        Weights of the reconstruction of windows and of the triplets; 0 switches one off.
+        Weights of the reconstruction loss and the triplet loss. 0 switches a loss off.
     margin
-        How much farther than a spot of its own cluster one of another should be from a spot, as a share of the distance
-        between the two clusters in the windows' features. So clusters that hardly differ are not driven apart, and a
-        modality counts as much as its weight.
+        Margin of the triplet loss, as a fraction of the distance between the two clusters in the features of the
+        windows. Clusters that hardly differ are therefore not pushed apart.
     n_top_genes, n_components
-        Numbers of highly variable genes and of principal components of counts, see
+        Number of highly variable genes and of principal components, if the data are counts; see
         :class:`~spotscape.preprocessing.Preprocessor`.
     seed
-        Seed of weights, triplets, clusters and corrections. ``None``: that of ``scvi.settings``, or 0.
-    preprocessing
-        Filled in when a model is loaded.
+        Random seed of the weights, triplets, clusters and corrections. ``None``: the seed of ``scvi.settings``, or 0.
+    registry, preprocessing
+        Set when a model is loaded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or does not apply to the data.
 
     Examples
     --------
-    >>> adata = spotscape.datasets.synthetic_modalities()
-    >>> spotscape.AESTETIK.setup_anndata(adata, rna_key="counts", image_key="X_image", slice_key="slice")
-    >>> model = spotscape.AESTETIK(adata, n_clusters=8)
-    >>> model.train()
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_modalities(n_slices=2, n_spots=60, n_genes=40)
+    >>> sps.AESTETIK.setup_anndata(adata, rna_key="counts", image_key="X_image", slice_key="slice")
+    >>> model = sps.AESTETIK(adata, n_clusters=4, image_weight=0.5)
+    >>> model.train(max_epochs=2)
     >>> adata.obsm["X_aestetik"] = model.get_latent_representation()
-
-    Notes
-    -----
-    See further the user guide, :doc:`/user_guide/aestetik`.
+    >>> adata.obsm["X_aestetik"].shape
+    (120, 16)
     """
 
     _module_cls = AestetikModule
@@ -179,26 +180,22 @@ class AESTETIK(LatentModel):
     ) -> None:
         """%(summary)s
 
-        Everything is checked first; if anything is wrong the AnnData stays as it was.
+        The data are checked before anything is written. If a check fails, the AnnData is unchanged.
 
         Parameters
         ----------
         %(param_adata)s
         rna_key
-            Layer with counts, which go through the package's preprocessing, or key of ``adata.obsm`` with features,
-            such as a corrected representation or the embedding of a foundation model. ``None``: ``adata.X``.
+            Layer with expression, which the model preprocesses, or key of ``adata.obsm`` with features, such as a
+            corrected representation or the embedding of a foundation model. ``None``: ``adata.X``.
         image_key
-            Key of ``adata.obsm`` with image features, such as those of ``spotscape.pp.image_features``; rows of NaN
-            for spots without an image. ``None``: expression only.
+            Key of ``adata.obsm`` with image features, such as those of :func:`spotscape.pp.image_features`. Spots
+            without an image have NaN in all columns. ``None``: expression only.
         %(slices)s
 
-        Returns
-        -------
-        %(returns)s
+        %(setup_results)s
 
-        Raises
-        ------
-        %(setup_errors)s
+        %(setup_modalities_example)s
         """
         register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
@@ -224,19 +221,19 @@ class AESTETIK(LatentModel):
         ----------
         %(param_mdata)s
         modality
-            Modality with the expression of all spots; it also holds the slices and the coordinates.
+            Modality with the expression of all spots, the slices and the coordinates.
         image_modality
-            Modality with the image features, which may lack spots. ``None``: expression only.
+            Modality with the image features. It may lack spots. ``None``: expression only.
         rna_key
-            Layer, or key of ``obsm``, of the modality with the expression. ``None``: its ``X``.
+            Layer or key of ``obsm`` with the expression, in ``modality``. ``None``: ``X``.
         image_key
-            Key of ``obsm`` of the image modality. ``None``: its ``X``.
+            Key of ``obsm`` with the image features, in ``image_modality``. ``None``: ``X``.
         slice_key, spatial_key, size_factor_key, values
-            As in :meth:`setup_anndata`, within the modality with the expression.
+            As in :meth:`setup_anndata`, within ``modality``.
 
-        Returns
-        -------
-        %(returns)s
+        %(setup_results)s
+
+        %(setup_two_modalities_example)s
         """
         register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
@@ -265,15 +262,16 @@ class AESTETIK(LatentModel):
         Parameters
         ----------
         %(max_epochs)s
-        lr
-            Largest learning rate.
-        weight_decay
-            Weight decay.
+        %(optimiser)s
         %(schedule)s
         batch_size
-            Number of spots of a step, among which triplets are drawn. ``None``: all of them up to 10,000, and 8,192 of
-            more.
+            Number of spots per training step, among which triplets are drawn. ``None``: all spots up to 10,000, and
+            8,192 otherwise.
         %(training)s
+
+        %(training_errors)s
+
+        %(train_modalities_example)s
         """
         run = TrainingRun(self, locals())
         dataset = self._dataset(self.adata_manager)
@@ -289,10 +287,10 @@ class AESTETIK(LatentModel):
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
     ) -> np.ndarray:
-        """Cluster of each spot in the latent space, which means the same in every sample, also in new ones.
+        """Cluster of each spot in the latent space. The clusters are the same in all samples and in new data.
 
-        The clusters were found after training, in up to 4,096 training spots. To refine domains in space, inside each
-        slice, use :func:`spotscape.tl.domains` on the latent representation with its ``smoothing``.
+        They are found after training in at most 4,096 training spots. For domains that are smoothed in space, use
+        :func:`spotscape.tl.domains`.
 
         Parameters
         ----------
@@ -300,11 +298,16 @@ class AESTETIK(LatentModel):
 
         Returns
         -------
-        Codes from 0 to ``n_clusters - 1``. ``(n_spots,)``.
+        Integers from 0 to ``n_clusters - 1``. ``(n_spots,)``.
+
+        %(not_trained)s
+
+        %(clusters_example)s
         """
         latent = self.get_latent_representation(adata, indices, batch_size)
         return SharedCovarianceMixture.from_state(self.cluster_model_).predict(latent)
 
+    @docs.dedent
     @torch.inference_mode()
     def get_reconstruction(
         self,
@@ -315,26 +318,30 @@ class AESTETIK(LatentModel):
         *,
         gene_list: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Features that the decoder expects of each spot, without the differences between slices.
+        """Decoded features of each spot, without the differences between slices.
 
         Parameters
         ----------
         modality
-            ``"rna"`` or ``"image"``. Spots without an image get what is expected of one.
+            ``"rna"`` or ``"image"``. Image features are also predicted for spots without an image.
         adata, indices, batch_size
             As in :meth:`get_latent_representation`.
         gene_list
-            Genes to return, where the model was set up with counts. ``None``: all.
+            Genes to return, if the model was set up with expression. ``None``: all genes.
 
         Returns
         -------
-        Features in the units in which they were given, ``(n_spots, n_columns)``; for counts, log-normalised expression,
+        Features in the units of the input, ``(n_spots, n_columns)``; for expression, log-normalised expression,
         ``(n_spots, n_genes)``.
 
         Raises
         ------
+        RuntimeError
+            If the model has not been trained.
         ValueError
-            If the model has no such modality, or genes are asked for where there are none.
+            If the model does not have the modality, or has no genes but ``gene_list`` is given.
+
+        %(reconstruction_example)s
         """
         check_choice(modality, tuple(self.pipelines.n_features), "modality")
         pipeline = self.pipelines.pipelines[modality]
@@ -346,8 +353,12 @@ class AESTETIK(LatentModel):
         )
         return np.concatenate([pipeline.inverse_transform(block, genes=gene_list) for block in blocks])
 
+    @docs.dedent
     def get_modality_weights(self) -> dict[str, float]:
-        """Share of each modality in the losses and in the windows; they sum to 1."""
+        """Weight of each modality in the losses and in the windows. The weights sum to 1.
+
+        %(modality_weights_example)s
+        """
         return dict(self.pipelines.weights)
 
     def _registered_values(self, manager: AnnDataManager) -> dict[str, Expression | NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""Base of all models: a seed, a latent representation of each spot, novelty, training, saving and loading."""
+"""Base of all models: latent representation, novelty, saving and loading."""
 
 import inspect
 from collections.abc import Sequence
@@ -38,19 +38,24 @@ _N_SPOTS_TO_CHECK = 2048
 
 
 class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
-    """Base of all models, whatever data they are set up with.
+    """Base class of all models.
 
-    A subclass makes batches of its data in ``_dataset`` and completes its training in ``_after_training``.
+    A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
 
     Parameters
     ----------
     adata
-        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on, or ``None`` to load a model without
-        data.
+        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on. ``None``: load a model without data.
     registry
-        Saved registry of a model loaded without data.
+        Saved registry of a model that is loaded without data.
     seed
-        Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
+        Random seed. ``None``: the seed of ``scvi.settings``, or 0 if that is not set.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> [issubclass(model, sps.model.LatentModel) for model in (sps.SPOTSCAPE, sps.SEDR, sps.AESTETIK)]
+    [True, True, True]
     """
 
     _data_loader_cls = SpotDataLoader
@@ -70,21 +75,21 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
             )
 
     def _count_slices(self) -> int:
-        """Count the slices that have spots in the data of the model; 1 without data."""
+        """Number of slices that have spots in the data of the model; 1 without data."""
         return 1 if self.adata is None else len(np.unique(registered_slices(self.adata_manager)[0]))
 
     def _make_module(self, *args: Any, arguments: dict[str, Any]) -> Any:
-        """Module of the model, with those of the arguments of ``__init__`` that it takes."""
+        """Make the module with those ``arguments`` of the model that the module takes, and the seed."""
         names = inspect.signature(self._module_cls).parameters
         chosen = {name: value for name, value in arguments.items() if name in names}
         return self._module_cls(*args, **(chosen | {"seed": self.seed}))
 
     def _dataset(self, manager: AnnDataManager) -> SpotDataset:
-        """Spots of the data with all that batches are made of; the features are computed here, once."""
+        """Compute the features of all spots, and make the data set that batches are drawn from."""
         raise NotImplementedError
 
     def _after_training(self, dataset: Any) -> None:
-        """Learn what the trained model needs for its answers besides its weights."""
+        """Compute what the trained model needs besides its weights, such as the reference of the novelty."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------------------------------------ answers
@@ -99,18 +104,19 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     ) -> np.ndarray:
         """Latent representation of each spot.
 
+        Warns if a slice is out of distribution, see :meth:`get_slice_novelty`.
+
         Parameters
         ----------
         %(spots)s
 
         Returns
         -------
-        ``(n_spots, n_latent)``.
+        Latent representation. ``(n_spots, n_latent)``.
 
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
+        %(not_trained)s
+
+        %(latent_example)s
         """
         manager, rows = self._requested(adata, indices, batch_size)
         dataset = self._dataset(manager)
@@ -125,12 +131,12 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         indices: Sequence[int] | np.ndarray | None = None,
         batch_size: int | None = None,
     ) -> np.ndarray:
-        """How unlike the training spots each spot is.
+        """Novelty score of each spot: how much it differs from the training spots.
 
-        The distance of a spot to the five nearest training spots in the latent space is compared with the distances of
-        training spots to training spots of other pieces of tissue: other slices, or at least other eighths of the
-        tissue. Differences between slices count here, whether the model corrects them or not. At most 4,096 training
-        spots are used.
+        The score compares the mean distance of a spot to its five nearest training spots in the latent space with the
+        same distances between training spots of different regions. A region is a compact part of one slice, with about
+        an eighth of the training spots or less. Differences between slices are not corrected here. At most 4,096
+        training spots are used.
 
         Parameters
         ----------
@@ -138,19 +144,20 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
         Returns
         -------
-        Share of the training spots that are closer to others than the spot is, from 0 to 1. ``(n_spots,)``. A spot of
-        0.99 or more is as far out as the farthest hundredth of the training spots.
+        Fraction of the training spots with a smaller distance, from 0 to 1. ``(n_spots,)``. A spot with 0.99 or more is
+        as far away as the most distant hundredth of the training spots. The training spots themselves have lower values
+        than new spots, because each is its own nearest training spot.
 
-        Raises
-        ------
-        RuntimeError
-            If the model has not been trained.
+        %(not_trained)s
+
+        %(novelty_example)s
         """
         manager, rows = self._requested(adata, indices, batch_size)
         return self._novelty(self._dataset(manager), rows, batch_size)
 
+    @docs.dedent
     def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
-        """Whether whole slices are out of distribution.
+        """Test whether whole slices are out of distribution.
 
         Parameters
         ----------
@@ -159,14 +166,13 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
         Returns
         -------
-        Data frame with a row for each slice and the columns ``n_spots``, ``share_novel``, the share of its spots that
-        have a novelty of 0.99 or more, and ``out_of_distribution``, whether these are more than half. For a slice like
-        those of the training, 0.01 is expected.
+        Data frame with one row per slice and the columns ``n_spots``; ``share_novel``, the fraction of its spots with a
+        novelty of 0.99 or more, about 0.01 for a slice like the training slices; and ``out_of_distribution``, whether
+        this fraction exceeds one half.
 
-        Raises
-        ------
-        RuntimeError
-            As :meth:`get_novelty`.
+        %(not_trained)s
+
+        %(slice_novelty_example)s
         """
         manager, rows = self._requested(adata, None, batch_size)
         return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
@@ -174,7 +180,7 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     def _requested(
         self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
     ) -> tuple[AnnDataManager, np.ndarray]:
-        """Manager of the data and row numbers of the spots that are asked for, all checked."""
+        """Check the arguments; return the manager of the data and the row numbers of the requested spots."""
         self._check_if_trained(warn=False)
         adata = self._validate_anndata(adata)
         if batch_size is not None:
@@ -189,7 +195,7 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         batch_size: int | None = None,
         output: str = MODULE_KEYS.LATENT,
     ) -> np.ndarray:
-        """Latent representation of some spots, or another output of the module. ``(len(indices), n_latent)``."""
+        """Latent representation, or another ``output`` of the module, of some spots. ``(len(indices), n_columns)``."""
         self.module.eval()
         batch_size = min(len(indices), _ENCODING_BATCH_SIZE) if batch_size is None else batch_size
         # In patches, since spots that are close together share the neighbours that have to be encoded besides.
@@ -208,12 +214,12 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     # ------------------------------------------------------------------------------------------------ novelty
 
     def _novelty(self, dataset: SpotDataset, rows: np.ndarray, batch_size: int | None = None) -> np.ndarray:
-        """Novelty of some spots, without the correction of slices, which would bring a foreign slice closer."""
+        """Novelty of some spots, from features without correction, which would move a different slice closer."""
         latent = self._encode(dataset.uncorrected(), rows, batch_size)
         return NoveltyReference.from_state(self.novelty_reference_).score(latent)
 
     def _reference_rows(self) -> np.ndarray:
-        """Row numbers of training spots, spread evenly through the data."""
+        """Row numbers of at most 4,096 evenly spaced training spots."""
         trained = np.sort(np.asarray(self.train_indices_))
         return trained[evenly_spaced_rows(len(trained), _N_REFERENCE_SPOTS)]
 
@@ -225,7 +231,7 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     def _warn_of_novelty(
         self, manager: AnnDataManager, dataset: SpotDataset, rows: np.ndarray, latent: np.ndarray
     ) -> None:
-        """Warn of slices that are out of distribution, judged by some of the spots."""
+        """Warn if a slice is out of distribution, using at most 2,048 of the spots."""
         some = evenly_spaced_rows(len(rows), _N_SPOTS_TO_CHECK)
         uncorrected = dataset.uncorrected()
         latent = latent[some] if uncorrected is dataset else self._encode(uncorrected, rows[some])
@@ -244,27 +250,31 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     # -------------------------------------------------------------------------------------- saving and loading
 
     def _remember(self, arguments: dict[str, Any], preprocessing: dict[str, Any]) -> None:
-        """Keep the arguments of ``__init__`` for loading, with the preprocessing as it was fitted."""
+        """Store the arguments of ``__init__`` and the fitted preprocessing, which are saved with the model."""
         self.init_params_ = self._get_init_params(arguments)
         self.init_params_["non_kwargs"] |= {"preprocessing": preprocessing, "seed": self.seed}
 
+    @docs.dedent
     def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
-        """Save the model: weights, preprocessing, set-up and history, as numbers and names without code.
+        """Save the weights, preprocessing, setup arguments and training history. The file contains no code.
 
         Parameters
         ----------
         dir_path
-            Folder, made if need be.
+            Folder. It is created if it does not exist.
         prefix
             Prefix of the file names.
         overwrite
-            Whether the folder may exist already.
+            Whether the folder may already exist.
         **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.save`; ``save_anndata=True`` saves the data beside the model.
+            See :meth:`scvi.model.base.BaseModelClass.save`. ``save_anndata=True`` also saves the data.
+
+        %(save_example)s
         """
         super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
 
     @classmethod
+    @docs.dedent
     def load(
         cls,
         dir_path: str,
@@ -277,25 +287,18 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         allow_pickle: bool = False,
         **kwargs: Any,
     ) -> Self:
-        """Load a saved model, for the same data, new sections, or none.
+        """Load a saved model.
 
         Parameters
         ----------
         dir_path
-            Folder that :meth:`save` made.
+            Folder that :meth:`save` wrote.
         adata
-            Data to work on, which is set up by the saved rules. ``None``: the data saved beside the model, if any.
-            ``False``: none; data can be given later, to the methods that take ``adata``.
-        accelerator, device
-            Where to put the model.
-        prefix
-            Prefix of the file names.
-        backup_url
-            Where to download the file if it is not there.
-        allow_pickle
-            Whether to read a file that could run code, see the note.
+            Data of the model, set up with the saved arguments. ``None``: the data saved with the model, if any.
+            ``False``: no data. New data can be passed to the methods that take ``adata``.
+        %(load_files)s
         **kwargs
-            As :meth:`scvi.model.base.BaseModelClass.load`.
+            See :meth:`scvi.model.base.BaseModelClass.load`.
 
         Returns
         -------
@@ -304,12 +307,9 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Raises
         ------
         FileNotFoundError, ValueError
-            If there is no such model, the file is damaged or foreign, or the data has other genes.
+            If there is no model, the file is damaged or not of this package, or the genes of the data differ.
 
-        Notes
-        -----
-        Files of this package hold numbers, names and plain containers. Files that hold anything else are refused, since
-        reading them could run code that they contain.
+        %(load_example)s
         """
         path = Path(dir_path) / f"{prefix or ''}model.pt"
         setup_args = _save_load.check_model_file(

@@ -1,4 +1,4 @@
-"""Novelty of whole slices."""
+"""Novelty of slices."""
 
 import warnings
 
@@ -12,7 +12,7 @@ _MAX_SHARE_NOVEL = 0.5
 
 
 def slice_novelty(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
-    """Number of spots, share of novel ones, and whether these are too many, for each slice.
+    """Number of spots, fraction of novel spots, and whether that is too large, for each slice.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def slice_novelty(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
 
     Returns
     -------
-    Data frame as of :meth:`spotscape.model.LatentModel.get_slice_novelty`.
+    Data frame, see :meth:`spotscape.model.LatentModel.get_slice_novelty`.
     """
     is_novel = pd.Series(scores >= _NOVEL).groupby(slices)
     table = pd.DataFrame({"n_spots": is_novel.size(), "share_novel": is_novel.mean()}).rename_axis("slice")
@@ -31,7 +31,7 @@ def slice_novelty(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
 
 
 def warn_of_novel_slices(table: pd.DataFrame) -> None:
-    """Warn of slices that are out of distribution."""
+    """Warn if a slice is out of distribution."""
     out = table[table["out_of_distribution"]]
     if len(out):
         warnings.warn(

@@ -1,4 +1,4 @@
-"""New sections whose genes are not quite those of the model."""
+"""New sections whose genes differ from those of a model."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +12,7 @@ from scipy import sparse
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
+from spotscape.model._docs import docs
 from spotscape.model._save_load import read_model_file
 from spotscape.model._setup import check_kind
 from spotscape.preprocessing import Preprocessor
@@ -19,9 +20,10 @@ from spotscape.preprocessing._missing_genes import check_overlap
 
 
 class QueryMixin:
-    """Methods that fit new data to a trained model."""
+    """Methods that prepare new data for a trained model."""
 
     @classmethod
+    @docs.dedent
     def prepare_query_anndata(
         cls,
         adata: AnnData,
@@ -29,38 +31,27 @@ class QueryMixin:
         return_reference_var_names: bool = False,
         inplace: bool = True,
     ) -> AnnData | pd.Index | None:
-        """Give a new section the genes of a model, in its order, recording which were not measured.
+        """Bring the genes of a new section into the order of a model, and record which genes were not measured.
 
-        Genes that the model does not know are dropped. Genes that were not measured are filled with zeros, which carry
-        no information: the model replaces them by what is expected of them, given the measured genes.
+        Genes that the model does not have are dropped. Genes that were not measured are set to zero and marked. The
+        model replaces them by their expected values given the measured genes.
 
         Parameters
         ----------
         adata
-            New section with unique names of genes. It need not be set up.
-        reference_model
-            Trained model, or the folder that it was saved in.
-        return_reference_var_names
-            Only return the names of the genes of the model.
-        inplace
-            Change ``adata`` itself, as in scvi-tools, or leave it and return the prepared data.
+            New section with unique gene names. It need not be set up.
+        %(prepare_query)s
 
         Returns
         -------
-        ``None``, the prepared data, or the names. Prepared data has the column ``.var["spotscape_measured"]``; what
-        ``varm`` and ``varp`` hold is dropped.
+        ``None``, the changed copy, or the gene names. The result has the boolean column ``.var["spotscape_measured"]``,
+        and neither ``varm`` nor ``varp``.
 
         Raises
         ------
-        ValueError
-            If the section has too few of the genes that the model reads, or names of genes occur twice.
-        TypeError
-            If the expression is in a file, or the model reads no expression.
+        %(prepare_query_errors)s
 
-        Warns
-        -----
-        UserWarning
-            If the section has less than a third of the genes that the model reads.
+        %(prepare_query_example)s
         """
         preprocessor, _ = _read_reference(reference_model)
         if return_reference_var_names:
@@ -73,6 +64,7 @@ class QueryMixin:
         return None
 
     @classmethod
+    @docs.dedent
     def prepare_query_mudata(
         cls,
         mdata: MuData,
@@ -80,18 +72,23 @@ class QueryMixin:
         return_reference_var_names: bool = False,
         inplace: bool = True,
     ) -> MuData | pd.Index | None:
-        """Give the expression of a new MuData the genes of a model; see :meth:`prepare_query_anndata`.
+        """Bring the genes of a new MuData into the order of a model; see :meth:`prepare_query_anndata`.
 
         Parameters
         ----------
         mdata
             New data with the modality that the model was set up with.
-        reference_model, return_reference_var_names, inplace
-            As in :meth:`prepare_query_anndata`.
+        %(prepare_query)s
 
         Returns
         -------
-        ``None``, the prepared data, or the names.
+        ``None``, the changed copy, or the gene names.
+
+        Raises
+        ------
+        %(prepare_query_errors)s
+
+        %(prepare_query_mudata_example)s
         """
         preprocessor, setup_args = _read_reference(reference_model)
         if return_reference_var_names:
@@ -107,7 +104,7 @@ class QueryMixin:
 
 
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
-    """Preprocessing and set-up of a model, or of the file of one, which is read without making a model."""
+    """Preprocessor and setup arguments of a model, or of a saved model, which is read without building the model."""
     if isinstance(reference_model, BaseModelClass):
         init_params, registry = reference_model.init_params_, reference_model.registry_
     else:
@@ -161,7 +158,7 @@ def _with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:
 
 
 def _was_measured(adata: AnnData) -> np.ndarray:
-    """Whether each gene was measured, in data that may have been completed before. ``(n_genes,)``."""
+    """Whether each gene was measured, also in data prepared before. ``(n_genes,)``."""
     if MEASURED_KEY not in adata.var:
         return np.ones(adata.n_vars, dtype=bool)
     return adata.var[MEASURED_KEY].to_numpy(dtype=bool)

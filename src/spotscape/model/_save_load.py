@@ -1,4 +1,4 @@
-"""Model files without code: what is written, and how files are read without running what they contain."""
+"""Saved models: files without code, and how they are read without running code."""
 
 import pickle
 import urllib.request
@@ -32,24 +32,24 @@ _ENTRIES = {"model_state_dict", "var_names", "attr_dict"}
 
 
 def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]:
-    """Contents of a saved model, read without executing code.
+    """Read a saved model without executing code.
 
     Parameters
     ----------
     path
         The file ``model.pt``.
     allow_pickle
-        Whether a file that holds more than numbers, names and plain containers may be read all the same, which runs
-        whatever code it contains.
+        Whether to read a file with anything but numbers, strings and plain containers. Any code in it is run.
 
     Returns
     -------
-    The entries ``model_state_dict``, ``var_names`` and ``attr_dict``.
+    Dictionary with the entries ``model_state_dict``, ``var_names`` and ``attr_dict``.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If the file is missing, damaged, not a model of this package, from a newer release, or would have to be trusted.
+        If the file does not exist, is damaged, is not a model of this package, was saved by a newer release, or may
+        execute code.
     """
     if not path.is_file():
         raise FileNotFoundError(f"There is no model at {path}; pass the folder that `save` made (and its `prefix`).")
@@ -83,22 +83,22 @@ def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]
 def check_model_file(
     path: Path, class_name: str, backup_url: str | None, allow_pickle: bool, allowed_names: Collection[str]
 ) -> dict[str, Any]:
-    """Raise unless a file holds a model of a class that can be read safely.
+    """Check that a file holds a model of the right class that can be read safely.
 
     Parameters
     ----------
     path
         The file ``model.pt``.
     class_name, allowed_names
-        Name of the class, and of further ones that are allowed.
+        Name of the class, and of other classes that are allowed.
     backup_url
-        Where to download the file if it is not there.
+        URL from which the file is downloaded if it does not exist.
     allow_pickle
         As in :func:`read_model_file`.
 
     Returns
     -------
-    Arguments of the set-up of the model.
+    Setup arguments of the model.
     """
     if backup_url is not None and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def plain_attributes(attributes: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def restored_history(history: dict[str, dict[str, np.ndarray]]) -> dict[str, pd.DataFrame]:
-    """Training history as scvi-tools keeps it."""
+    """Training history as data frames, as in scvi-tools."""
     return {
         name: pd.DataFrame({name: entry["value"]}, index=pd.Index(entry["epoch"].astype(int), name="epoch"))
         for name, entry in history.items()
@@ -137,5 +137,5 @@ def _is_archive(path: Path) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Turn mappings of any kind into dicts, recursively."""
+    """Convert mappings to dictionaries, recursively."""
     return {key: _plain(entry) for key, entry in value.items()} if isinstance(value, Mapping) else value

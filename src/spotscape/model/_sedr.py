@@ -1,4 +1,4 @@
-"""SEDR as users call it; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
+"""The SEDR model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 import warnings
 from collections.abc import Sequence
@@ -34,85 +34,92 @@ from spotscape.train import ClusterPhase
 class SEDR(SpatialModel):
     """Masked autoencoder and variational graph autoencoder for domains, imputation and denoising :cite:p:`Xu2024`.
 
-    The expression of most spots is hidden, and the model learns to predict it from the spots around them; so the
-    representation of a spot holds what its neighbourhood says of it, and the decoder imputes. No label is used.
+    The expression of most spots is masked in training, and the model predicts it from the neighbouring spots. The
+    representation of a spot therefore reflects its neighbourhood, and the decoder can impute expression. No labels are
+    used. The equations of the losses are those of :class:`~spotscape.module.SEDRModule`; see also
+    :doc:`/user_guide/sedr`.
 
     Parameters
     ----------
     adata
         AnnData or MuData that :meth:`setup_anndata` or :meth:`setup_mudata` was called on.
-    registry
-        Filled in by scvi-tools when a model is loaded without data.
     preset
-        Where the arguments that are ``None``, here and in :meth:`train`, come from. ``None``: those that measured
-        best. ``"paper"``: true masking and the original expression as its target, with the squared error, and the
-        released code's widths, rates and number of steps. ``"reference"``: what the released code does: the token is
-        added, so that nothing is hidden, and is part of the target; spots are masked at inference, too (here always the
-        same ones, by their row number, so that the representation follows the order of the spots); the pairs without
-        an edge are drawn once.
+        Source of the values of arguments that are ``None``, here and in :meth:`train`. ``None``: the settings with the
+        best results in our benchmarks. ``"paper"``: masked spots are hidden and their original expression is the
+        target, with a squared error and the widths, rates and number of steps of the released code. ``"reference"``:
+        the behaviour of the released code. There the token is added to the expression, which stays visible, and to the
+        target; spots are also masked at inference (here always the same ones, by their row number, so the result
+        depends on the order of the spots); and the pairs of spots without an edge are drawn only once.
     n_clusters
-        Number of clusters of deep embedded clustering, see :meth:`get_soft_clusters`. ``None``: it is left out.
+        Number of clusters of deep embedded clustering, see :meth:`get_soft_clusters`. ``None``: no clustering.
     n_hidden
-        Width of the hidden layers.
+        Number of hidden units.
     n_latent
-        Width of each of the two parts of the representation, of the spot's own expression and of its neighbourhood.
+        Number of dimensions of each of the two parts of the latent representation: that of the spot and that of its
+        neighbourhood.
     decoder
-        ``"graph"``, a graph convolution, for domains; or ``"linear"``, spot by spot, which the paper takes to impute.
+        ``"graph"``: a graph convolution, for domains. ``"linear"``: a linear map of each spot, used in the paper for
+        imputation.
     representation
-        What :meth:`get_latent_representation` returns: ``"encoder"``, what the two encoders give, as published; or
-        ``"decoder"``, what the decoder reads of it, which is its average over the neighbours for the graph decoder and
-        the same for the linear one.
+        Result of :meth:`get_latent_representation`. ``"encoder"``: the output of the two encoders, as published.
+        ``"decoder"``: the input of the decoder, which is the average of that output over the neighbours for the graph
+        decoder, and the same for the linear decoder.
     features
-        What the encoder reads and the decoder reconstructs: ``"components"``, the principal components of scaled
-        log-normalised expression, or ``"genes"``, the log-normalised selected genes.
+        Input of the encoder and target of the decoder. ``"components"``: principal components of scaled log-normalised
+        expression. ``"genes"``: log-normalised expression of the selected genes.
     n_top_genes
-        Number of highly variable genes that are selected; 3,000, and 2,000 in the presets.
+        Number of highly variable genes to select. ``None``: 3,000, or 2,000 in the presets.
     n_components
-        Number of principal components. By the size of the slices, see
-        :func:`~spotscape.preprocessing.default_n_components`; 200 in the presets, or as many as there are.
+        Number of principal components. ``None``: chosen from the number of spots per slice by
+        :func:`~spotscape.preprocessing.default_n_components`, or 200 in the presets if there are as many.
     scale_power
-        Power of its standard deviation that each component is divided by. By the size of the slices, see
-        :func:`~spotscape.preprocessing.default_scale_power`; 0 in the presets.
+        Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: chosen from the number
+        of spots per slice by :func:`~spotscape.preprocessing.default_scale_power`, or 0 in the presets.
     slice_correction
         How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
-        by Harmony where there are several slices and features are components, and not at all in the presets.
+        ``"harmony"`` if there are several slices and features are components, and ``"none"`` otherwise and in the
+        presets.
     masking
-        ``"replace"`` or ``"add"``: what the learnable token does to the expression of masked spots. ``"add"`` needs
-        ``features="components"``.
+        Whether the learnable token replaces the expression of masked spots (``"replace"``) or is added to it
+        (``"add"``, which requires ``features="components"``).
     mask_rate
-        Probability that a spot is masked in a step.
+        Probability that a spot is masked in a training step.
     mask_at_inference
-        Whether spots are masked when the representation is asked for, too.
+        Whether spots are also masked when the latent representation is computed.
     masked_loss
         Error of the masked spots: ``"cosine"``, to the power ``gamma``, or ``"squared"``.
     gamma
-        Power of the cosine error.
+        Power of the cosine error, at least 1.
     dropout_rate
-        Probability that a value is dropped in training.
+        Dropout probability in training.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense.
+        Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch.
     reconstruction_weight, masked_weight, adjacency_weight, kl_weight, cluster_weight
-        Weights of the reconstruction of all spots, of the error of the masked ones, of the likelihood of the graph, of
-        the divergence of the graph encoder's distributions from the standard one, and of the clusters; 0 switches one
-        off. The divergence is the mean over spots; in the reference preset its weight is divided by their number.
+        Weights of the reconstruction loss of all spots, the error of the masked spots, the adjacency loss, the
+        Kullback-Leibler divergence and the clustering loss. 0 switches a loss off. The divergence is a mean over spots;
+        the reference preset divides its weight by the number of spots.
     redraw_pairs
-        Whether the pairs of spots without an edge are drawn anew in each step.
+        Whether new pairs of spots without an edge are drawn in each training step.
     seed
-        Seed of weights, masks and draws. ``None``: that of ``scvi.settings``, or 0.
-    preprocessing
-        Filled in when a model is loaded.
+        Random seed of the weights, the masks and the pairs. ``None``: the seed of ``scvi.settings``, or 0.
+    registry, preprocessing
+        Set when a model is loaded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or two arguments exclude each other.
 
     Examples
     --------
-    >>> adata = spotscape.datasets.synthetic_tissue()
-    >>> spotscape.SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
-    >>> model = spotscape.SEDR(adata)
-    >>> model.train()
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    >>> sps.SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
+    >>> model = sps.SEDR(adata)
+    >>> model.train(max_epochs=2)
     >>> adata.obsm["X_sedr"] = model.get_latent_representation()
-
-    Notes
-    -----
-    See further the user guide, :doc:`/user_guide/sedr`.
+    >>> adata.obsm["X_sedr"].shape
+    (120, 32)
     """
 
     _module_cls = SEDRModule
@@ -213,24 +220,47 @@ class SEDR(SpatialModel):
 
         Parameters
         ----------
-        %(max_epochs)s As many as make 300 steps (200 in the presets).
+        max_epochs
+            Number of passes through the spots. ``None``: as many as give 300 steps, or 200 in the presets, and at least
+            20. On large data each of these epochs then covers a random subset of the spots.
         lr
-            Largest learning rate; 0.01.
+            Maximum learning rate. ``None``: 0.01.
         weight_decay
-            Weight decay; 0.0001, and 0.01 in the presets.
+            Weight decay of the optimiser. ``None``: 0.0001, or 0.01 in the presets.
         schedule
-            How the learning rate changes during training; see :class:`~spotscape.train.ScheduledTrainingPlan`.
-            ``"one-cycle"``, and ``"constant"`` in the presets.
+            Learning rate schedule, see :class:`~spotscape.train.ScheduledTrainingPlan`. ``None``: ``"one-cycle"``, or
+            ``"constant"`` in the presets.
         cluster_start
-            Epoch at which deep embedded clustering begins, where the model has ``n_clusters``. ``None``: half of them.
-            The other losses stay on; the released code drops that of the masked spots.
+            Epoch at which deep embedded clustering starts, if the model has ``n_clusters``. ``None``: after half of the
+            epochs. The other losses remain in use; the released code drops that of the masked spots.
         cluster_interval
-            Number of epochs for which the targets of the clusters are kept.
+            Number of epochs between two updates of the cluster targets.
         cluster_tolerance
-            Training stops when less than this share of the spots have changed their cluster between two targets; never
-            for 0.
-        %(patches)s Edges are those inside a batch, weighted like its other pairs by how often they are drawn.
+            Training stops if less than this fraction of the spots changed their cluster between two updates. 0: never.
+        %(patches)s
         %(training)s
+
+        %(training_errors)s
+
+        Warns
+        -----
+        UserWarning
+            If training ends before clustering starts.
+
+        Notes
+        -----
+        With several batches, the adjacency loss uses the edges within a batch, weighted like other pairs by how often
+        they are drawn.
+
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> sps.SEDR.setup_anndata(adata, layer="counts")
+        >>> model = sps.SEDR(adata, preset="paper")
+        >>> model.train(max_epochs=3)
+        >>> len(model.history["train_loss"])
+        3
         """
         run = TrainingRun(self, locals() | resolve(self.preset, locals()), PRESETS[self.preset]["n_steps"])
         start = run.max_epochs // 2 if cluster_start is None else cluster_start
@@ -266,12 +296,23 @@ class SEDR(SpatialModel):
 
         Returns
         -------
-        Data frame with a row for each spot and a column ``"1"`` ... for each cluster; rows sum to 1.
+        Data frame with one row per spot and one column per cluster, ``"1"``, ``"2"``, ... Rows sum to 1.
 
         Raises
         ------
         RuntimeError
-            If the model has not been trained, or no cluster took part in the training.
+            If the model has not been trained, or was trained without clusters.
+
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> sps.SEDR.setup_anndata(adata, layer="counts")
+        >>> model = sps.SEDR(adata, n_clusters=3)
+        >>> model.train(max_epochs=2)
+        >>> clusters = model.get_soft_clusters()
+        >>> clusters.shape, list(clusters.columns), float(clusters.sum(axis=1).mean().round(3))
+        ((60, 3), ['1', '2', '3'], 1.0)
         """
         self._check_if_trained(warn=False)
         if not self.module.has_clusters:

@@ -1,4 +1,4 @@
-"""The settings of SEDR that go together: our defaults, the paper's, and those of the released code."""
+"""Settings of SEDR: the defaults, those of the paper and those of the released code."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +51,6 @@ PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "re
 
 
 def resolve(preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the arguments that presets set, with what the user has not given filled in."""
+    """Arguments that the presets set, with ``None`` replaced by the value of the preset."""
     given = {name: arguments[name] for name in PRESETS[preset].keys() & arguments.keys()}
     return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}

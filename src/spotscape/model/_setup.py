@@ -1,4 +1,4 @@
-"""Setting up data: what is checked, and how it is registered."""
+"""Setup of data: checks, and registration with scvi-tools."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,18 +33,23 @@ def register(
     setup_method_args: dict[str, Any],
     transfer_kwargs: dict[str, Any],
 ) -> None:
-    """Check data and register it for a model.
+    """Check data and register them for a model.
 
     Parameters
     ----------
     model_class
-        Class of the model, which says by ``_reads_windows`` what it reads.
+        Class of the model.
     data
-        Data to set up.
+        AnnData or MuData to set up.
     setup_method_args
-        As :meth:`scvi.model.base.BaseModelClass._get_setup_method_args` returns them.
+        Result of :meth:`scvi.model.base.BaseModelClass._get_setup_method_args`.
     transfer_kwargs
-        Further keyword arguments of the set-up method, which scvi-tools passes.
+        Further keyword arguments of the setup method, which scvi-tools passes.
+
+    Raises
+    ------
+    TypeError
+        If the setup method has no such argument.
     """
     if unknown := transfer_kwargs.keys() - _TRANSFER_ARGUMENTS:
         method = setup_method_args["setup_method_name"]
@@ -62,21 +67,20 @@ def register(
 
 
 def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict | None) -> str | None:
-    """Raise if data cannot be set up with these arguments, or does not fit the model that it is set up for.
+    """Check that data can be set up with these arguments, and match the model that they are set up for.
 
     Parameters
     ----------
     data
         AnnData or MuData.
     setup_args
-        Arguments of the set-up method.
+        Arguments of the setup method.
     source_registry
-        Registry of the model that the data is set up for; ``None`` for a new one.
+        Registry of the model that the data are set up for. ``None``: a new model.
 
     Returns
     -------
-    Kind of the values of the expression: ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features
-    in ``obsm``.
+    Scale of the expression, ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features in ``obsm``.
     """
     check_kind(data, setup_args)
     check_choice(setup_args["values"], ("auto", *VALUES), "values")
@@ -109,7 +113,7 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
 
 
 def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:
-    """Raise unless the data is a MuData with the modality that was set up, or an AnnData where none was."""
+    """Raise unless the data are a MuData with the modality of the setup, or an AnnData if the setup has no modality."""
     needed = MuData if "modality" in setup_args else AnnData
     if not isinstance(data, needed):
         raise TypeError(
@@ -129,7 +133,7 @@ def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:
 
 
 def _image_holder(data: AnnData | MuData, setup_args: Mapping[str, Any]) -> AnnData | None:
-    """What holds the image features, if there are any."""
+    """AnnData with the image features. ``None`` without image."""
     if isinstance(data, AnnData):
         return data if setup_args["image_key"] is not None else None
     name = setup_args["image_modality"]
@@ -146,7 +150,7 @@ def _image_holder(data: AnnData | MuData, setup_args: Mapping[str, Any]) -> AnnD
 
 
 def _check_widths(sources: dict, adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> None:
-    """Raise if given features of new data have another width than those of the model."""
+    """Raise if the features of new data do not have the same number of columns as those of the model."""
     for registry_key, key, holder in (
         (REGISTRY_KEYS.X_KEY, setup_args["rna_key"], adata),
         (FIELD_KEYS.IMAGE, setup_args["image_key"], image),

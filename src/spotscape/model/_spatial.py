@@ -1,4 +1,4 @@
-"""Base of the models on expression and a spatial graph: set-up, preprocessing and denoised expression."""
+"""Base of the models of expression and a spatial graph: setup, preprocessing and denoised expression."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -34,28 +34,50 @@ _DECODING_BATCH_SIZE = 256
 
 
 class SpatialModel(LatentModel):
-    """Base of the models on expression and a spatial graph.
+    """Base class of the models of expression and a spatial graph.
 
-    A subclass builds ``self.module`` in its ``__init__`` from ``self.pipeline`` and ends with
-    ``self._remember(locals(), self.pipeline.get_state())``.
+    The ``__init__`` of a subclass builds ``self.module`` for features of width ``self.preprocessor.n_features`` and
+    ends with ``self._remember(locals(), self.pipeline.get_state())``.
 
     Parameters
     ----------
     adata
-        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on, or ``None`` to load a model without
-        data.
+        AnnData or MuData that ``setup_anndata`` or ``setup_mudata`` was called on. ``None``: load a model without data.
     registry
-        Saved registry of a model loaded without data.
+        Saved registry of a model that is loaded without data.
     preprocessing
-        State of a fitted :class:`~spotscape.preprocessing.FeaturePipeline`, as it is saved; fitted to the data if
-        ``None``.
+        Saved state of a fitted :class:`~spotscape.preprocessing.FeaturePipeline`. ``None``: fit the preprocessing to
+        the data.
     seed
-        Seed; that of ``scvi.settings`` if ``None``, and 0 if that is not set either.
+        Random seed. ``None``: the seed of ``scvi.settings``, or 0 if that is not set.
     slice_correction
-        How differences between slices are removed from the components. ``None``: by Harmony where there are several
-        slices, and not at all from genes.
+        How differences between slices are removed from the features. ``None``: Harmony if there are several slices and
+        features are components, and no correction otherwise.
     **preprocessing_parameters
-        As :class:`~spotscape.preprocessing.Preprocessor`.
+        Arguments of :class:`~spotscape.preprocessing.Preprocessor`.
+
+    Raises
+    ------
+    ValueError
+        If there are no data, or ``slice_correction`` is set for features that are genes.
+
+    Examples
+    --------
+    A model with its own module and default training:
+
+    >>> import spotscape as sps
+    >>> class MyModel(sps.model.SpatialModel):
+    ...     _module_cls = sps.module.SpotscapeModule
+    ...
+    ...     def __init__(self, adata=None, registry=None, *, n_latent=4, preprocessing=None, seed=None):
+    ...         super().__init__(adata, registry, preprocessing=preprocessing, seed=seed, slice_correction=None)
+    ...         self.module = self._make_module(self.preprocessor.n_features, arguments={"n_latent": n_latent})
+    ...         self._remember(locals(), self.pipeline.get_state())
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> MyModel.setup_anndata(adata, layer="counts")
+    >>> model = MyModel(adata)
+    >>> model.preprocessor.n_features
+    30
     """
 
     def __init__(
@@ -106,7 +128,7 @@ class SpatialModel(LatentModel):
     ) -> None:
         """%(summary)s
 
-        Everything is checked first; if anything is wrong the AnnData stays as it was.
+        The data are checked before anything is written. If a check fails, the AnnData is unchanged.
 
         Parameters
         ----------
@@ -114,24 +136,26 @@ class SpatialModel(LatentModel):
         %(param_layer)s
         %(slices)s
         graph
-            How spots are joined within each slice; see :func:`~spotscape.pp.spatial_neighbors`. ``"precomputed"`` takes
-            the graph that is stored, squidpy's for example.
+            How neighbours are found within each slice, see :func:`~spotscape.pp.spatial_neighbors`. ``"precomputed"``
+            uses a graph that is already stored, such as one of squidpy.
         n_neighbors
-            Number of nearest neighbours for ``graph="knn"``. ``None``: by the size of each slice, see
+            Number of nearest neighbours for ``graph="knn"``. ``None``: chosen from the number of spots of each slice by
             :func:`~spotscape.graph.default_n_neighbors`.
         radius
-            Radius for ``graph="radius"`` (or longest edge for ``"delaunay"``) as a multiple of the slice's median
-            distance to the nearest neighbour.
+            Radius for ``graph="radius"``, or maximum edge length for ``graph="delaunay"``, as a multiple of the median
+            distance to the nearest neighbour in the slice.
         graph_key
-            The graph is stored as ``adata.obsp[f"{graph_key}_connectivities"]`` in squidpy's schema.
+            The graph is stored in ``adata.obsp[f"{graph_key}_connectivities"]``, as in squidpy.
 
-        Returns
-        -------
-        %(returns)s
+        %(setup_results)s
 
-        Raises
-        ------
-        %(setup_errors)s
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+        >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice", n_neighbors=4)
+        >>> adata.obsp["spatial_connectivities"].shape
+        (120, 120)
         """
         register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
@@ -159,14 +183,22 @@ class SpatialModel(LatentModel):
         ----------
         %(param_mdata)s
         modality
-            Modality with the expression; it also holds the slices, the coordinates and the graph.
+            Modality with the expression, the slices and the coordinates. The graph is stored in it.
         %(param_layer)s
         slice_key, spatial_key, size_factor_key, values, graph, n_neighbors, radius, graph_key
             As in :meth:`setup_anndata`, within the modality.
 
-        Returns
-        -------
-        %(returns)s
+        %(setup_results)s
+
+        Examples
+        --------
+        >>> import mudata
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> mdata = mudata.MuData({"rna": adata})
+        >>> sps.SPOTSCAPE.setup_mudata(mdata, modality="rna", layer="counts")
+        >>> mdata["rna"].obsp["spatial_connectivities"].shape
+        (60, 60)
         """
         register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
@@ -208,47 +240,62 @@ class SpatialModel(LatentModel):
         *,
         log_normalized: bool = False,
     ) -> np.ndarray | pd.DataFrame:
-        r"""Denoised expression: what the decoder expects of a spot, given its neighbourhood.
+        r"""Denoised expression of each spot, as decoded from its latent representation.
 
-        The decoder predicts log-normalised expression :math:`y`. Its exponential is not the expected expression, since
-        the logarithm of a mean exceeds the mean of logarithms, by more the fewer molecules are counted. Expected counts
-        are therefore learnt from it after training, by a Poisson regression with an intercept and a slope for each
-        gene, see :func:`~spotscape.preprocessing.fit_count_calibration`, which reproduces the total of each gene over
-        the training spots. The result is a share of the library, times ``library_size``:
+        The decoder predicts log-normalised expression :math:`y`. The exponential of the mean of :math:`y`
+        underestimates the mean expression, most of all at low counts. Therefore a Poisson regression with an intercept
+        :math:`a_g` and a slope :math:`b_g` per gene is fitted to the counts after training, see
+        :func:`~spotscape.preprocessing.fit_count_calibration`. It reproduces the total of each gene over the training
+        spots. The result is a fraction of the library, multiplied by ``library_size``:
 
         .. math::
 
             \rho_{ig} = \frac{e^{a_g + b_g y_{ig}}}{t}
 
-        with :math:`t` the total that spots were normalised to (``model.preprocessor.target_sum``). Genes that were not
+        with :math:`t` the total that spots are normalised to (``model.preprocessor.target_sum``). Genes that were not
         selected for training are predicted from the principal components. Differences between slices that were removed
-        are added back: the result is expression as it would be measured in the slice of the spot.
+        from the features are added back, so the result is on the scale of the slice of each spot.
 
         Parameters
         ----------
         %(spots)s
         gene_list
-            Genes to return, in this order. ``None``: all.
+            Genes to return, in this order. ``None``: all genes.
         library_size
-            Total that the expression of a spot refers to; 1 gives shares of the library. Their sum over all genes is
-            close to 1, or to the share of the measured genes if ``size_factor_key`` was given. ``"latent"`` gives
-            expected counts: each spot's own total.
+            Total expression per spot. 1 gives fractions of the library, whose sum over all genes is close to 1, or to
+            the fraction of the measured genes if ``size_factor_key`` was given. ``"latent"`` gives expected counts,
+            with the observed total of each spot.
         return_numpy
-            Whether to return an array in place of a data frame.
+            Whether to return an array instead of a data frame.
         log_normalized
-            Whether to return :math:`y` itself, the log-normalised expression that the model is trained on, for which
-            ``library_size`` has no meaning.
+            Whether to return :math:`y` itself, the log-normalised expression that the model is trained on. It has no
+            ``library_size``.
 
         Returns
         -------
-        ``(n_spots, n_genes)``, as a data frame with the names of spots and genes unless ``return_numpy``.
+        Data frame with the names of spots and genes, or array if ``return_numpy``. ``(n_spots, n_genes)``.
 
         Raises
         ------
         RuntimeError
             If the model has not been trained.
         KeyError
-            If a gene is not one of the model.
+            If the model does not have a gene.
+        TypeError, ValueError
+            If ``gene_list`` is a string, or ``library_size`` is invalid.
+
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+        >>> model = sps.SPOTSCAPE(adata)
+        >>> model.train(max_epochs=1)
+        >>> denoised = model.get_normalized_expression()
+        >>> print(denoised.shape, denoised.sum(axis=1).mean().round(1))
+        (60, 40) 1.0
+        >>> model.get_normalized_expression(gene_list=list(adata.var_names[:2]), library_size="latent").shape
+        (60, 2)
         """
         names = self.preprocessor.gene_names
         genes = _checked_genes(gene_list, names)
@@ -282,20 +329,20 @@ class SpatialModel(LatentModel):
         return result if return_numpy else pd.DataFrame(result, index=spots, columns=genes)
 
     def _reconstructed(self, decoder_input: np.ndarray, given: Features, rows: np.ndarray) -> np.ndarray:
-        """Features that the decoder expects of some spots, with the differences between slices added back."""
+        """Decoded features of some spots, with the differences between slices added back."""
         expected = self.module.reconstruct(torch.from_numpy(decoder_input)).cpu().numpy()
         return expected + (given.uncorrected[rows] - given.corrected[rows]) if given.is_corrected else expected
 
     @torch.inference_mode()
     def _after_training(self, dataset: GraphDataset) -> None:
-        """Learn novelty and expected counts from spots spread evenly through the training data."""
+        """Fit the novelty reference and the count calibration to evenly spaced training spots."""
         rows = self._reference_rows()
         self._fit_novelty(dataset, rows)
         decoder_input = self._encode(dataset, rows, output=self.module.decoder_reads)
         self._fit_count_calibration(self._reconstructed(decoder_input, dataset.features, rows), rows)
 
     def _fit_count_calibration(self, features: np.ndarray, rows: np.ndarray) -> None:
-        """Learn expected counts from the features that the decoder expects of some training spots."""
+        """Fit expected counts to the decoded features of some training spots."""
         expression = registered_expression(self.adata_manager)
         preprocessor, genes = self.pipeline.preprocessor_for(expression), self.preprocessor.gene_names
         given = {"size_factors": None if expression.size_factors is None else expression.size_factors[rows]}

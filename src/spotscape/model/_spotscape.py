@@ -1,4 +1,4 @@
-"""The model that users call; the method is in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
+"""The SPOTSCAPE model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 import warnings
 from collections.abc import Sequence
@@ -18,83 +18,86 @@ from spotscape.train import PrototypeWarmup
 class SPOTSCAPE(SpatialModel):
     """Siamese graph encoder for spatial domains, denoising and integration :cite:p:`Oh2025`.
 
-    A graph encoder sees two augmented views of the tissue and learns to give every pair of spots the same similarity in
-    both, so that the representation of a spot knows its neighbourhood and the whole tissue. Between slices,
-    similarities are brought to one scale and spots are drawn to shared prototypes, which removes batch effects. No
-    label is used.
+    A graph encoder encodes two augmented views of the tissue and is trained to give each pair of spots the same
+    similarity in both. The representation of a spot therefore reflects both its neighbourhood and the whole tissue.
+    With several slices, two further losses remove batch effects: one brings the similarities between slices to the same
+    scale, and one attracts spots to prototypes that all slices share. No labels are used. The equations of the losses
+    are those of :class:`~spotscape.module.SpotscapeModule`; see also :doc:`/user_guide/spotscape`.
 
     Parameters
     ----------
     adata
         AnnData or MuData that :meth:`setup_anndata` or :meth:`setup_mudata` was called on.
-    registry
-        Filled in by scvi-tools when a model is loaded without data.
     n_hidden
-        Width of the hidden layers of encoder and decoder.
+        Number of hidden units of encoder and decoder.
     n_latent
-        Width of the latent representation.
+        Number of dimensions of the latent representation.
     n_layers
-        Number of graph convolutions; a spot sees as many hops.
+        Number of graph convolutions. A spot receives information from neighbours at most this many hops away.
     features
-        What the encoder reads and the decoder reconstructs: ``"components"``, the principal components of scaled
-        log-normalised expression, or ``"genes"``, the log-normalised selected genes themselves, as published.
-        Components cost a small part and are less noisy.
+        Input of the encoder and target of the decoder. ``"components"``: principal components of scaled log-normalised
+        expression, which are faster and less noisy. ``"genes"``: log-normalised expression of the selected genes, as
+        published.
     n_top_genes
-        Number of highly variable genes that are selected.
+        Number of highly variable genes to select.
     n_components
-        Number of principal components. ``None``: by the size of the slices, see
+        Number of principal components. ``None``: chosen from the number of spots per slice by
         :func:`~spotscape.preprocessing.default_n_components`.
     scale_power
-        Power of its standard deviation that each component is divided by. ``None``: by the size of the slices, see
-        :func:`~spotscape.preprocessing.default_scale_power`.
+        Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: chosen from the number
+        of spots per slice by :func:`~spotscape.preprocessing.default_scale_power`.
     slice_correction
-        How differences between slices are removed from the components before the encoder: ``"none"`` as published,
-        ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. The encoder averages what is left over
-        neighbours, which makes it weigh more. ``None``: by Harmony where there are several slices and features are
-        components.
+        How differences between slices are removed from the components before encoding: ``"none"`` (as published),
+        ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. Averaging over neighbours reduces noise but
+        not differences between slices, so they should be removed first. ``None``: ``"harmony"`` if there are several
+        slices and features are components, and ``"none"`` otherwise.
     latent_activation
-        ``"linear"``, or ``"relu"`` as published.
+        Activation of the latent representation: ``"linear"``, or ``"relu"`` as published.
     residual
-        Whether the encoder adds to the components smoothed over the graph, so that training starts from a good
-        representation whatever the seed. ``None``: where features are components and the latent representation is
-        linear; genes have no such start, and ReLU would keep what is added at zero.
+        Whether the output of the encoder is added to components that are smoothed over the graph. Training then starts
+        from a good representation with any seed. ``None``: True if features are components and ``latent_activation`` is
+        ``"linear"``. Other settings do not support it.
     batch_norm_momentum
-        Weight of the newest batch in the running statistics of batch normalisation, in PyTorch's sense; 0.99 as
-        released.
+        Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch. The published code
+        uses 0.99.
     edge_drop_rate, feature_drop_rate
-        Probabilities with which an augmented view loses an edge, or a whole feature.
+        Probability that an augmented view loses an edge, or a feature in all spots.
     telescope_weight, reconstruction_weight, scaling_weight, prototype_weight
-        Weights of the similarity telescope, reconstruction, similarity scaling and prototypical contrastive losses; 0
-        switches one off. The last two are used where there are several slices, as published.
+        Weights of the similarity telescope loss, the reconstruction loss, the similarity scaling loss and the
+        prototypical contrastive loss. 0 switches a loss off. The last two are used only if there are several slices, as
+        published.
     n_similar
-        Number of most similar spots that similarity scaling compares.
+        Number of most similar spots that the similarity scaling loss compares.
     n_anchors
-        Number of spots, drawn anew in each step, that similarity scaling is averaged over; ``None`` for all. The
-        default keeps the cost linear in the number of spots.
+        Number of spots, drawn at random in each step, over which the similarity scaling loss is averaged, so that its
+        cost is linear in the number of spots. ``None``: all spots.
     n_prototypes
-        Numbers of prototypes, one for each granularity. The default comes from no annotation; the published code takes
-        1, 1.5 and 2 times the number of annotated domains. A granularity of more prototypes than a batch has spots is
-        cut down to that.
+        Number of prototypes of each granularity. The default does not depend on annotation. The published code uses 1,
+        1.5 and 2 times the number of annotated domains. A number above that of the spots in a batch is reduced to it.
     temperature
         Temperature of the prototypical contrastive loss.
     prototype_refresh
-        Number of steps for which prototypes are kept before k-means moves them on.
+        Number of steps between two updates of the prototypes by k-means.
     seed
-        Seed of weights, augmentation and order. ``None``: that of ``scvi.settings``, or 0.
-    preprocessing
-        Filled in when a model is loaded.
+        Random seed of the weights, the augmentation and the batches. ``None``: the seed of ``scvi.settings``, or 0.
+    registry, preprocessing
+        Set when a model is loaded.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or two arguments exclude each other.
 
     Examples
     --------
-    >>> adata = spotscape.datasets.synthetic_tissue()
-    >>> spotscape.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
-    >>> model = spotscape.SPOTSCAPE(adata)
-    >>> model.train()
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
+    >>> model = sps.SPOTSCAPE(adata)
+    >>> model.train(max_epochs=2)
     >>> adata.obsm["X_spotscape"] = model.get_latent_representation()
-
-    Notes
-    -----
-    See further the user guide, :doc:`/user_guide/spotscape`.
+    >>> adata.obsm["X_spotscape"].shape
+    (120, 64)
     """
 
     _module_cls = SpotscapeModule
@@ -180,15 +183,30 @@ class SPOTSCAPE(SpatialModel):
         Parameters
         ----------
         %(max_epochs)s
-        lr
-            Largest learning rate.
-        weight_decay
-            Weight decay.
+        %(optimiser)s
         %(schedule)s
         prototype_warmup
-            Number of epochs before the prototypical contrastive loss is switched on. ``None``: half of them.
+            Number of epochs before the prototypical contrastive loss is switched on, because prototypes are informative
+            only once domains are separated. ``None``: half of the epochs.
         %(patches)s
         %(training)s
+
+        %(training_errors)s
+
+        Warns
+        -----
+        UserWarning
+            If training ends before the prototypes are switched on.
+
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+        >>> model = sps.SPOTSCAPE(adata)
+        >>> model.train(max_epochs=3)
+        >>> len(model.history["train_loss"])
+        3
         """
         run = TrainingRun(self, locals())
         warmup = run.max_epochs // 2 if prototype_warmup is None else prototype_warmup

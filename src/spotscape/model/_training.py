@@ -1,4 +1,4 @@
-"""Training of every model: full graph or mini-batches, a learning-rate schedule, stopping at a plateau."""
+"""Training of all models: batches, learning rate schedule and early stopping."""
 
 import math
 import warnings
@@ -31,24 +31,23 @@ _SIGNS_OF_A_LOST_PROCESS = ("Connection closed by peer", "Connection reset by pe
 
 
 class TrainingRun:
-    """One call of ``train``, whose arguments are checked and completed.
+    """One call of ``train``: checks the arguments, sets defaults and runs the training.
 
     Parameters
     ----------
     model
         Model to train.
     arguments
-        Local variables of ``train``: its arguments under their names. One without ``patch_size`` draws spots one by
-        one.
+        Local variables of ``train``, that is its arguments by name. Without ``patch_size``, spots are drawn one by one.
     n_steps
-        Number of steps. ``None``: by the number of spots, see :func:`~spotscape.train.default_n_steps`.
+        Number of training steps. ``None``: chosen by :func:`~spotscape.train.default_n_steps`.
 
     Attributes
     ----------
     max_epochs
         Number of epochs.
     batch_size
-        Number of spots of a step.
+        Number of spots per training step.
     """
 
     def __init__(self, model: "LatentModel", arguments: Mapping[str, Any], n_steps: int | None = None):
@@ -70,16 +69,16 @@ class TrainingRun:
                 self.trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / self.max_epochs))
 
     def start(self, dataset: "SpotDataset", phase: Callback | None = None, phase_start: int = 0) -> None:
-        """Train.
+        """Train the model.
 
         Parameters
         ----------
         dataset
-            Spots of the model's data.
+            Spots of the data of the model.
         phase
-            Callback of the model that adds the last terms to the loss, appended to those of the user.
+            Callback of the model that adds the last terms to the loss. It is called after those of the user.
         phase_start
-            Epoch at which it does so, before which training is never stopped.
+            First epoch with all terms of the loss. Training does not stop before it.
         """
         given = self.arguments
         # Those of the user come first: autotune of scvi-tools reads the first.

@@ -1,4 +1,4 @@
-"""How far spots are from those that a model was trained on."""
+"""Novelty: how much spots differ from those that a model was trained on."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Stored training spots, against which the novelty of other spots is measured."""
+"""Reference of training spots, with which the novelty of other spots is computed."""
 
 from typing import Any
 
@@ -13,15 +13,25 @@ _N_PIECES = 8
 
 
 class NoveltyReference:
-    """Latent representation of training spots, and how far these are from training spots elsewhere in the tissue.
+    """Latent representation of training spots, and their distances to each other, for computing novelty.
 
     Parameters
     ----------
     latent
-        Latent representation. ``(n_reference, n_latent)``.
+        Latent representation of the training spots. ``(n_reference, n_latent)``.
     distances
-        Mean distance of each of these spots to the five nearest ones of other pieces of tissue, ascending.
-        ``(n_reference,)``.
+        For each of these spots, the mean distance to its five nearest training spots in other regions, sorted in
+        ascending order. ``(n_reference,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.novelty import NoveltyReference
+    >>> generator = np.random.default_rng(0)
+    >>> latent, coordinates = generator.normal(size=(200, 4)), generator.uniform(size=(200, 2))
+    >>> reference = NoveltyReference.fit(latent, coordinates, slices=np.zeros(200, dtype=int))
+    >>> reference.score(np.array([[0.0, 0.0, 0.0, 0.0], [9.0, 9.0, 9.0, 9.0]]))
+    array([0.09, 1.  ])
     """
 
     def __init__(self, latent: NDArray[np.float32], distances: NDArray[np.float64]):
@@ -32,19 +42,20 @@ class NoveltyReference:
     def fit(
         cls, latent: NDArray[np.float32], coordinates: NDArray[Any], slices: NDArray[np.integer]
     ) -> "NoveltyReference":
-        """Measure the distances between pieces of the tissue.
+        """Compute the distances between training spots of different regions.
 
-        The tissue is cut into at least eight pieces, each within one slice. Spots of the same piece are not compared:
-        they share neighbours, and so are closer to each other than any spot of another section could be.
+        Each slice is divided into compact regions, with about an eighth of the spots or less. Spots of the same region
+        are not compared: they share neighbours, and are therefore closer to each other than to spots of any other
+        section.
 
         Parameters
         ----------
         latent
-            Latent representation of training spots. ``(n_spots, n_latent)``.
+            Latent representation of the training spots. ``(n_spots, n_latent)``.
         coordinates
-            Their positions. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+            Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``.
         slices
-            Their slice codes. ``(n_spots,)``.
+            Slice code of each spot. ``(n_spots,)``.
 
         Returns
         -------
@@ -58,7 +69,7 @@ class NoveltyReference:
         return cls(latent, np.sort(distances))
 
     def score(self, latent: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Share of the reference that is closer to the rest of the reference than each spot is to it, from 0 to 1.
+        """Novelty of spots: the fraction of the reference spots with a smaller distance to the reference.
 
         Parameters
         ----------
@@ -67,21 +78,21 @@ class NoveltyReference:
 
         Returns
         -------
-        ``(n_spots,)``.
+        Novelty, from 0 to 1. ``(n_spots,)``.
         """
         return np.searchsorted(self.distances, distances_to_nearest(latent, self.latent)) / len(self.distances)
 
     def get_state(self) -> dict[str, NDArray[Any]]:
-        """Everything needed to rebuild the reference, as arrays."""
+        """The two arrays of the reference, as a dictionary."""
         return dict(vars(self))
 
     @classmethod
     def from_state(cls, state: dict[str, NDArray[Any]]) -> "NoveltyReference":
-        """Rebuild from :meth:`get_state`."""
+        """Restore a reference from the result of :meth:`get_state`."""
         return cls(**state)
 
 
 def distances_to_nearest(latent: NDArray[Any], reference: NDArray[Any]) -> NDArray[np.float64]:
-    """Mean distance of spots to the five nearest spots of a reference, or to all of fewer. ``(n_spots,)``."""
+    """Mean distance of each spot to its five nearest reference spots, or to all if there are fewer. ``(n_spots,)``."""
     search: Any = NearestNeighbors(n_neighbors=min(_N_NEAREST, len(reference))).fit(reference)
     return search.kneighbors(latent)[0].mean(axis=1)

@@ -1,4 +1,4 @@
-"""From counts to the features that a model reads, and back to genes."""
+"""Preprocessing of expression and other features, which can be inverted."""
 
 import lazy_loader
 

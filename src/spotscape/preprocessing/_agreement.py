@@ -1,4 +1,4 @@
-"""Whether two modalities speak of the same tissue, and one of the same tissue in all slices, told without labels."""
+"""Agreement of two modalities, and of slices, measured without labels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,27 @@ def explained_share(
     coordinates: NDArray[np.float64],
     slices: NDArray[np.str_],
 ) -> float:
-    r"""Share of the variance of one modality that another one predicts in parts of the tissue that were held out.
+    r"""Fraction of the variance of one modality that another one predicts in held-out regions.
 
     .. math:: R^2 = 1 - \frac{\sum_i |y_i - \hat y_i|^2}{\sum_i |y_i - \bar y_i|^2}
 
-    Each slice is cut into quarters at the medians of its coordinates. The targets :math:`y` of a quarter of all slices
-    are predicted by ridge regression on the other three, whose mean is :math:`\bar y`, from at most 8 leading
-    principal components of the predictors: so it does not hang on how many weak ones come along. Quarters, since the
-    neighbours of a spot would give it away.
+    Each slice is divided into quarters at the medians of its coordinates. The targets :math:`y` of one quarter of all
+    slices are predicted by ridge regression on the other three quarters, whose mean is :math:`\bar y`. The predictors
+    are at most 8 leading principal components, so the result does not depend on the number of weak components. Random
+    spots cannot be held out, because their neighbours would predict them.
 
     Parameters
     ----------
     predictors, targets
         Features of two modalities. ``(n_spots, n_features)`` each.
     coordinates
-        Positions, of which the first two count. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+        Coordinates, of which the first two are used. ``(n_spots, 2)`` or ``(n_spots, 3)``.
     slices
         Slice of each spot. ``(n_spots,)``.
 
     Returns
     -------
-    :math:`R^2`: 1 if all is predicted, 0 or less if nothing is, or if there are too few spots to tell.
+    :math:`R^2`, at most 1. It is 0 or less if nothing is predicted, and 0 if there are too few spots.
     """
     quarter = np.zeros(len(targets), dtype=np.int64)
     for name in np.unique(slices):
@@ -58,12 +58,12 @@ def explained_share(
 
 
 def slice_mixing(values: NDArray[np.floating], slices: NDArray[np.str_], *, n_neighbors: int = 30) -> float:
-    r"""How far slices lie among each other: share of neighbours from other slices, over what chance gives.
+    r"""Mixing of slices: fraction of nearest neighbours from other slices, relative to random mixing.
 
     .. math:: \frac{\frac{1}{n k} \sum_i |\{j \in N_k(i) : s_j \ne s_i\}|}{1 - \sum_s p_s^2}
 
-    with the :math:`k` nearest neighbours :math:`N_k(i)` of a spot, its slice :math:`s_i` and the shares :math:`p` of
-    the slices.
+    with the :math:`k` nearest neighbours :math:`N_k(i)` of a spot, its slice :math:`s_i` and the fractions :math:`p_s`
+    of the slices.
 
     Parameters
     ----------
@@ -72,11 +72,11 @@ def slice_mixing(values: NDArray[np.floating], slices: NDArray[np.str_], *, n_ne
     slices
         Slice of each spot. ``(n_spots,)``.
     n_neighbors
-        :math:`k`, at most one less than there are spots.
+        :math:`k`, limited to the number of other spots.
 
     Returns
     -------
-    0 where slices lie apart, about 1 where they cannot be told apart, and where there is one only.
+    0 if slices are separated, about 1 if they are mixed or there is only one.
     """
     names, codes = np.unique(slices, return_inverse=True)
     if len(names) < 2:

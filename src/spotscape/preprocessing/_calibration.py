@@ -1,4 +1,4 @@
-"""From predicted log expression to expected counts: a Poisson regression with two numbers for each gene."""
+"""Expected counts from predicted log expression: a Poisson regression with two parameters per gene."""
 
 import numpy as np
 
@@ -9,31 +9,40 @@ _MAX_ITERATIONS = 25
 
 
 def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: np.ndarray) -> np.ndarray:
-    r"""Learn how expected counts follow from predicted log expression, gene by gene.
+    r"""Fit the expected counts of each gene, given its predicted log expression.
 
-    With prediction :math:`y_{ig}`, counts :math:`x_{ig}` and exposure :math:`e_i`
+    With the prediction :math:`y_{ig}`, the counts :math:`x_{ig}` and the exposure :math:`e_i`,
 
     .. math::
 
         x_{ig} \sim \mathrm{Poisson}\left(e_i \exp(a_g + b_g y_{ig})\right), \qquad b_g \ge 0
 
-    with a ridge penalty on the slope of the standardised prediction, so that genes with few molecules stay the same
-    everywhere. For any slope the best intercept makes the total of the gene right, which leaves one equation for each
-    gene, with one solution.
+    with a ridge penalty on the slope of the standardised prediction, so that genes with few counts have nearly the same
+    expected expression in all spots. For each slope, the optimal intercept reproduces the total of the gene. The slope
+    is found by Newton's method.
 
     Parameters
     ----------
     predicted
         Predicted log expression. ``(n_spots, n_genes)``.
     counts
-        What was counted. ``(n_spots, n_genes)``.
+        Observed counts. ``(n_spots, n_genes)``.
     exposure
-        What counts are proportional to, such as library sizes. ``(n_spots,)``.
+        Factor that the expected counts are proportional to, such as the library size. ``(n_spots,)``.
 
     Returns
     -------
-    Intercepts :math:`a_g`, slopes :math:`b_g` and largest predictions, beyond which nothing was learnt; float32 of
-    shape ``(3, n_genes)``. The intercept of a gene without a molecule is :math:`-\infty`, which makes it 0 everywhere.
+    Intercepts :math:`a_g`, slopes :math:`b_g` and maximum predictions, float32. The intercept of a gene without counts
+    is :math:`-\infty`. ``(3, n_genes)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import apply_count_calibration, fit_count_calibration
+    >>> counts = np.random.default_rng(0).poisson([[2.0, 0.5]] * 100)
+    >>> calibration = fit_count_calibration(np.zeros((100, 2)), counts, exposure=np.ones(100))
+    >>> np.allclose(np.exp(calibration[0]), counts.mean(axis=0))
+    True
     """
     highest = predicted.max(axis=0)
     mean, deviation = predicted.mean(axis=0), predicted.std(axis=0)
@@ -60,14 +69,27 @@ def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: n
 
 
 def apply_count_calibration(predicted: np.ndarray, calibration: np.ndarray) -> np.ndarray:
-    """Expected counts at exposure 1, in place of the predicted log expression. ``(n_spots, n_genes)``.
+    """Compute expected counts at exposure 1 from predicted log expression.
 
     Parameters
     ----------
     predicted
-        Predicted log expression, which is overwritten. ``(n_spots, n_genes)``.
+        Predicted log expression, which is overwritten by the result. It is limited to the maximum prediction of the
+        fit. ``(n_spots, n_genes)``.
     calibration
-        As :func:`fit_count_calibration` returns it. ``(3, n_genes)``.
+        Result of :func:`fit_count_calibration`. ``(3, n_genes)``.
+
+    Returns
+    -------
+    Expected counts. ``(n_spots, n_genes)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import apply_count_calibration
+    >>> calibration = np.array([[0.0], [2.0], [1.5]])
+    >>> apply_count_calibration(np.array([[0.0], [0.5], [3.0]]), calibration).ravel()
+    array([ 1.    ,  2.7183, 20.0855])
     """
     intercept, slope, highest = calibration
     np.minimum(predicted, highest, out=predicted)
@@ -77,7 +99,7 @@ def apply_count_calibration(predicted: np.ndarray, calibration: np.ndarray) -> n
 
 
 def _moments(standard: np.ndarray, slope: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sum of the weights ``exposure * exp(slope * standard)``, and mean and variance of the predictions under them."""
+    """Sum of the weights ``exposure * exp(slope * standard)``, and weighted mean and variance of the predictions."""
     weights = np.exp(standard * slope.astype(standard.dtype))
     weights *= exposure[:, None].astype(standard.dtype)
     size = np.maximum(weights.sum(axis=0, dtype=np.float64), np.finfo(np.float32).tiny)

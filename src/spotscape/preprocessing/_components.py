@@ -17,20 +17,21 @@ _BLOCK = 1024
 
 
 def principal_axes(scaled: RowBlocks, n_components: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Principal axes of a matrix that is centred implicitly.
+    """Principal axes of a matrix, which is centred implicitly.
 
-    Up to 1,000 columns they are those of all rows. Beyond, they are those of at most 200,000 rows, spread evenly.
+    They are computed from all rows if there are up to 1,000 columns, and from at most 200,000 evenly spaced rows
+    otherwise.
 
     Parameters
     ----------
     scaled
-        Rows of a matrix of shape ``(n_spots, n_genes)``, read once.
+        Rows of a matrix, which are read once. ``(n_spots, n_genes)``.
     n_components
         Number of axes, :math:`k`.
 
     Returns
     -------
-    Axes ``(n_genes, k)`` and variances ``(k,)``, largest first, and the means of the columns over all rows,
+    Axes ``(n_genes, k)`` and variances ``(k,)`` in descending order, and the mean of each column over all rows,
     ``(n_genes,)``.
     """
     n_spots, n_genes = scaled.shape
@@ -75,7 +76,7 @@ def _axes_in_memory(scaled: sparse.csr_matrix, n_components: int) -> tuple[np.nd
 
 
 def _gram(rows: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
-    """``X.T @ X`` through dense pieces, whose products are faster than sparse ones, and the means of the columns."""
+    """``X.T @ X``, computed from dense blocks because that is faster, and the means of the columns."""
     n_spots, n_genes = rows.shape
 
     def products(_: slice, block: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +95,7 @@ def _gram(rows: RowBlocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sample(rows: RowBlocks) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Rows spread evenly through the matrix, and the means of the columns over all of its rows."""
+    """Evenly spaced rows of the matrix, and the means of the columns over all rows."""
     n_spots, n_genes = rows.shape
     chosen = evenly_spaced_rows(n_spots, _SPOTS_FOR_AXES)
     kept, total = [], np.zeros(n_genes)

@@ -6,18 +6,18 @@ from spotscape._validate import check_integer
 
 
 def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
-    r"""Return the default number of principal components for slices of ``n_spots`` spots.
+    r"""Default number of principal components for slices with ``n_spots`` spots.
 
-    For one slice :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded and clipped to 30 to 50: more components exceed sampling
-    noise in a larger section. For several slices :math:`(1 - p) \min(100, n_\mathrm{genes} / 3)`, if that is larger,
-    with the scale power :math:`p` of :func:`default_scale_power`: small slices integrate better with many components,
-    in which the distance between slices is small relative to the spread within them. Where components are scaled
-    (:math:`p = 1`), the weak ones would only add noise.
+    For one slice :math:`0.8 \sqrt{n_\mathrm{spots}}`, rounded and limited to 30 to 50: in a larger section more
+    components exceed sampling noise. For several slices :math:`(1 - p) \min(100, n_\mathrm{genes} / 3)`, if that is
+    larger, with the scale power :math:`p` of :func:`default_scale_power`: small slices integrate better with many
+    components, in which the distance between slices is small relative to the spread within them. If components are
+    scaled (:math:`p = 1`), further components would only add noise.
 
     Parameters
     ----------
     n_spots
-        Number of spots of a slice; the median of several.
+        Number of spots of a slice; the median for several slices.
     n_genes
         Number of selected genes.
     n_slices
@@ -45,18 +45,18 @@ def default_n_components(n_spots: int, n_genes: int, n_slices: int = 1) -> int:
 
 
 def default_scale_power(n_spots: int) -> float:
-    r"""Return the default scale power of the components for a section of ``n_spots`` spots.
+    r"""Default scale power of the principal components for slices with ``n_spots`` spots.
 
     .. math:: p = \mathrm{clip}\left(\frac{\sqrt{n_\mathrm{spots}} - 18}{12},\ 0,\ 1\right)
 
-    Each component is divided by its standard deviation to this power. Low-variance components separate fine domains,
-    but are dominated by noise where few neighbours are averaged. Components are unscaled up to 324 spots and have equal
-    variance from 900 spots.
+    Each component is divided by its standard deviation to this power. Components of low variance separate fine domains,
+    but consist mainly of noise if few neighbours are averaged. Components are not scaled up to 324 spots, and have
+    equal variance from 900 spots.
 
     Parameters
     ----------
     n_spots
-        Number of spots of a slice; the median of several.
+        Number of spots of a slice; the median for several slices.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Selection of the genes that vary more between spots than their mean explains."""
+"""Selection of highly variable genes."""
 
 import numpy as np
 from scipy import sparse
@@ -15,40 +15,48 @@ _GRID = 60
 
 
 def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None = None) -> np.ndarray:
-    r"""Select the genes whose variance is largest beyond the trend of variance on mean.
+    r"""Select the genes with the highest variance relative to their mean.
 
-    Within each slice the trend :math:`\log_{10} \sigma^2 \approx f(\log_{10} \mu)` is a local quadratic regression,
-    lightly ridge-penalised so that it has a solution for any number of spots and genes. Each gene :math:`g` then has
-    the variance of its clipped standardised values :cite:p:`Stuart2019`
+    Within each slice, the trend :math:`\log_{10} \sigma^2 \approx f(\log_{10} \mu)` is fitted by local quadratic
+    regression, with a small ridge penalty so that it exists for any number of spots and genes. Each gene :math:`g` is
+    scored with the variance of its clipped standardised values :cite:p:`Stuart2019`
 
     .. math:: v_g = \frac{1}{n - 1} \sum_i
         \min\left(\frac{x_{ig} - \mu_g}{\hat\sigma_g}, \sqrt{n}\right)^2, \qquad
         \hat\sigma_g^2 = 10^{f(\log_{10} \mu_g)}
 
-    and genes are ordered by the median over slices of their rank. A gene enters with its rank in *every* slice (last
-    where it is absent), so that one chance outlier in one small slice does not select it.
+    and genes are sorted by the median of their rank over the slices. A gene has a rank in every slice, the last one
+    where it is absent, so a single outlier in a small slice does not select it.
 
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``, in memory or not, as :meth:`Preprocessor.fit` takes it,
-        non-negative: counts, or log expression where counts do not exist; the trend is learnt from the data, so the
-        same rule serves both.
+        Non-negative expression, in memory or not, as for :meth:`Preprocessor.fit`: counts, or log expression if there
+        are no counts. The trend is fitted to the data, so the same method applies to both. ``(n_spots, n_genes)``.
     n_top_genes
-        How many genes to select. With no more genes than this, all genes with any expression are returned.
-        Genes seen in fewer than three spots (or 0.2 % of the spots, if that is more) come last, after all others.
+        Number of genes to select. If there are no more genes than this, all genes with any expression are selected.
+        Genes detected in fewer than three spots (or 0.2 % of the spots, if that is more) are selected last.
     slices
-        Slice of every spot, shape ``(n_spots,)``. ``None`` is one slice. Slices of fewer than 10 spots
-        have no say, unless all are so small: then they count as one.
+        Slice of each spot. ``None``: all spots belong to one slice. Slices with fewer than 10 spots are not used,
+        unless all slices are so small; then all spots are treated as one slice. ``(n_spots,)``.
 
     Returns
     -------
-    Sorted column numbers of the selected genes, int64 of shape ``(n_selected,)``, ``n_selected <= n_top_genes``.
+    Sorted column numbers of the selected genes, int64. ``(n_selected,)``, with ``n_selected <= n_top_genes``.
 
     Raises
     ------
     ValueError
-        If no gene has any expression, or ``slices`` does not fit the matrix.
+        If no gene has any expression, or ``slices`` does not match the matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> counts = np.random.default_rng(0).poisson(np.linspace(1, 10, 50), size=(200, 50))
+    >>> counts[:100, 20] *= 3
+    >>> sps.preprocessing.select_genes(counts, n_top_genes=1)
+    array([20])
     """
     check_integer(n_top_genes, "n_top_genes", minimum=1)
     rows = row_blocks(matrix)
@@ -57,7 +65,7 @@ def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None 
 
 
 def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.ndarray:
-    """Select genes as :func:`select_genes` does, with the sums of the rows at hand."""
+    """Select genes like :func:`select_genes`, given the sums of the rows."""
     detected = np.flatnonzero(sums.n_detected)
     if len(detected) == 0:
         n_genes = rows.shape[1]
@@ -77,25 +85,25 @@ def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.nd
 
 
 class GeneSums:
-    """Sums of every gene over the spots of each slice, filled block by block.
+    """Sums of each gene over the spots of each slice, computed block by block.
 
     Parameters
     ----------
     n_genes
         Number of genes.
     codes
-        Slice of every spot, from 0, shape ``(n_spots,)``.
+        Slice code of each spot, from 0. ``(n_spots,)``.
     ceiling
-        Value at which those of a gene in a slice are cut, shape ``(n_slices, n_genes)``. ``None`` cuts none.
+        Value at which the values of a gene in a slice are clipped. ``None``: no clipping. ``(n_slices, n_genes)``.
 
     Attributes
     ----------
     sizes
-        Number of spots of each slice, shape ``(n_slices,)``.
+        Number of spots of each slice. ``(n_slices,)``.
     n_detected
-        Number of spots that have the gene, shape ``(n_genes,)``.
+        Number of spots in which each gene is detected. ``(n_genes,)``.
     total, squares
-        Sums of values and of their squares, float64 of shape ``(n_slices, n_genes)``.
+        Sums of the values and of their squares, float64. ``(n_slices, n_genes)``.
     """
 
     def __init__(self, n_genes: int, codes: np.ndarray, ceiling: np.ndarray | None = None) -> None:
@@ -108,7 +116,7 @@ class GeneSums:
 
     @classmethod
     def of(cls, rows: RowBlocks, codes: np.ndarray, ceiling: np.ndarray | None = None) -> "GeneSums":
-        """Sums of all rows, in one pass."""
+        """Sums over all rows, in one pass."""
         result = cls(rows.shape[1], codes, ceiling)
         for where, block in rows:
             result.add(where, block)
@@ -132,7 +140,7 @@ class GeneSums:
         self.squares[present] += np.bincount(gene, values, minlength=len(present) * n_genes).reshape(shape)
 
     def joined(self) -> "GeneSums":
-        """Sums over all slices as one."""
+        """Sums over all slices."""
         result = GeneSums(self.total.shape[1], np.zeros_like(self.codes))
         result.n_detected = self.n_detected
         result.total = self.total.sum(axis=0, keepdims=True)
@@ -140,7 +148,7 @@ class GeneSums:
         return result
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and population variance, both ``(n_slices, n_genes)``; rounding is not called variance."""
+        """Mean and population variance, ``(n_slices, n_genes)`` each. Variances due to rounding errors are set to 0."""
         mean, mean_square = self.total / self.sizes[:, None], self.squares / self.sizes[:, None]
         variance = mean_square - mean**2
         variance[variance <= 1e-10 * mean_square] = 0.0
@@ -148,7 +156,7 @@ class GeneSums:
 
 
 def standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
-    """Variance of every gene's clipped standardised values in each slice; 0 for genes that are constant there.
+    """Variance of the clipped standardised values of each gene in each slice; 0 for constant genes.
 
     Parameters
     ----------
@@ -159,7 +167,7 @@ def standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
 
     Returns
     -------
-    float64 array of shape ``(n_slices, n_genes)``.
+    Variances, float64. ``(n_slices, n_genes)``.
     """
     mean, variance = sums.moments()
     variance *= (sums.sizes / np.maximum(sums.sizes - 1, 1))[:, None]
@@ -176,10 +184,10 @@ def standardized_variances(rows: RowBlocks, sums: GeneSums) -> np.ndarray:
 
 
 def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.ndarray:
-    """Local quadratic trend of ``log_variance`` on ``log_mean``, at every gene, both of shape ``(n_genes,)``.
+    """Local quadratic regression of ``log_variance`` on ``log_mean``, evaluated at each gene. All are ``(n_genes,)``.
 
-    Tricube weights over the nearest 30 % of the genes (at least 30), at 60 points, linear between them. The ridge is
-    relative to the weights, so genes that share one mean, or a handful of genes, still have a trend.
+    It has tricube weights over the nearest 30 % of the genes (at least 30), and is computed at 60 points with linear
+    interpolation. The ridge penalty is relative to the weights, so it exists for few genes or genes with the same mean.
     """
     ordered = np.sort(log_mean)
     n_genes = len(ordered)

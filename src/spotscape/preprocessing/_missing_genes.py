@@ -1,4 +1,4 @@
-"""What to do about genes that a section lacks: features as they are expected to be, given the genes that it has."""
+"""Sections that lack some of the genes: features are replaced by their expected values, given the measured genes."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _SHARE_TO_WARN = 1 / 3
 
 
 def check_overlap(found: Sequence[str], selected: Sequence[str], n_components: int) -> None:
-    """Raise, or warn, if too few of the genes that a model reads were measured.
+    """Check that enough genes of a model were measured.
 
     Parameters
     ----------
@@ -24,12 +24,17 @@ def check_overlap(found: Sequence[str], selected: Sequence[str], n_components: i
     selected
         Genes that were selected when the model was trained.
     n_components
-        Number of principal components that are told from these genes.
+        Number of principal components of the model.
 
     Raises
     ------
     ValueError
-        If the section has fewer selected genes than there are components.
+        If the section has fewer selected genes than components.
+
+    Warns
+    -----
+    UserWarning
+        If the section has less than a third of the selected genes.
     """
     there = set(found)
     n_shared, n_selected = sum(gene in there for gene in selected), len(selected)
@@ -53,39 +58,39 @@ def check_overlap(found: Sequence[str], selected: Sequence[str], n_components: i
 
 
 def restrict_to_measured(fitted: dict[str, Any], measured: np.ndarray, max_value: float) -> dict[str, Any]:
-    r"""Change a fitted preprocessing so that it needs the measured genes only.
+    r"""Change a fitted preprocessing so that it uses only the measured genes.
 
     The z-scores :math:`z` of the selected genes follow probabilistic principal components :cite:p:`Tipping1999`:
-    independent components along the axes :math:`V`, of variances :math:`\lambda_k - \sigma^2`, and noise of variance
-    :math:`\sigma^2` in every gene, the mean variance outside the axes. With :math:`o` for measured genes, what is
-    expected of the scores :math:`V^\top z` is
+    independent components along the axes :math:`V`, with variances :math:`\lambda_k - \sigma^2`, and noise of variance
+    :math:`\sigma^2` in each gene, the mean variance outside the axes. With :math:`o` for the measured genes, the
+    expected scores :math:`V^\top z` are
 
     .. math::
 
         V_o^\top z_o + (I - V_o^\top V_o) M^{-1} V_o^\top z_o, \qquad
         M = V_o^\top V_o + \frac{\sigma^2}{n} \, \mathrm{diag}(\lambda_k - \sigma^2)^{-1}
 
-    for :math:`n = 10` spots that share their components. The first term takes genes that were not measured as
-    average, which shrinks scores; the second makes up for it. With all genes it is zero.
+    for :math:`n = 10` spots with the same components. The first term sets genes that were not measured to their mean,
+    which shrinks the scores; the second compensates for it. With all genes it is zero.
 
     Parameters
     ----------
     fitted
-        What :func:`~spotscape.preprocessing._preprocessor_fit.fit_expression` found.
+        Result of :func:`~spotscape.preprocessing._preprocessor_fit.fit_expression`.
     measured
         Whether each gene was measured. ``(n_genes,)``.
     max_value
-        Z-score at which expression was cut.
+        Maximum z-score.
 
     Returns
     -------
-    The same with another projection and offset, with the share of the library that the measured genes have in training,
-    and with the places of the others among the selected genes.
+    The same with another projection and offset, with the fraction of the library of the measured genes in training, and
+    with the positions of the other genes among the selected genes.
 
     Raises
     ------
     ValueError
-        If the preprocessing was saved before it kept what this needs.
+        If the preprocessing was saved by a release that did not store the required parameters.
     """
     if "strength" not in fitted:
         raise ValueError("The model was saved by an older release, which needs all genes; train it again.")
@@ -116,20 +121,20 @@ def restrict_to_measured(fitted: dict[str, Any], measured: np.ndarray, max_value
 
 
 def insert_expected(block: sparse.csr_matrix, scores: np.ndarray, fitted: dict[str, Any]) -> sparse.csr_matrix:
-    """Put the expression that is expected of missing genes in place of their zeros.
+    """Replace the zeros of missing genes by their expected expression.
 
     Parameters
     ----------
     block
         Log expression of the selected genes. ``(n_spots, n_selected)``.
     scores
-        Features of the spots by the restricted preprocessing. ``(n_spots, n_components)``.
+        Features of the spots from the restricted preprocessing. ``(n_spots, n_components)``.
     fitted
         Result of :func:`restrict_to_measured`.
 
     Returns
     -------
-    CSR matrix of shape ``(n_spots, n_selected)``.
+    Log expression, CSR. ``(n_spots, n_selected)``.
     """
     missing = fitted["missing"]
     genes = fitted["selected"][missing]

@@ -1,4 +1,4 @@
-"""Features of one or two modalities in windows: pipelines, balance, weights and clusters, saved with a model."""
+"""Features, windows, weights and clusters of one or two modalities, which are saved with the model."""
 
 import warnings
 from collections.abc import Mapping
@@ -36,18 +36,18 @@ _N_INIT = 10
 
 @dataclass
 class ModalityPipelines:
-    """Pipeline of each modality, weights of the modalities, and the size of the windows.
+    """Pipelines of the modalities, weights of the modalities, and size of the windows.
 
     Parameters
     ----------
     pipelines
         Fitted pipeline of each modality.
     weights
-        Share of each modality; they sum to 1.
+        Weight of each modality; they sum to 1.
     window, layout
         Number of rings, and arrangement of the spots, see :func:`~spotscape.graph.build_windows`.
     scale
-        Factor that brings the start of the latent space to a total variance of 1.
+        Factor that gives the initial latent space a total variance of 1.
     """
 
     pipelines: dict[str, FeaturePipeline]
@@ -115,19 +115,24 @@ class ModalityPipelines:
     def find_clusters(
         self, features: Mapping[str, Features], windows: Windows, n_clusters: int, *, seed: int
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Clusters of each modality over all slices, by the averages of windows.
+        """Cluster each modality over all slices, by the window averages.
 
         Parameters
         ----------
         features, windows
             Features and windows of all spots.
         n_clusters, seed
-            Number of clusters, and seed of k-means.
+            Number of clusters, and random seed of k-means.
 
         Returns
         -------
-        For each modality, the cluster of each spot, -1 for spots without it, ``(n_spots,)``, and the distances between
-        the centres of clusters in the start of the latent space, ``(n_clusters, n_clusters)``.
+        For each modality, the cluster of each spot, -1 for spots without the modality, ``(n_spots,)``, and the
+        distances between cluster centres in the initial latent space, ``(n_clusters, n_clusters)``.
+
+        Raises
+        ------
+        ValueError
+            If there are not more distinct spots than clusters.
         """
         result = {}
         for name, all_averages in _averages(features, windows).items():
@@ -150,17 +155,17 @@ class ModalityPipelines:
         return {name: pipeline.n_features for name, pipeline in self.pipelines.items()}
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to rebuild the pipelines: names, numbers and arrays."""
+        """Fitted parameters as a dictionary of names, numbers and arrays."""
         return vars(self) | {"pipelines": {name: pipeline.get_state() for name, pipeline in self.pipelines.items()}}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "ModalityPipelines":
-        """Rebuild fitted pipelines from :meth:`get_state`."""
+        """Restore fitted pipelines from the result of :meth:`get_state`."""
         pipelines = {name: FeaturePipeline.from_state(one) for name, one in state["pipelines"].items()}
         return cls(**(state | {"pipelines": pipelines}))
 
     def _balance(self, averages: dict[str, NDArray[np.float32]], features: dict[str, Features]) -> None:
-        """Give the windows of two modalities the same variance in their leading directions, in place."""
+        """Scale the windows of two modalities to the same variance in their leading directions, in place."""
         deviations = {}
         for name, values in averages.items():
             present = values[features[name].present].astype(np.float64)
@@ -252,7 +257,7 @@ def _averages(features: Mapping[str, Features], windows: Windows) -> dict[str, N
 
 
 def _clusters(averages: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Cluster of each window by k-means, which weights directions by their variance as the latent space does."""
+    """Cluster of each window by k-means, in which directions are weighted by their variance, as in the latent space."""
     # Restarts draw by row number: in this order they do not depend on the order of the spots.
     order = np.lexsort(averages.T[::-1])
     drawn = order[evenly_spaced_rows(len(order), _N_CLUSTERED_WINDOWS)]

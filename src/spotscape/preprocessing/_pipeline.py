@@ -1,4 +1,4 @@
-"""From what was measured to the features that a model reads, and back: one fitted object, saved with the model."""
+"""Preprocessing pipeline: from the input of a model to its features, and back. It is saved with the model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
@@ -19,15 +19,24 @@ class Expression(NamedTuple):
     Attributes
     ----------
     matrix
-        As in :meth:`Preprocessor.fit`. ``(n_spots, n_genes)``.
+        Expression, as for :meth:`Preprocessor.fit`. ``(n_spots, n_genes)``.
     gene_names
         Names of the genes. ``(n_genes,)``.
     values
         ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
     size_factors
-        Totals over all genes, for matrices with some of the genes. ``(n_spots,)``.
+        Total counts over all genes, if the matrix contains only some of the genes. ``(n_spots,)``.
     measured
-        Whether each gene was measured, for matrices completed with zeros. ``None``: all were. ``(n_genes,)``.
+        Whether each gene was measured, if missing genes were filled with zeros. ``None``: all were measured.
+        ``(n_genes,)``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> expression = sps.preprocessing.Expression(adata.layers["counts"], list(adata.var_names))
+    >>> expression.matrix.shape, expression.values
+    ((60, 40), 'counts')
     """
 
     matrix: Matrix
@@ -43,11 +52,20 @@ class Features(NamedTuple):
     Attributes
     ----------
     corrected
-        Features that a model reads, float32, dense or sparse CSR. ``(n_spots, n_features)``.
+        Features that a model uses, float32, dense or CSR. ``(n_spots, n_features)``.
     uncorrected
-        The same before differences between slices were removed; the very same object where none were.
+        Features before differences between slices were removed; the same object if nothing was removed.
     present
-        Whether each spot has features; they are zero where it has none. ``(n_spots,)``.
+        Whether each spot has features. Otherwise they are 0. ``(n_spots,)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> uncorrected = np.array([[0.0], [2.0]], dtype=np.float32)
+    >>> features = sps.preprocessing.Features(uncorrected - 1, uncorrected, present=np.array([True, True]))
+    >>> features.is_corrected, features.without_correction().is_corrected
+    (True, False)
     """
 
     corrected: Any
@@ -56,26 +74,39 @@ class Features(NamedTuple):
 
     @property
     def is_corrected(self) -> bool:
-        """Whether any difference between slices was removed."""
+        """Whether differences between slices were removed."""
         return self.corrected is not self.uncorrected
 
     def without_correction(self) -> "Features":
-        """The features before the correction in both places."""
+        """Uncorrected features in place of the corrected ones."""
         return Features(self.uncorrected, self.uncorrected, self.present)
 
 
 class FeaturePipeline:
-    """Preprocessing of counts, or scaling of given features; correction of slices; and the way back.
+    """Preprocessing of expression or scaling of other features, followed by a correction of slices; can be inverted.
 
     Parameters
     ----------
     correction
         How differences between slices are removed.
     preprocessor
-        From expression to components or genes. ``None``: features are given.
+        Preprocessing of expression. ``None``: the input is features.
     scaler
-        Scaling of the features before the correction; their mean variance is then brought to 1 after it. ``None``:
-        features are left on the scale of the preprocessor.
+        Scaling of the features before the correction. The result of the correction is then scaled to a mean variance of
+        1. ``None``: no scaling.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    >>> expression = sps.preprocessing.Expression(adata.layers["counts"], list(adata.var_names))
+    >>> preprocessor = sps.preprocessing.Preprocessor(n_components=5)
+    >>> pipeline = sps.preprocessing.FeaturePipeline(sps.preprocessing.Centring(), preprocessor=preprocessor)
+    >>> features = pipeline.fit_transform(expression, adata.obs["slice"].to_numpy().astype(str))
+    >>> features.corrected.shape, features.is_corrected
+    ((120, 5), True)
+    >>> pipeline.inverse_transform(features.corrected).shape
+    (120, 40)
     """
 
     def __init__(
@@ -92,21 +123,21 @@ class FeaturePipeline:
         self._divisor = 1.0
 
     def fit(self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_], *, seed: int = 0) -> Self:
-        """Learn from all spots.
+        """Fit the pipeline to all spots.
 
         Parameters
         ----------
         values
-            Expression, if there is a preprocessor; otherwise features, ``(n_spots, n_columns)``, with rows of NaN where
-            a spot has none.
+            Expression, if there is a preprocessor; otherwise features, ``(n_spots, n_columns)``, with NaN in all
+            columns for spots without features.
         slices
             Name of the slice of each spot. ``(n_spots,)``.
         seed
-            Seed of the scaler and of the correction.
+            Random seed of the scaler and of the correction.
 
         Returns
         -------
-        The pipeline itself.
+        The pipeline.
         """
         if isinstance(values, Expression) and self.scaler is None and not self.is_corrected:
             self._fit_preprocessor(values, slices)
@@ -117,7 +148,7 @@ class FeaturePipeline:
     def fit_transform(
         self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_], *, seed: int = 0
     ) -> Features:
-        """Learn from all spots, and return their features.
+        """Fit the pipeline to all spots, and return their features.
 
         Parameters
         ----------
@@ -143,12 +174,12 @@ class FeaturePipeline:
         return self._features(scaled, corrected, present)
 
     def transform(self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_]) -> Features:
-        """Features of spots, with and without the correction of slices, in one pass over the values.
+        """Compute the features of spots, with and without the correction of slices.
 
         Parameters
         ----------
         values
-            Expression, or given features, as at fit.
+            Expression or features, as in :meth:`fit`.
         slices
             Name of the slice of each spot. ``(n_spots,)``.
 
@@ -170,7 +201,7 @@ class FeaturePipeline:
         genes: Sequence[str] | None = None,
         slice_shift: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
-        """Features in the units in which they were given, or log-normalised expression.
+        """Convert features to the units of the input, or to log-normalised expression.
 
         Parameters
         ----------
@@ -183,7 +214,7 @@ class FeaturePipeline:
 
         Returns
         -------
-        ``(n_spots, n_columns)`` or ``(n_spots, n_genes)``.
+        Features ``(n_spots, n_columns)`` or expression ``(n_spots, n_genes)``.
         """
         values = features if slice_shift is None else features + slice_shift
         if self.scaler is not None:
@@ -191,11 +222,27 @@ class FeaturePipeline:
         return values if self._preprocessor is None else self._preprocessor.inverse_transform(values, genes=genes)
 
     def divide(self, divisor: float) -> None:
-        """Divide features by a number from now on, and multiply by it on the way back."""
+        """Divide the features by a number in :meth:`transform`, and multiply by it in :meth:`inverse_transform`.
+
+        Parameters
+        ----------
+        divisor
+            The number. Repeated calls multiply it.
+        """
         self._divisor *= divisor
 
     def preprocessor_for(self, expression: Expression) -> Preprocessor:
-        """Preprocessor for data in which all genes were measured, or some were not."""
+        """Preprocessor for an expression matrix, restricted to its measured genes if some were not measured.
+
+        Parameters
+        ----------
+        expression
+            Expression matrix with its annotation.
+
+        Returns
+        -------
+        The preprocessor.
+        """
         measured = expression.measured
         return self.preprocessor if measured is None else self.preprocessor.restrict(measured)
 
@@ -206,7 +253,7 @@ class FeaturePipeline:
         Raises
         ------
         AttributeError
-            If features are given, and not made from expression.
+            If the input is features.
         """
         if self._preprocessor is None:
             raise AttributeError("The features were given as they are; no preprocessing of expression was fitted.")
@@ -214,7 +261,7 @@ class FeaturePipeline:
 
     @property
     def reads_expression(self) -> bool:
-        """Whether features are made from expression."""
+        """Whether the input is expression."""
         return self._preprocessor is not None
 
     @property
@@ -224,11 +271,11 @@ class FeaturePipeline:
 
     @property
     def n_features(self) -> int:
-        """Width of the features."""
+        """Number of features."""
         return self.preprocessor.n_features if self.scaler is None else self.scaler.n_features
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to rebuild the pipeline: names, numbers and arrays."""
+        """Fitted parameters as a dictionary of names, numbers and arrays."""
         return {
             "preprocessor": None if self._preprocessor is None else self._preprocessor.get_state(),
             "scaler": None if self.scaler is None else self.scaler.get_state(),
@@ -239,7 +286,7 @@ class FeaturePipeline:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "FeaturePipeline":
-        """Rebuild a fitted pipeline from :meth:`get_state`."""
+        """Restore a fitted pipeline from the result of :meth:`get_state`."""
         correction = state["correction"]
         result = cls(
             CORRECTIONS[correction["name"]].from_state(correction["fitted"]),
@@ -271,7 +318,7 @@ class FeaturePipeline:
 
 
 def presence(values: Any) -> NDArray[np.bool_]:
-    """Tell which spots have features: those whose row is not all NaN. ``(n_spots,)``."""
+    """Whether each spot has features, that is, any value that is not NaN. ``(n_spots,)``."""
     if sparse.issparse(values):
         return np.ones(values.shape[0], dtype=bool)
     return ~np.isnan(values).all(axis=1)

@@ -1,4 +1,4 @@
-"""From counts to the features a model reads, and back to genes: one fitted object that is saved with the model."""
+"""Preprocessing of expression, which can be inverted and is saved with the model."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -30,7 +30,7 @@ _FITTED_LATER = ("centre", "strength", "share")
 
 
 class Preprocessor:
-    r"""Gene selection, library size, logarithm, scaling and principal components, fitted once and inverted on demand.
+    r"""Gene selection, normalisation, logarithm, scaling and principal components. Can be inverted.
 
     Counts :math:`x_{ig}` of spot :math:`i` with size factor :math:`s_i` become log expression and scores
 
@@ -38,30 +38,35 @@ class Preprocessor:
         z_{ig} = \min\left(\frac{y_{ig} - \mu_g}{\sigma_g}, z_\mathrm{max}\right), \qquad
         t_{ik} = \frac{\sum_g (z_{ig} - \bar z_g) v_{gk}}{c \, \lambda_k^{p / 2}}
 
-    with target sum :math:`T`, principal axes :math:`v_k` of variance :math:`\lambda_k`, scale power :math:`p` and one
-    constant :math:`c` that gives scores a mean variance of 1, so that the weights of losses mean the same everywhere.
-    Centring is never carried out on the matrix, which stays sparse and is read a block of spots at a time: memory
-    beyond the matrix hardly grows with it, and expression in a file is never loaded whole. The axes of up to 1,000
-    selected genes are those of all spots; the axes of more genes are those of at most 200,000 spots, spread evenly
-    through the data.
+    with the target sum :math:`T`, the principal axes :math:`v_k` of variance :math:`\lambda_k`, the scale power
+    :math:`p` and a constant :math:`c` that gives a mean variance of 1. The matrix stays sparse and is read in blocks of
+    spots. For more than 1,000 selected genes, the axes are computed from at most 200,000 evenly spaced spots.
 
     Parameters
     ----------
     n_top_genes
-        Genes to select, by :func:`select_genes`. 3000 as in the published methods; smaller panels are used whole.
+        Number of genes to select with :func:`select_genes`. The default is that of the published methods.
     n_components
-        Principal components. ``None`` follows the size and number of the slices, see :func:`default_n_components`.
+        Number of principal components. ``None``: see :func:`default_n_components`.
     features
-        What :meth:`transform` returns: ``"components"``, or the log expression of the selected ``"genes"``.
+        Result of :meth:`transform`: ``"components"``, or the log expression of the selected ``"genes"``.
     scale_power
-        Each component is divided by its standard deviation to this power. 0 keeps plain principal components, 1
-        whitens them. ``None`` follows the size of the section, see :func:`default_scale_power`. Scaled components make
-        a squared error a weighted one. Not for genes.
+        Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: see
+        :func:`default_scale_power`. Not for genes.
     target_sum
-        Total to which every spot is scaled before the logarithm. ``None`` is the median size factor at fit, which
-        keeps counts near their measured size; a common published choice is 1e4. Not for log-normalised input.
+        Total of each spot before the logarithm, such as 1e4. ``None``: the median size factor. Not for log-normalised
+        input.
     max_value
-        Z-scores above this many standard deviations are cut, so that one spot cannot make a component of its own.
+        Maximum z-score, so that a single spot cannot determine a component.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> preprocessor = sps.preprocessing.Preprocessor(n_components=5)
+    >>> components = preprocessor.fit(adata.layers["counts"], adata.var_names).transform(adata.layers["counts"])
+    >>> components.shape, preprocessor.inverse_transform(components).shape
+    ((60, 5), (60, 40))
     """
 
     def __init__(
@@ -108,34 +113,33 @@ class Preprocessor:
         size_factors: np.ndarray | None = None,
         values: str = "counts",
     ) -> "Preprocessor":
-        """Learn everything from the sections a model is trained on.
+        """Fit the preprocessing to the spots that a model is trained on.
 
         Parameters
         ----------
         matrix
-            Expression of shape ``(n_spots, n_genes)``, never changed, never made dense: CSR, CSC or dense in memory, a
-            dask array of such blocks of spots, or the matrix of a backed AnnData. Expression in a file is read four or
-            five times.
+            Expression: CSR, CSC or dense in memory, a dask array of blocks of spots, or the matrix of a backed AnnData.
+            It is not changed. Expression in a file is read four or five times. ``(n_spots, n_genes)``.
         gene_names
-            Names of the ``n_genes`` genes, each once.
+            Unique names of the genes. ``(n_genes,)``.
         slices
-            Slice of every spot, shape ``(n_spots,)``; genes are selected within slices. ``None`` is one slice.
+            Slice of each spot, within which genes are selected. ``None``: all spots belong to one slice.
+            ``(n_spots,)``.
         size_factors
-            Total counts of every spot over *all* genes, shape ``(n_spots,)``, where ``matrix`` holds a subset of the
-            genes. ``None`` takes the totals of ``matrix``. For counts only.
+            Total counts of each spot over *all* genes, if ``matrix`` contains only some of the genes. ``None``: the
+            totals of ``matrix``. Only for counts. ``(n_spots,)``.
         values
-            ``"counts"``, ``"normalized"`` (linear scale: multiplied by one constant that brings the median spot
-            total to ``target_sum``, so as it is by default, then log-transformed), ``"log-normalized"`` (used as it
-            is) or ``"auto"``, which recognises them.
+            ``"counts"``; ``"normalized"``, which is scaled by one constant to the median total ``target_sum`` and
+            log-transformed; ``"log-normalized"``, which is used as it is; or ``"auto"``, which detects the scale.
 
         Returns
         -------
-        The preprocessor itself.
+        The preprocessor.
 
         Raises
         ------
         ValueError
-            If the values, names, slices or size factors do not fit, or the expression has nothing to decompose.
+            If an argument is invalid, or no gene varies between spots.
         """
         settings, names = self._settings, check_names(gene_names, matrix)
         rows = row_blocks(matrix)
@@ -159,25 +163,24 @@ class Preprocessor:
         return self
 
     def transform(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> Any:
-        """Features of spots measured on the genes the preprocessor was fitted on, in the same order.
+        """Compute the features of spots.
 
         Parameters
         ----------
         matrix
-            Expression of shape ``(n_spots, n_genes)`` of the same kind of values as at fit. Each spot is transformed
-            by itself, so that a new section, or a few spots of a section, go through the same door.
+            Expression of the genes of :meth:`fit`, in the same order and on the same scale. ``(n_spots, n_genes)``.
         size_factors
-            Totals over all genes, shape ``(n_spots,)``: given exactly where they were given at fit.
+            Total counts over all genes, if and only if they were given to :meth:`fit`. ``(n_spots,)``.
 
         Returns
         -------
-        Components: float32 array of shape ``(n_spots, n_components)``. Genes: log expression of the selected genes,
-        neither centred nor scaled, float32 CSR of shape ``(n_spots, n_selected)``.
+        Components, float32, ``(n_spots, n_components)``; or log expression of the selected genes, neither centred nor
+        scaled, float32 CSR, ``(n_spots, n_selected)``.
 
         Raises
         ------
         ValueError
-            If the number of genes, the kind of values or the size factors differ from those at fit.
+            If the number of genes, the scale of the values or the size factors differ from those in :meth:`fit`.
         """
         chosen = self._log_expression(matrix, size_factors, self._require_fit()["selected"])
         if self._settings["features"] == "genes":
@@ -188,7 +191,7 @@ class Preprocessor:
         return result
 
     def log_expression(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> sparse.csr_matrix:
-        """Log expression of all genes, the scale in which :meth:`inverse_transform` answers.
+        """Log expression of all genes, on the scale of :meth:`inverse_transform`.
 
         Parameters
         ----------
@@ -197,15 +200,14 @@ class Preprocessor:
 
         Returns
         -------
-        float32 CSR matrix of shape ``(n_spots, n_genes)``.
+        Log expression, float32 CSR. ``(n_spots, n_genes)``.
         """
         return _stacked(self._log_expression(matrix, size_factors, np.arange(len(self.gene_names))))
 
     def library_size(self, matrix: Matrix, *, size_factors: np.ndarray | None = None) -> np.ndarray:
-        """Library size of every spot: what brings :meth:`inverse_transform` back to the scale of the input.
+        """Library size of each spot: ``expm1(y) * library_size / target_sum`` is on the scale of the input.
 
-        ``expm1(y) * library_size / target_sum`` is on the scale of the counts, or of the normalised values, that
-        went in. Normalised and log-normalised values were scaled by their owner, so every spot has the same size.
+        It is the same for all spots if the input is not counts.
 
         Parameters
         ----------
@@ -214,7 +216,7 @@ class Preprocessor:
 
         Returns
         -------
-        float64 array of shape ``(n_spots,)``.
+        Library sizes, float64. ``(n_spots,)``.
         """
         fitted = self._require_fit()
         rows = self._checked_rows(matrix, size_factors)
@@ -227,28 +229,27 @@ class Preprocessor:
         return check_size_factors(size_factors, summary.totals)
 
     def inverse_transform(self, features: Matrix, *, genes: Sequence[str] | None = None) -> np.ndarray:
-        """Denoised log expression that features stand for, of any gene the preprocessor was fitted on.
+        """Convert features to log expression, of any gene that the preprocessor was fitted to.
 
-        The scale is that of the log expression: ``log(1 + x)`` of counts at ``target_sum`` counts a spot (``expm1``
-        gives counts at that depth), or the user's own scale where log-normalised values went in. Negative
-        predictions are cut to 0. Selected genes invert the components; all others are predicted from them by
-        least squares. Where features are genes, the selected ones are returned as predicted.
+        The scale is ``log(1 + x)`` of counts with the total ``target_sum``, or that of log-normalised input. Negative
+        values are set to 0. Genes that were not selected are predicted from the components by least squares. If
+        features are genes, the values of selected genes are returned unchanged.
 
         Parameters
         ----------
         features
-            Shape ``(n_spots, n_features)``, as :meth:`transform` returns them or as a model predicts them.
+            Features of :meth:`transform`, or predicted by a model. ``(n_spots, n_features)``.
         genes
-            Names of the genes to return, in this order. ``None`` returns all, a dense matrix.
+            Names of the genes to return, in this order. ``None``: all genes.
 
         Returns
         -------
-        float32 array of shape ``(n_spots, n_genes)`` or ``(n_spots, len(genes))``.
+        Log expression, float32, dense. ``(n_spots, n_genes)``.
 
         Raises
         ------
         ValueError
-            If a gene is unknown, or the features have another width.
+            If a gene is unknown, or the number of features differs.
         """
         fitted = self._require_fit()
         shape = np.shape(features)
@@ -270,12 +271,12 @@ class Preprocessor:
         return np.maximum(result, 0, out=result)
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to rebuild the preprocessor: strings, numbers, ``None``, lists of strings, arrays."""
+        """Fitted parameters as a dictionary of strings, numbers, ``None``, lists of strings and arrays."""
         return {"version": 1} | self._settings | {f"fitted_{key}": value for key, value in self._require_fit().items()}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Preprocessor":
-        """Rebuild a fitted preprocessor from :meth:`get_state`."""
+        """Restore a fitted preprocessor from the result of :meth:`get_state`."""
         missing = [key for key in ("version", *_SETTINGS, *(f"fitted_{key}" for key in _FITTED)) if key not in state]
         if missing:
             raise ValueError(f"The saved preprocessor lacks {', '.join(missing)}; save the model again.")
@@ -287,16 +288,15 @@ class Preprocessor:
         return result
 
     def restrict(self, measured: np.ndarray) -> "Preprocessor":
-        """Give a preprocessor for sections in which some of the genes were not measured.
+        """Make a preprocessor for sections in which some of the genes were not measured.
 
-        It takes matrices with all genes, those that were not measured being zero. Its features are those that are
-        expected, given the measured genes. Totals over the measured genes are divided by the share of the library that
-        these have in training, unless size factors are given.
+        It takes matrices with all genes, with zeros for those that were not measured, and gives the expected features.
+        Without size factors, totals are divided by the fraction of the library of the measured genes in training.
 
         Parameters
         ----------
         measured
-            Whether each gene was measured, shape ``(n_genes,)``.
+            Whether each gene was measured. ``(n_genes,)``.
 
         Returns
         -------
@@ -311,29 +311,29 @@ class Preprocessor:
 
     @property
     def n_features(self) -> int:
-        """Width of what :meth:`transform` returns."""
+        """Number of features."""
         fitted = self._require_fit()
         return len(fitted["selected"]) if self._settings["features"] == "genes" else fitted["projection"].shape[1]
 
     @property
     def gene_names(self) -> list[str]:
-        """Names of all genes the preprocessor was fitted on."""
+        """Names of all genes that the preprocessor was fitted to."""
         return list(self._require_fit()["gene_names"])
 
     @property
     def selected_genes(self) -> list[str]:
-        """Names of the genes that enter the features, in the order of ``gene_names``."""
+        """Names of the selected genes, in the order of ``gene_names``."""
         fitted = self._require_fit()
         return [fitted["gene_names"][i] for i in fitted["selected"]]
 
     @property
     def target_sum(self) -> float:
-        """Total of a typical spot before the logarithm; for log-normalised input the median of ``expm1`` totals."""
+        """Total of a spot before the logarithm; for log-normalised input the median of the totals of ``expm1``."""
         return self._require_fit()["target_sum"]
 
     @property
     def values(self) -> str:
-        """What the expression was at fit: ``"counts"``, ``"normalized"`` or ``"log-normalized"``."""
+        """Scale of the expression: ``"counts"``, ``"normalized"`` or ``"log-normalized"``."""
         return self._require_fit()["values"]
 
     def _require_fit(self) -> dict[str, Any]:
@@ -342,7 +342,7 @@ class Preprocessor:
         return self._fitted
 
     def _checked_rows(self, matrix: Matrix, size_factors: np.ndarray | None) -> RowBlocks:
-        """Rows of new expression, of which all is checked but the values."""
+        """Rows of new expression, after all checks except those of the values."""
         fitted, rows = self._require_fit(), row_blocks(matrix)
         if rows.shape[1] != len(fitted["gene_names"]):
             raise ValueError(
@@ -357,7 +357,7 @@ class Preprocessor:
         return rows
 
     def _log_expression(self, matrix: Matrix, size_factors: np.ndarray | None, genes: np.ndarray) -> RowBlocks:
-        """Log expression of some genes, whose values are checked as they are read, so that they are read once."""
+        """Log expression of some genes. Values are checked when they are read, so that they are read once."""
         fitted, rows = self._require_fit(), self._checked_rows(matrix, size_factors)
         given = None if size_factors is None else np.asarray(size_factors).ravel()
 
@@ -377,7 +377,7 @@ class Preprocessor:
         return totals / self._fitted.get("share_measured", 1.0)
 
     def _completed(self, block: sparse.csr_matrix) -> sparse.csr_matrix:
-        """Log expression of the selected genes, with what is expected of those that were not measured."""
+        """Log expression of the selected genes, with expected values for genes that were not measured."""
         return insert_expected(block, self._scores(block), self._fitted) if "missing" in self._fitted else block
 
     def _scores(self, expression: Matrix) -> np.ndarray:

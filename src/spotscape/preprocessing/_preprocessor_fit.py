@@ -1,4 +1,4 @@
-"""How the preprocessing is learnt from expression that is read a block at a time."""
+"""Fitting of the preprocessing to expression that is read block by block."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,24 +28,24 @@ def fit_expression(
     target_sum: float | None,
     max_value: float,
 ) -> dict[str, Any]:
-    """Learn gene selection, scaling, components and loadings, in three passes over the expression.
+    """Fit the gene selection, scaling, components and loadings, in three passes over the expression.
 
     Parameters
     ----------
     rows
-        Expression, of which genes are selected in one pass more if there are too many.
+        Expression. If there are more genes than ``n_top_genes``, it is read once more.
     kind
         ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
     factors
-        Size factor of every spot, shape ``(n_spots,)``.
+        Size factor of each spot. ``(n_spots,)``.
     codes
-        Slice of every spot, from 0, shape ``(n_spots,)``.
+        Slice code of each spot, from 0. ``(n_spots,)``.
     n_top_genes, n_components, scale_power, target_sum, max_value
         As in :class:`Preprocessor`.
 
     Returns
     -------
-    What the preprocessor needs for :meth:`Preprocessor.transform` and back.
+    Parameters for :meth:`Preprocessor.transform` and :meth:`Preprocessor.inverse_transform`.
     """
     median = float(np.median(factors[factors > 0]))
     target = median if target_sum is None else target_sum
@@ -92,7 +92,7 @@ def fit_expression(
 
 
 def check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
-    """Names of the genes as strings, one for each column of the matrix, none of them twice."""
+    """Names of the genes as strings, after checking that they are unique and one per column of the matrix."""
     names = [str(name) for name in gene_names]
     if np.ndim(matrix) == 2 and len(names) != matrix.shape[1]:
         raise ValueError(f"`gene_names` has {len(names)} names for {matrix.shape[1]} genes; pass one for every gene.")
@@ -103,12 +103,12 @@ def check_names(gene_names: Sequence[str], matrix: Matrix) -> list[str]:
 
 
 def select_columns(block: sparse.csr_matrix, selected: np.ndarray) -> sparse.csr_matrix:
-    """Columns of these numbers; the block itself where that is all of them."""
+    """Selected columns; the block itself if all are selected."""
     return block if len(selected) == block.shape[1] else block[:, selected]
 
 
 def clip(expression: Matrix, ceiling: np.ndarray) -> Matrix:
-    """Expression that is cut at the ceiling of each gene."""
+    """Expression, limited to the ceiling of each gene."""
     if not sparse.issparse(expression):
         return np.minimum(expression, ceiling)
     # Zeros lie below every ceiling, so only stored values can exceed it.
@@ -117,7 +117,7 @@ def clip(expression: Matrix, ceiling: np.ndarray) -> Matrix:
 
 
 def _product(block: Any, matrix: np.ndarray) -> np.ndarray:
-    """``block @ matrix`` by the faster way, in single precision if that is the dense one."""
+    """``block @ matrix`` by the faster method, in single precision if that is the dense one."""
     if block.nnz > _DENSE_SHARE * block.shape[0] * block.shape[1]:
         return (block.toarray() @ matrix.astype(np.float32)).astype(np.float64)
     return block @ matrix
@@ -126,7 +126,7 @@ def _product(block: Any, matrix: np.ndarray) -> np.ndarray:
 def _select(
     rows: RowBlocks, logarithm: Callable, kind: str, codes: np.ndarray, n_top_genes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Columns of the selected genes; mean and variance of the log expression of all genes, and their totals."""
+    """Columns of the selected genes; mean and variance of the log expression of all genes; and their totals."""
     n_genes = rows.shape[1]
     overall = GeneSums(n_genes, np.zeros_like(codes))
     within = GeneSums(n_genes, codes) if n_genes > n_top_genes else overall
@@ -157,7 +157,7 @@ def _count_components(asked: int | None, codes: np.ndarray, n_selected: int) -> 
 
 
 def _loadings(expression: RowBlocks, scores: Callable[[sparse.csr_matrix], np.ndarray], mean: np.ndarray) -> np.ndarray:
-    """Least squares of all genes on centred scores, float32 of shape ``(n_components, n_genes)``."""
+    """Least squares regression of all genes on centred scores, float32. ``(n_components, n_genes)``."""
 
     def sums(_: slice, block: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         found = scores(block)

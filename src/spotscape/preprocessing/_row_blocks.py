@@ -1,4 +1,4 @@
-"""The rows of an expression matrix of any kind, in memory or in a file, read a block at a time."""
+"""Rows of an expression matrix of any kind, in memory or in a file, read block by block."""
 
 import os
 from collections import deque
@@ -29,20 +29,20 @@ _READERS = min(4, os.cpu_count() or 1)
 
 @dataclass(eq=False)
 class RowBlocks:
-    """The rows of a matrix in canonical CSR, in blocks that are read ahead of what works on them.
+    """Rows of a matrix in canonical CSR format, in blocks that are read in advance.
 
     Parameters
     ----------
     shape
         ``(n_spots, n_genes)``.
     bounds
-        Rows at which blocks begin, and ``n_spots``: shape ``(n_blocks + 1,)``.
+        First row of each block, and ``n_spots``. ``(n_blocks + 1,)``.
     read_span
-        Gives the rows from the first to before the second number.
+        Function that reads the rows from a start (included) to a stop (excluded).
     source
-        The matrix itself.
+        The matrix.
     is_lazy
-        Whether reading reads a file.
+        Whether the rows are read from a file.
     """
 
     shape: tuple[int, int]
@@ -52,21 +52,21 @@ class RowBlocks:
     is_lazy: bool
 
     def __iter__(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
-        """Yield each block with the rows it holds, in order."""
+        """Yield the rows of each block as a slice, and the block, in order."""
         for where, (block,) in self.map(lambda where, block: (block,)):
             yield where, block
 
     def map(self, function: Callable[[slice, sparse.csr_matrix], Any]) -> Iterator[tuple[slice, Any]]:
-        """Yield what a function makes of each block, in order; blocks are worked on side by side.
+        """Yield the result of a function for each block, in order. Blocks are processed in parallel.
 
         Parameters
         ----------
         function
-            Takes the rows of the block, as a slice, and the block. Not to change anything outside it.
+            Takes the rows of the block, as a slice, and the block. It must not have side effects.
 
         Yields
         ------
-        The rows of the block, and what the function made of it.
+        The rows of the block, as a slice, and the result of the function.
         """
         spans = list(pairwise(self.bounds.tolist()))
 
@@ -89,14 +89,18 @@ class RowBlocks:
                 yield ahead.popleft().result()
 
     def mapped(self, function: Callable[[slice, sparse.csr_matrix], sparse.csr_matrix], n_columns: int) -> "RowBlocks":
-        """Rows that a function makes of these, block by block, whenever they are read.
+        """Row blocks that are the results of a function, which is applied whenever a block is read.
 
         Parameters
         ----------
         function
-            As in :meth:`map`; it returns as many rows.
+            As in :meth:`map`. It returns the same number of rows.
         n_columns
-            Number of columns that it returns.
+            Number of columns of the result.
+
+        Returns
+        -------
+        The row blocks.
         """
 
         def read_span(start: int, stop: int) -> sparse.csr_matrix:
@@ -127,24 +131,24 @@ class RowBlocks:
 
 
 def row_blocks(matrix: Matrix) -> RowBlocks:
-    """Rows of a matrix of any kind, checked for its format.
+    """Check the format of a matrix, and divide it into row blocks.
 
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``: scipy CSR or CSC, a numpy array, a dask array of CSR or numpy
-        blocks, the CSR or dense matrix of a backed AnnData, or row blocks, which are returned as they are.
+        Expression: scipy CSR or CSC, a numpy array, a dask array of CSR or numpy blocks, the CSR or dense matrix of a
+        backed AnnData, or row blocks, which are returned unchanged. ``(n_spots, n_genes)``.
 
     Returns
     -------
-    The rows, of which nothing has been read.
+    The row blocks. Nothing is read yet.
 
     Raises
     ------
     TypeError
-        If the matrix has another format or does not hold numbers.
+        If the matrix has another format or does not contain numbers.
     ValueError
-        If the matrix has no spots or no genes, or is kept in a file gene by gene.
+        If the matrix has no spots or no genes, or is stored in a file as CSC.
     """
     if isinstance(matrix, RowBlocks):
         return matrix
@@ -165,7 +169,7 @@ def row_blocks(matrix: Matrix) -> RowBlocks:
 
 
 def _check_format(matrix: Matrix) -> str:
-    """Check format, shape and type of the values, and tell how the matrix is kept."""
+    """Check the format, shape and type of a matrix, and return the kind of its storage."""
     kind = _recognise_format(matrix)
     if len(matrix.shape) != 2:
         raise ValueError(f"The expression has {len(matrix.shape)} dimension(s); pass a matrix of spots by genes.")
@@ -206,14 +210,14 @@ def _recognise_format(matrix: Matrix) -> str:
 
 
 def _cuts(indptr: np.ndarray) -> np.ndarray:
-    """Rows at which blocks begin, from the number of values stored before each row."""
+    """First row of each block, from the number of values stored before each row."""
     cost = np.asarray(indptr, dtype=np.int64) + _VALUES_OF_A_SPOT * np.arange(len(indptr))
     cuts = np.searchsorted(cost, np.arange(_VALUES_IN_BLOCK, cost[-1], _VALUES_IN_BLOCK))
     return np.unique(np.concatenate([[0], cuts, [len(indptr) - 1]]))
 
 
 def _canonical(rows: Any) -> sparse.csr_matrix:
-    """CSR in which every entry is stored once; entries stored twice would each get their own logarithm."""
+    """CSR in which each entry is stored once. Otherwise each part of an entry would get its own logarithm."""
     result = sparse.csr_matrix(rows)
     if not result.has_canonical_format:
         result = result.copy()

@@ -1,4 +1,4 @@
-"""Scaling of given features, such as those of an image, whose columns come in all units."""
+"""Scaling of features, such as those of images, whose columns have different units."""
 
 from typing import Any, cast
 
@@ -11,13 +11,25 @@ N_COMPONENTS_WIDE = 50
 
 
 class FeatureScaler:
-    """Centres columns; scales them to unit variance and reduces wide features to principal components if told so.
+    """Centres the columns of features and, with ``standardize``, scales them and reduces their number.
 
     Parameters
     ----------
     standardize
-        Whether columns are divided by their standard deviation and, if there are more than 50, replaced by their 50
-        leading principal components. ``False`` for features that have a common scale already.
+        Whether to divide columns by their standard deviation and, if there are more than 50, to replace them by their
+        first 50 principal components. ``False``: only centre, for columns that already have a common scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import FeatureScaler
+    >>> values = np.random.default_rng(0).normal(size=(100, 3)) * [1.0, 10.0, 100.0]
+    >>> scaler = FeatureScaler(standardize=True).fit(values)
+    >>> features = scaler.transform(values)
+    >>> features.std(axis=0)
+    array([1., 1., 1.])
+    >>> np.allclose(scaler.inverse_transform(features), values, rtol=1e-4)
+    True
     """
 
     def __init__(self, *, standardize: bool):
@@ -25,7 +37,19 @@ class FeatureScaler:
         self._fitted: dict[str, Any] = {}
 
     def fit(self, values: NDArray[np.float64], *, seed: int = 0) -> "FeatureScaler":
-        """Learn from features without missing values, ``(n_spots, n_columns)``."""
+        """Fit the scaling.
+
+        Parameters
+        ----------
+        values
+            Features without missing values. ``(n_spots, n_columns)``.
+        seed
+            Random seed, used for more than 3,000 columns.
+
+        Returns
+        -------
+        The scaler.
+        """
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         axes = np.eye(values.shape[1])
         spread = np.ones_like(deviation)
@@ -41,26 +65,46 @@ class FeatureScaler:
         return self
 
     def transform(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scaled features. ``(n_spots, n_features)``."""
+        """Scale features.
+
+        Parameters
+        ----------
+        values
+            Features. ``(n_spots, n_columns)``.
+
+        Returns
+        -------
+        Scaled features. ``(n_spots, n_features)``.
+        """
         return ((values - self._fitted["mean"]) / self._fitted["deviation"]) @ self._fitted["axes"]
 
     def inverse_transform(self, features: NDArray[Any]) -> NDArray[np.float32]:
-        """Columns that features stand for, in their own units. ``(n_spots, n_columns)``."""
+        """Convert scaled features to the units of the input.
+
+        Parameters
+        ----------
+        features
+            Scaled features. ``(n_spots, n_features)``.
+
+        Returns
+        -------
+        Features. Constant columns have their mean. ``(n_spots, n_columns)``.
+        """
         deviation = np.where(np.isfinite(self._fitted["deviation"]), self._fitted["deviation"], 0.0)
         return (features @ self._fitted["axes"].T * deviation + self._fitted["mean"]).astype(np.float32)
 
     @property
     def n_features(self) -> int:
-        """Width of the result of :meth:`transform`."""
+        """Number of scaled features."""
         return cast(int, self._fitted["axes"].shape[1])
 
     def get_state(self) -> dict[str, Any]:
-        """Everything needed to rebuild the scaler: numbers and arrays."""
+        """Fitted parameters as a dictionary of numbers and arrays."""
         return {"standardize": self.standardize} | self._fitted
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "FeatureScaler":
-        """Rebuild a fitted scaler from :meth:`get_state`."""
+        """Restore a fitted scaler from the result of :meth:`get_state`."""
         result = cls(standardize=state["standardize"])
         result._fitted = {key: state[key] for key in ("mean", "deviation", "axes")}
         return result

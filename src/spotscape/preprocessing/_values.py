@@ -1,4 +1,4 @@
-"""What the values of an expression matrix are: raw counts, values on a linear scale, or their logarithm."""
+"""Detection and checks of the scale of expression: counts, normalised or log-normalised values."""
 
 import warnings
 import weakref
@@ -21,17 +21,17 @@ _LARGEST_BELIEVABLE = 80.0
 
 
 class ValueSummary:
-    """What one pass over an expression matrix finds out about its values.
+    """Summary of the values of an expression matrix, computed in one pass.
 
     Parameters
     ----------
     where
-        Rows of the matrix that are looked at.
+        Rows of the matrix to summarise.
 
     Attributes
     ----------
     totals
-        Sum of every spot over its genes, float64 of shape ``(n_spots,)``.
+        Total of each spot, float64. ``(n_spots,)``.
     """
 
     def __init__(self, where: slice) -> None:
@@ -42,7 +42,7 @@ class ValueSummary:
         self._wrong: dict[str, tuple[int, int, int]] = {}
 
     def add(self, where: slice, block: sparse.csr_matrix) -> None:
-        """Look at a block with the rows ``where`` of the matrix."""
+        """Add a block with the rows ``where`` of the matrix."""
         self.totals[where.start - self._first : where.stop - self._first] = _sums(block)
         values = block.data
         if len(values) == 0 or values.dtype.kind == "u":
@@ -60,7 +60,7 @@ class ValueSummary:
                 self._fraction = float(values[fractional.argmax()])
 
     def check(self, values: str) -> None:
-        """Raise ``ValueError`` if what was found is impossible, or not what is declared."""
+        """Raise ``ValueError`` if values are invalid, or not on the declared scale."""
         for kind in ("missing (NaN)", "infinite", "negative"):
             if kind in self._wrong:
                 count, row, column = self._wrong[kind]
@@ -80,7 +80,7 @@ class ValueSummary:
             )
 
     def check_empty_spots(self, n_genes: int) -> None:
-        """Report spots without any expression, and raise ``ValueError`` if they are too many."""
+        """Warn if some spots have no expression, and raise ``ValueError`` if more than half have none."""
         n_spots, n_empty = len(self.totals), int((self.totals == 0).sum())
         if n_empty == n_spots:
             raise ValueError(
@@ -99,7 +99,7 @@ class ValueSummary:
             )
 
     def recognise(self) -> Values:
-        """Tell what the values are, by the rules of :func:`recognise_values`."""
+        """Detect the scale of the values, by the rules of :func:`recognise_values`."""
         if self._fraction is None:
             return "counts"
         if self._largest > _LARGEST_LOG_VALUE:
@@ -124,7 +124,7 @@ class ValueSummary:
 
 
 def summarize_values(matrix: Matrix) -> ValueSummary:
-    """Look at all values of a matrix, in one pass; what cannot change is read for this only once."""
+    """Summarise all values of a matrix in one pass. The summary of row blocks and dask arrays is cached."""
     rows = row_blocks(matrix)
     # Dask arrays do not change, and row blocks live no longer than the work on them; any array in memory may change.
     owner = rows.source if hasattr(rows.source, "dask") else rows
@@ -143,54 +143,61 @@ _summaries: dict[int, tuple[weakref.ref, ValueSummary]] = {}
 
 
 def recognise_values(matrix: Matrix) -> Values:
-    """Tell raw counts from normalised and from log-normalised expression.
+    """Detect whether expression is counts, normalised or log-normalised.
 
-    The rules, in this order:
+    The rules are, in this order:
 
-    1. all stored values are whole numbers: ``"counts"``;
+    1. all values are integers: ``"counts"``;
     2. the largest value is above 20: ``"normalized"``, because the logarithm of counts per million is below 14
        (natural) or 20 (base 2);
-    3. every spot has the same total: ``"normalized"`` (proportions of a spot);
+    3. all spots have the same total: ``"normalized"``;
     4. otherwise ``"log-normalized"``.
 
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``, non-negative and finite, of any kind that :func:`check_values`
-        takes.
+        Non-negative and finite expression, in memory or not, as for :meth:`Preprocessor.fit`. ``(n_spots, n_genes)``.
 
     Returns
     -------
-    One of ``"counts"``, ``"normalized"``, ``"log-normalized"``.
+    ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> counts = np.array([[3.0, 0.0, 1.0], [0.0, 5.0, 2.0]])
+    >>> sps.preprocessing.recognise_values(counts), sps.preprocessing.recognise_values(np.log1p(counts))
+    ('counts', 'log-normalized')
     """
     return summarize_values(matrix).recognise()
 
 
 def check_values(matrix: Matrix, values: str = "auto") -> Values:
-    """Check an expression matrix and settle what its values are.
+    """Check an expression matrix, and return the scale of its values.
 
     Parameters
     ----------
     matrix
-        Expression of shape ``(n_spots, n_genes)``, integers or floats: CSR, CSC or a dense array in memory, a dask
-        array, or the matrix of a backed AnnData. It is read block by block, neither copied nor changed.
+        Expression, integers or floats: CSR, CSC or dense in memory, a dask array, or the matrix of a backed AnnData. It
+        is read block by block, and neither copied nor changed. ``(n_spots, n_genes)``.
     values
-        ``"counts"`` insists on whole numbers. ``"normalized"`` (linear scale, e.g. divided by cell volume or by the
-        library size) and ``"log-normalized"`` take the values as they are declared. ``"auto"`` recognises them by
-        :func:`recognise_values` and warns when they are not counts.
+        ``"counts"`` requires integers. ``"normalized"`` (linear scale, for example divided by the library size) and
+        ``"log-normalized"`` are accepted as declared. ``"auto"`` detects the scale with :func:`recognise_values`, and
+        warns if the values are not counts.
 
     Returns
     -------
-    One of ``"counts"``, ``"normalized"``, ``"log-normalized"``.
+    ``"counts"``, ``"normalized"`` or ``"log-normalized"``.
 
     Raises
     ------
     TypeError
-        If the matrix has another format or does not hold numbers.
+        If the matrix has another format or does not contain numbers.
     ValueError
-        If the matrix has no spots or genes, holds negative, missing or infinite values, if more than half of its
-        spots are empty, if ``values="counts"`` and a value is not whole, or if ``values="log-normalized"`` and the
-        largest value cannot be a logarithm of expression.
+        If the matrix has no spots or genes, has negative, missing or infinite values, or more than half of its spots
+        are empty; if ``values="counts"`` and a value is not an integer; or if ``values="log-normalized"`` and the
+        largest value is too large for a logarithm.
     """
     check_choice(values, ("auto", *VALUES), "values")
     rows = row_blocks(matrix)
@@ -215,7 +222,7 @@ def check_values(matrix: Matrix, values: str = "auto") -> Values:
 
 
 def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
-    """Total of every spot on the linear scale, float64 of shape ``(n_spots,)``."""
+    """Total of each spot on the linear scale, float64. ``(n_spots,)``."""
     if kind != "log-normalized":
         return summarize_values(matrix).totals
     return np.concatenate([sizes for _, sizes in row_blocks(matrix).map(lambda _, block: _sums(block.expm1()))])
@@ -224,7 +231,7 @@ def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
 def check_size_factors(
     size_factors: np.ndarray, totals: np.ndarray, kind: str = "counts", *, first_spot: int = 0
 ) -> np.ndarray:
-    """Size factors that were given, float64 of shape ``(n_spots,)``, held against the totals of the spots."""
+    """Check size factors against the totals of the spots, and return them as float64. ``(n_spots,)``."""
     if kind != "counts":
         raise ValueError(f"`size_factors` are given but the expression is {kind}; leave them out or pass counts.")
     factors = np.asarray(size_factors, dtype=np.float64).ravel()
@@ -243,7 +250,7 @@ def check_size_factors(
 def log_expression(
     matrix: sparse.csr_matrix, kind: str, factors: np.ndarray, target_sum: float, constant: float
 ) -> sparse.csr_matrix:
-    """Log expression, float32 CSR, whose values are its own; a spot whose size factor is 0 stays zero."""
+    """Log expression, float32 CSR with its own values. A spot with a size factor of 0 stays zero."""
     data = matrix.data.astype(np.float32)
     if kind != "log-normalized":
         scale = np.full(matrix.shape[0], constant)

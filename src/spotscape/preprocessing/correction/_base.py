@@ -1,4 +1,4 @@
-"""Removal of differences between slices from the features of one modality, each with an answer for a new slice."""
+"""Base class of the corrections of differences between slices."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
@@ -11,11 +11,29 @@ Names = NDArray[np.str_]
 
 
 class Correction(ABC):
-    """Removes differences between slices, learnt from the slices that a model is trained on.
+    """Base class of methods that remove differences between slices from features.
 
-    What a spot becomes depends on its features, its slice, and what was learnt: so a slice that was there at fit is
-    corrected in the same way ever after, alone, in part or among others. Each kind says what it does with a new slice.
-    Features are ``(n_spots, n_features)`` and slices the name of the slice of each spot.
+    A correction is fitted to the slices that a model is trained on. The corrected features of a spot depend only on its
+    features, its slice and the fitted parameters, so a slice of the training data is always corrected in the same way,
+    alone or with others. Each subclass documents how it corrects a new slice.
+
+    Examples
+    --------
+    A correction that subtracts the median of each slice, also in new slices:
+
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import Correction
+    >>> class MedianCorrection(Correction):
+    ...     name = "median"
+    ...
+    ...     def fit(self, values, slices, *, seed=0):
+    ...         return self
+    ...
+    ...     def transform(self, values, slices):
+    ...         return values - np.stack([np.median(values[slices == name], axis=0) for name in slices])
+    >>> values, slices = np.array([[1.0], [3.0], [11.0], [15.0]]), np.array(["a", "a", "b", "b"])
+    >>> MedianCorrection().fit(values, slices).transform(values, slices).ravel()
+    array([-1.,  1., -2.,  2.])
     """
 
     name: ClassVar[str]
@@ -25,35 +43,70 @@ class Correction(ABC):
 
     @abstractmethod
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
-        """Learn from the features and slices of all spots that have them."""
+        """Fit the correction to all spots that have features.
+
+        Parameters
+        ----------
+        values
+            Features. ``(n_spots, n_features)``.
+        slices
+            Name of the slice of each spot. ``(n_spots,)``.
+        seed
+            Random seed.
+
+        Returns
+        -------
+        The correction.
+        """
 
     @abstractmethod
     def transform(self, values: Values, slices: Names) -> Values:
-        """Corrected features, of the same shape."""
+        """Correct features.
+
+        Parameters
+        ----------
+        values
+            Features. ``(n_spots, n_features)``.
+        slices
+            Name of the slice of each spot; may include new slices. ``(n_spots,)``.
+
+        Returns
+        -------
+        Corrected features. ``(n_spots, n_features)``.
+        """
 
     def get_state(self) -> dict[str, Any]:
-        """What was learnt, as arrays and lists of names."""
+        """Fitted parameters as a dictionary of arrays and lists of names."""
         return dict(self._fitted)
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """Rebuild from :meth:`get_state`."""
+        """Restore a fitted correction from the result of :meth:`get_state`."""
         result = cls()
         result._fitted = dict(state)
         return result
 
 
 class NoCorrection(Correction):
-    """Leaves the features as they are; so it does with those of a new slice."""
+    """No correction: the features remain unchanged, also in new slices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import NoCorrection
+    >>> values, slices = np.array([[1.0], [3.0]]), np.array(["a", "b"])
+    >>> NoCorrection().fit(values, slices).transform(values, slices) is values
+    True
+    """
 
     name = "none"
 
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
-        """Learn nothing."""
+        """Do nothing."""
         return self
 
     def transform(self, values: Values, slices: Names) -> Values:
-        """Return the features as they are."""
+        """Return the features unchanged."""
         return values
 
 

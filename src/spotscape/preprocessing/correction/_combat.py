@@ -1,4 +1,4 @@
-"""ComBat with a stored out-of-sample projection."""
+"""ComBat, which can also be applied to new slices."""
 
 from typing import Self
 
@@ -8,23 +8,33 @@ from spotscape.preprocessing.correction._base import Correction, Names, Values, 
 
 
 class ComBat(Correction):
-    r"""Empirical Bayes shifts and scales of slices :cite:p:`Johnson2007`.
+    r"""ComBat: empirical Bayes estimates of a shift and a scale for each slice :cite:p:`Johnson2007`.
 
-    With the pooled mean :math:`\alpha` and the pooled standard deviation :math:`\sigma` within slices,
-    :math:`z = (x - \alpha) / \sigma` has in slice :math:`s` the mean :math:`\hat\gamma_s` and the variance
-    :math:`\hat\delta_s^2`, which are shrunk towards those of all features of the slice and taken off,
+    With the pooled mean :math:`\alpha` and the pooled standard deviation :math:`\sigma` within slices, :math:`z = (x -
+    \alpha) / \sigma` has in slice :math:`s` the mean :math:`\hat\gamma_s` and the variance :math:`\hat\delta_s^2`. Both
+    are shrunk towards the means over all features of the slice and removed,
 
     .. math:: \hat x = \sigma \frac{z - \gamma_s^*}{\delta_s^*} + \alpha .
 
-    The shrinkage of a slice looks at no other slice. So a new slice gets its own shift and scale in just the same way,
-    against the pooled mean and deviation that are kept; as for :class:`Centring`, this supposes that it shows the same
-    parts in the same shares.
+    The shrinkage in a slice does not depend on other slices. The shift and scale of a new slice are therefore estimated
+    in the same way, with the fitted pooled mean and standard deviation. As for :class:`Centring`, this assumes that the
+    slice shows the same regions in the same proportions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import ComBat
+    >>> values, slices = np.random.default_rng(0).normal(size=(100, 5)), np.repeat(["a", "b"], 50)
+    >>> values[slices == "b"] = 3 * values[slices == "b"] + 10
+    >>> corrected = ComBat().fit(values, slices).transform(values, slices)
+    >>> bool(abs(corrected[:50].mean() - corrected[50:].mean()) < 0.1)
+    True
     """
 
     name = "combat"
 
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
-        """Learn the pooled mean and deviation, and the shift and scale of each slice."""
+        """Estimate the pooled moments, and the shift and scale of each slice; see :meth:`Correction.fit`."""
         values = np.asarray(values, dtype=np.float64)
         names, codes = np.unique(slices, return_inverse=True)
         means = slice_means(values, codes, len(names))
@@ -44,7 +54,7 @@ class ComBat(Correction):
         return self
 
     def transform(self, values: Values, slices: Names) -> Values:
-        """Take off the shifts and scales."""
+        """Remove the shifts and scales; see :meth:`Correction.transform`."""
         fitted = self._fitted
         effects = zip(fitted["shifts"], fitted["scales"], strict=True)
         known = dict(zip(fitted["slices"], effects, strict=True))

@@ -1,4 +1,4 @@
-"""Harmony as a rule that is learnt once: memberships in clusters and the shift of each slice within them."""
+"""Harmony, which can also be applied to new spots and slices."""
 
 from typing import Self
 
@@ -19,26 +19,43 @@ _N_SPOTS_FIT = 20_000
 
 
 class Harmony(Correction):
-    r"""Harmony :cite:p:`Korsunsky2019`, with its clusters and shifts kept for spots to come.
+    r"""Harmony :cite:p:`Korsunsky2019`, which can also be applied to new spots and slices.
 
-    Harmony finds memberships :math:`R` of the spots in clusters and, in each cluster, the shift :math:`W_{ks}` of each
-    slice by ridge regression. Kept are the shifts and the directions :math:`Y_k` of the clusters in the corrected
-    space. A spot of slice :math:`s` is then corrected by
+    Harmony estimates soft memberships :math:`R` of the spots in clusters and, by ridge regression, the shift
+    :math:`W_{ks}` of each slice in each cluster. The shifts and the directions :math:`Y_k` of the clusters in the
+    corrected space are stored. A spot of slice :math:`s` is corrected by
 
     .. math::
 
         \hat x = x - \sum_k r_k(\hat x)\, W_{ks}, \qquad
         r_k \propto \exp\left(-\frac{2 (1 - \cos(\hat x, Y_k))}{\sigma}\right)
 
-    whose two sides are solved in turn, from the mean shift of the slice. The clusters of a new slice are found in the
-    same way; its shifts come from a ridge regression in which the training spots stand as the sums over each cluster,
-    as in Symphony :cite:p:`Kang2021`.
+    Both equations are solved alternately, starting from the mean shift of the slice. The memberships of a new slice are
+    computed in the same way; its shifts are estimated by ridge regression in which the training spots are represented
+    by the sums over each cluster, as in Symphony :cite:p:`Kang2021`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spotscape.preprocessing import Harmony
+    >>> values, slices = np.random.default_rng(0).normal(size=(200, 5)), np.repeat(["a", "b"], 100)
+    >>> values[slices == "b"] += 1
+    >>> corrected = Harmony().fit(values, slices).transform(values, slices)
+    >>> before, after = (abs(x[100:].mean() - x[:100].mean()).round(1) for x in (values, corrected))
+    >>> print(before, after)
+    1.0 0.1
     """
 
     name = "harmony"
 
     def fit(self, values: Values, slices: Names, *, seed: int = 0) -> Self:
-        """Run Harmony, on up to 20,000 of the spots."""
+        """Run Harmony on at most 20,000 of the spots; see :meth:`Correction.fit`.
+
+        Raises
+        ------
+        ValueError
+            If there is only one slice.
+        """
         if len(np.unique(slices)) < 2:
             raise ValueError("Harmony has one slice only, and nothing to correct; pass the correction 'none'.")
         some = evenly_spaced_rows(len(values), _N_SPOTS_FIT)
@@ -62,7 +79,7 @@ class Harmony(Correction):
         return self
 
     def transform(self, values: Values, slices: Names) -> Values:
-        """Correct each spot by what its slice has in its clusters."""
+        """Correct each spot by the shifts of its slice in its clusters; see :meth:`Correction.transform`."""
         known = dict(zip(self._fitted["slices"], self._fitted["shifts"], strict=True))
         corrected = np.empty_like(values)
         for name in np.unique(slices):
@@ -86,7 +103,7 @@ class Harmony(Correction):
         return corrected
 
     def _shifts_of_new_slice(self, values: Values) -> Values:
-        """Shift of a slice that was not there at fit, in each cluster. ``(n_clusters, d)``."""
+        """Shift of a new slice in each cluster. ``(n_clusters, n_features)``."""
         fitted = self._fitted
         corrected = values - values.mean(axis=0) + fitted["mean"]
         for _ in range(_ROUNDS):
@@ -101,7 +118,7 @@ class Harmony(Correction):
         return shifts
 
     def _clusters_of(self, corrected: Values) -> Values:
-        """Memberships in the clusters. ``(n_spots, n_clusters)``."""
+        """Memberships of spots in the clusters. ``(n_spots, n_clusters)``."""
         logits = (2 / _SIGMA) * (_unit(corrected) @ self._fitted["directions"].T.astype(corrected.dtype))
         logits -= logits.max(axis=1, keepdims=True)
         memberships = np.exp(logits)
@@ -111,21 +128,21 @@ class Harmony(Correction):
 def run_harmony(
     values: Values, slices: Names, *, theta: float, n_clusters: int, max_iter: int, seed: int
 ) -> tuple[Values, Values]:
-    """Run Harmony, with all settings given, because their defaults differ between versions.
+    """Run Harmony with explicit settings, because the defaults differ between versions.
 
     Parameters
     ----------
     values
-        ``(n_spots, d)``.
+        Features. ``(n_spots, n_features)``.
     slices
-        ``(n_spots,)``.
+        Name of the slice of each spot. ``(n_spots,)``.
     theta, n_clusters, max_iter, seed
-        As :func:`spotscape.tl.harmony`.
+        As in :func:`spotscape.tl.harmony`.
 
     Returns
     -------
-    Corrected values ``(n_spots, d)`` and memberships ``(n_spots, n_clusters)``. The order of the spots plays no part,
-    and the global generators are left as they were.
+    Corrected features ``(n_spots, n_features)`` and memberships ``(n_spots, n_clusters)``. They do not depend on the
+    order of the spots. The state of the global random number generators is not changed.
     """
     # The starting clusters are drawn by row number: in this order they do not depend on the order of the spots.
     order = np.lexsort((slices, *values.T[::-1]))
@@ -157,12 +174,12 @@ def run_harmony(
 
 
 def default_n_clusters(n_spots: int) -> int:
-    """Number of clusters of Harmony: one for every 30 spots, at most 100."""
+    """Number of clusters of Harmony: one per 30 spots, at least 2 and at most 100."""
     return int(np.clip(round(n_spots / _N_SPOTS_PER_CLUSTER), 2, _MAX_CLUSTERS))
 
 
 def _shifts(values: Values, memberships: Values, codes: np.ndarray, n_slices: int) -> Values:
-    """Shift of each slice in each cluster, by ridge regression beside a free centre. ``(n_slices, n_clusters, d)``."""
+    """Shift of each slice in each cluster, by ridge regression with a free centre. ``(n_slices, n_clusters, d)``."""
     indicators = np.eye(n_slices)[codes]
     weights = indicators.T @ memberships
     shifts = np.empty((n_slices, memberships.shape[1], values.shape[1]))

@@ -11,7 +11,7 @@ CORRECTIONS: dict[str, type[Correction]] = {kind.name: kind for kind in (NoCorre
 
 
 def correction_named(name: str) -> Correction:
-    """Make a correction that has not learnt anything.
+    """Create a correction that is not fitted.
 
     Parameters
     ----------
@@ -21,6 +21,17 @@ def correction_named(name: str) -> Correction:
     Returns
     -------
     The correction.
+
+    Raises
+    ------
+    ValueError
+        If there is no correction with this name.
+
+    Examples
+    --------
+    >>> from spotscape.preprocessing.correction import correction_named
+    >>> correction_named("combat").name
+    'combat'
     """
     check_choice(name, CORRECTIONS, "slice_correction")
     return CORRECTIONS[name]()
