@@ -1,67 +1,35 @@
 """Argument checks: each error names the argument and its value in one sentence, and says what to pass instead."""
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
-
-class Integer(NamedTuple):
-    """A whole number between two bounds, both included."""
-
-    minimum: int | None = None
-    maximum: int | None = None
-    optional: bool = False
-
-    def check(self, value: Any, name: str) -> None:
-        """Raise unless the value fits."""
-        check_integer(value, name, minimum=self.minimum, maximum=self.maximum)
+#: What an argument has to be: a function of its value and its name that raises unless the value fits.
+Rule = Callable[[Any, str], None]
 
 
-class Number(NamedTuple):
-    """A finite number between two bounds, both included."""
-
-    minimum: float | None = None
-    maximum: float | None = None
-    optional: bool = False
-
-    def check(self, value: Any, name: str) -> None:
-        """Raise unless the value fits."""
-        check_number(value, name, minimum=self.minimum, maximum=self.maximum)
+def integer(minimum: int) -> Rule:
+    """A whole number from ``minimum``."""
+    return partial(check_integer, minimum=minimum)
 
 
-class Choice(NamedTuple):
+def number(minimum: float, maximum: float | None = None) -> Rule:
+    """A finite number from ``minimum`` to ``maximum``, both included."""
+    return partial(check_number, minimum=minimum, maximum=maximum)
+
+
+def choice(choices: Collection[Any]) -> Rule:
     """One of several values."""
-
-    choices: Collection[Any]
-    optional: bool = False
-
-    def check(self, value: Any, name: str) -> None:
-        """Raise unless the value is one of them."""
-        check_choice(value, self.choices, name)
+    return lambda value, name: check_choice(value, choices, name)
 
 
-class Flag(NamedTuple):
-    """True or False."""
-
-    optional: bool = False
-
-    def check(self, value: Any, name: str) -> None:
-        """Raise unless the value is True or False."""
-        check_flag(value, name)
-
-
-class Rule(Protocol):
-    """What an argument has to be."""
-
-    @property
-    def optional(self) -> bool:
-        """Whether the argument may be ``None``."""
-
-    def check(self, value: Any, name: str) -> None:
-        """Raise unless the value fits."""
+def optional(rule: Rule) -> Rule:
+    """``None``, or what another rule demands."""
+    return lambda value, name: None if value is None else rule(value, name)
 
 
 def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:
@@ -72,7 +40,7 @@ def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> Non
     values
         Arguments by name. Arguments without a rule are not checked.
     rules
-        Rule of each argument. A key may be several names separated by spaces. Optional arguments may be ``None``.
+        Rule of each argument. A key may be several names separated by spaces.
 
     Raises
     ------
@@ -81,8 +49,7 @@ def check_arguments(values: Mapping[str, Any], rules: Mapping[str, Rule]) -> Non
     """
     for names, rule in rules.items():
         for name in names.split():
-            if values[name] is not None or not rule.optional:
-                rule.check(values[name], name)
+            rule(values[name], name)
 
 
 def check_choice(value: Any, choices: Collection[Any], name: str) -> None:
@@ -130,7 +97,7 @@ def check_present(value: Any, name: str, available: Iterable[Any], where: str) -
         raise KeyError(f"`{name}` is {value!r}, which is not in `{where}`; available: {_listed(available) or 'none'}.")
 
 
-def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) -> np.ndarray:
+def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int, *, distinct: bool = True) -> np.ndarray:
     """Check the requested spots, and return their row numbers; all rows if ``None``."""
     if indices is None:
         return np.arange(n_spots)
@@ -140,15 +107,16 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int) ->
             f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers of some spots, or a mask."
         )
     if indices.dtype == bool:
-        if len(indices) != n_spots:
+        if len(indices) != n_spots or not indices.any():
             raise ValueError(
-                f"`indices` is a mask of length {len(indices)} for {n_spots} spots; pass one value per spot."
+                f"`indices` is a mask of length {len(indices)} with {indices.sum()} spot(s), for {n_spots} spots; pass "
+                "one value per spot, True for at least one."
             )
         return np.flatnonzero(indices)
     low, high = indices.min(), indices.max()
     if low < 0 or high >= n_spots:
         raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers between 0 and {n_spots - 1}.")
-    if len(np.unique(indices)) < len(indices):
+    if distinct and len(np.unique(indices)) < len(indices):
         raise ValueError("`indices` contains a spot more than once; pass each spot once.")
     return indices
 

@@ -6,8 +6,8 @@ from scipy import sparse
 
 from spotscape import SPOTSCAPE
 from spotscape._constants import BATCH_KEYS
-from spotscape.data import GraphDataset, SpotDataLoader, SpotDataSplitter
-from spotscape.data._registered import registered_coordinates, registered_slices
+from spotscape.data import GraphDataset, SpatialGraphField, SpotDataLoader, SpotDataSplitter
+from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.datasets import synthetic_tissue
 from spotscape.graph import NeighbourhoodSampler, normalize_adjacency, read_graph
 from spotscape.preprocessing import Features
@@ -161,3 +161,27 @@ def test_no_batch_of_patches_is_dropped(manager, features):
 def test_one_batch_is_never_cut(manager, features):
     (batch,) = SpotDataLoader(spots(manager, features, 2), batch_size=500, patch_size=8)
     assert BATCH_KEYS.SAMPLE not in batch
+
+
+def test_seeds_may_repeat_or_be_a_mask_but_must_exist(manager, features):
+    dataset = spots(manager, features, 1)
+    mask = np.isin(np.arange(120), [4, 9])
+    for indices, expected in (([9, 4, 9], [9, 4, 9]), (mask, [4, 9])):
+        (batch,) = SpotDataLoader(dataset, indices=indices)
+        within = batch[BATCH_KEYS.NODES_WITHIN_HOP]
+        nodes = batch[BATCH_KEYS.NODE_INDEX].numpy()
+        assert nodes[: within[0]].tolist() == expected
+        # Each seed reads its own neighbours.
+        mixed = (batch[BATCH_KEYS.ADJACENCY].to_dense() @ batch[BATCH_KEYS.FEATURES].to_dense())[: within[0]]
+        np.testing.assert_allclose(mixed, (dataset.neighbourhood_of.adjacency @ features)[expected], rtol=1e-5)
+    for indices in ([120], [-1], [], mask[1:], np.zeros(120, dtype=bool)):
+        with pytest.raises(ValueError, match="`indices`"):
+            SpotDataLoader(dataset, indices=indices)
+
+
+def test_graph_field_takes_all_parameters_and_no_others():
+    given = {"slice_key": None, "spatial_key": "spatial", "graph_key": "spatial", "method": "knn", "n_neighbors": 4}
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'radius'"):
+        SpatialGraphField(**given)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'n_rings'"):
+        SpatialGraphField(**given | {"radius": None, "n_rings": 2})

@@ -13,7 +13,7 @@ from scipy.spatial import Delaunay
 from spotscape.graph import default_n_neighbors
 from spotscape.graph._build import SpatialGraph, build_spatial_graph, normalize_adjacency
 from spotscape.graph._checks import check_coordinates, validate_graph
-from spotscape.graph._storage import ensure_graph, graph_is_current, read_graph, write_graph
+from spotscape.graph._storage import ensure_graph, read_graph, write_graph
 
 SETTINGS = [
     {"method": "knn", "n_neighbors": 5},
@@ -74,8 +74,7 @@ def toy(n_spots=60):
 
 
 def ensure(adata, **settings):
-    slices = adata.obs["slice"]
-    return ensure_graph(adata, slices=slices, coordinates=adata.obsm["spatial"], slice_key="slice", **settings)
+    return ensure_graph(adata, slice_key="slice", **settings)
 
 
 @pytest.mark.parametrize("n_dimensions", [2, 3])
@@ -382,8 +381,6 @@ def test_write_and_read_graph():
 def test_ensure_graph_reuses_only_the_same_graph():
     adata = toy()
     first = ensure(adata, n_neighbors=5)
-    params = dict(adata.uns["spatial_neighbors"]["params"])
-    assert graph_is_current(adata, params)
     # A mark on the stored graph shows whether it is built again.
     adata.obsp["spatial_connectivities"].data[0] = 5
     assert ensure(adata, n_neighbors=5).data[0] == 5
@@ -433,7 +430,7 @@ def test_precomputed_graph():
     for settings in ({"n_neighbors": 4}, {"radius": 2.0}):
         with pytest.raises(ValueError, match='"precomputed" does not use it'):
             ensure(adata, method="precomputed", **settings)
-    graph = ensure_graph(adata, slices=None, coordinates=None, method="precomputed")
+    graph = ensure_graph(adata, method="precomputed")
     assert (graph != adata.obsp["spatial_connectivities"]).nnz == 0
 
 
@@ -441,10 +438,6 @@ def test_ensure_graph_writes_nothing_when_it_fails():
     adata = toy()
     with pytest.raises(ValueError, match="only 30 spots"):
         ensure(adata, n_neighbors=40)
-    with pytest.raises(ValueError, match="`coordinates` is None"):
-        ensure_graph(adata, slices=None, coordinates=None)
-    with pytest.raises(ValueError, match="59 rows, but `adata` has 60 spots"):
-        ensure_graph(adata, slices=None, coordinates=adata.obsm["spatial"][1:])
     assert not adata.obsp and not adata.uns
 
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from spotscape.preprocessing import _row_blocks as row_blocks_module
 from spotscape.preprocessing import recognise_values
-from spotscape.preprocessing._row_blocks import read_rows, row_blocks
+from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._values import check_values, summarize_values
 
 
@@ -80,7 +80,7 @@ def test_blocks_are_the_rows_of_the_matrix(kept, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("rows", [[0], [49, 3, 17, 4, 3], np.arange(50), np.arange(50)[::-3]], ids=str)
 def test_rows_are_read_in_the_order_asked_for(kept, kind, rows):
-    found = read_rows(kept[kind], np.asarray(rows))
+    found = row_blocks(kept[kind]).read(np.asarray(rows))
     assert found.format == "csr"
     np.testing.assert_array_equal(found.toarray(), simulate().toarray()[rows])
 
@@ -137,7 +137,7 @@ def test_chunks_are_read_once_in_a_pass_and_checked_once_in_a_life():
     with pytest.warns(UserWarning, match="no expression"):
         assert check_values(lazy) == recognise_values(lazy) == "counts"
     assert len(reads) == 10
-    read_rows(lazy, np.array([12, 19]))
+    row_blocks(lazy).read(np.array([12, 19]))
     assert reads[10:] == [10]
     recognise_values(lazily())
     assert len(reads) == 16

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -44,6 +45,8 @@ class SpotDataset(Dataset):
     (3, [[0, 0], [1]])
     """
 
+    features: Any
+
     def __init__(self, slices: NDArray[np.int64], coordinates: NDArray[Any]):
         self.slices = slices
         self.coordinates = coordinates
@@ -79,6 +82,11 @@ class SpotDataset(Dataset):
     def uncorrected(self) -> Self:
         """The same spots with the features before the correction of slices."""
         raise NotImplementedError
+
+    def _with_features(self, features: Any) -> Self:
+        result = copy(self)
+        result.features, result._last = features, None
+        return result
 
 
 class GraphDataset(SpotDataset):
@@ -147,11 +155,7 @@ class GraphDataset(SpotDataset):
         """The same spots with the features before the correction of slices."""
         if not self.features.is_corrected:
             return self
-        result = type(self).__new__(type(self))
-        SpotDataset.__init__(result, self.slices, self.coordinates)
-        result.features = self.features.without_correction()
-        result.neighbourhood_of = self.neighbourhood_of
-        return result
+        return self._with_features(self.features.without_correction())
 
 
 class WindowDataset(SpotDataset):
@@ -228,8 +232,7 @@ class WindowDataset(SpotDataset):
         """The same spots with the features before the correction of slices."""
         if not any(one.is_corrected for one in self.features.values()):
             return self
-        features = {name: one.without_correction() for name, one in self.features.items()}
-        return type(self)(features, self.windows, self.slices, self.coordinates)
+        return self._with_features({name: one.without_correction() for name, one in self.features.items()})
 
 
 def _csr_tensor(matrix: sparse.csr_matrix) -> torch.Tensor:

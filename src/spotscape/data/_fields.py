@@ -1,11 +1,15 @@
-"""Fields that the models register with the AnnDataManager of scvi-tools."""
+"""Fields that the models register with the AnnDataManager of scvi-tools, and access to the registered data."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+import numpy as np
 import rich.table
 from anndata import AnnData
+from mudata import MuData
+from numpy.typing import NDArray
 from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
 from scvi.data.fields import (
     BaseAnnDataField,
     CategoricalObsField,
@@ -16,12 +20,9 @@ from scvi.data.fields import (
 )
 
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
-from spotscape.data._setup_checks import check_genes
+from spotscape.data._setup_checks import as_matrix, in_order_of
 from spotscape.graph._storage import ensure_graph
-
-# Class, arguments and keyword arguments of a field.
-Declaration = tuple[Any, tuple, dict[str, Any]]
-_AS_IT_IS = {"correct_data_format": False}
+from spotscape.preprocessing import Expression
 
 
 class ExpressionField(LayerField):
@@ -54,11 +55,6 @@ class ExpressionField(LayerField):
         """Register data with the scale of the values and, for prepared query data, which genes were measured."""
         measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
         return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
-
-    def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
-        """Register new data, which must have the same genes in the same order."""
-        check_genes(state_registry[self.COLUMN_NAMES_KEY], adata_target)
-        return super().transfer_field(state_registry, adata_target, **kwargs)
 
 
 class SliceField(CategoricalObsField):
@@ -109,6 +105,11 @@ class SpatialGraphField(BaseAnnDataField):
     True
     """
 
+    registry_key = FIELD_KEYS.GRAPH
+    attr_name = "obsp"
+    # A graph is required.
+    is_empty = False
+
     def __init__(
         self,
         *,
@@ -120,45 +121,18 @@ class SpatialGraphField(BaseAnnDataField):
         radius: float | None,
     ):
         super().__init__()
-        self.parameters: dict[str, Any] = {
-            "slice_key": slice_key,
-            "spatial_key": spatial_key,
-            "method": method,
-            "n_neighbors": n_neighbors,
-            "radius": radius,
-        }
         self.graph_key = graph_key
-
-    @property
-    def registry_key(self) -> str:
-        """Key in the registry."""
-        return FIELD_KEYS.GRAPH
-
-    @property
-    def attr_name(self) -> str:
-        """Attribute of the AnnData, ``"obsp"``."""
-        return "obsp"
+        keys: dict[str, Any] = {"slice_key": slice_key, "spatial_key": spatial_key}
+        self.parameters = keys | {"method": method, "n_neighbors": n_neighbors, "radius": radius}
 
     @property
     def attr_key(self) -> str:
         """Key in ``obsp``."""
         return f"{self.graph_key}_connectivities"
 
-    @property
-    def is_empty(self) -> bool:
-        """Always False, because a graph is required."""
-        return False
-
     def validate_field(self, adata: AnnData) -> None:
         """Check the data, and build the graph if necessary. If a check fails, nothing is written."""
-        slice_key, spatial_key = self.parameters["slice_key"], self.parameters["spatial_key"]
-        ensure_graph(
-            adata,
-            slices=None if slice_key is None else adata.obs[slice_key].to_numpy(),
-            coordinates=adata.obsm[spatial_key],
-            key=self.graph_key,
-            **self.parameters,
-        )
+        ensure_graph(adata, key=self.graph_key, **self.parameters)
 
     def register_field(self, adata: AnnData) -> dict:
         """Build the graph if necessary, and return its parameters and number of edges."""
@@ -198,10 +172,14 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
     -------
     Fields for :class:`scvi.data.AnnDataManager`.
     """
-    parameters = {name: setup_args[name] for name in ("slice_key", "spatial_key", "graph_key", "n_neighbors", "radius")}
-    expression: Declaration = (ExpressionField, (setup_args["layer"], kind), {})
-    graph = (SpatialGraphField, (), parameters | {"method": setup_args["graph"]})
-    return _made([expression, graph, *_spot_fields(setup_args)], setup_args.get("modality"))
+    make = _maker(setup_args.get("modality"))
+    keys = {name: setup_args[name] for name in ("graph_key", "slice_key", "spatial_key")}
+    rule = {"method": setup_args["graph"]} | {name: setup_args[name] for name in ("n_neighbors", "radius")}
+    return [
+        make(ExpressionField, setup_args["layer"], kind),
+        make(SpatialGraphField, **keys, **rule),
+        *_spot_fields(make, setup_args),
+    ]
 
 
 def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
@@ -219,31 +197,71 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
     Fields for :class:`scvi.data.AnnDataManager`.
     """
     rna_key, image_key = setup_args["rna_key"], setup_args["image_key"]
-    expression: Declaration = (ObsmField, (REGISTRY_KEYS.X_KEY, rna_key), _AS_IT_IS)
-    if kind is not None:
-        expression = (ExpressionField, (rna_key, kind), {})
-    image: Declaration = (ObsmField, (FIELD_KEYS.IMAGE, image_key), _AS_IT_IS)
     modality, image_modality = setup_args.get("modality"), setup_args.get("image_modality")
-    fields = _made([expression, *_spot_fields(setup_args)], modality)
-    if modality is None:
-        return fields + ([] if image_key is None else _made([image], None))
-    if image_key is None:
-        image = (LayerField, (FIELD_KEYS.IMAGE, None), {"is_count_data": False} | _AS_IT_IS)
-    return fields + ([] if image_modality is None else _made([image], image_modality))
+    make, make_image = _maker(modality), _maker(image_modality)
+    if kind is None:
+        expression = make(ObsmField, REGISTRY_KEYS.X_KEY, rna_key, correct_data_format=False)
+    else:
+        expression = make(ExpressionField, rna_key, kind)
+    fields = [expression, *_spot_fields(make, setup_args)]
+    if image_key is not None:
+        fields.append(make_image(ObsmField, FIELD_KEYS.IMAGE, image_key, correct_data_format=False))
+    elif image_modality is not None:
+        fields.append(make_image(LayerField, FIELD_KEYS.IMAGE, None, is_count_data=False, correct_data_format=False))
+    return fields
 
 
-def _spot_fields(setup_args: Mapping[str, Any]) -> list[Declaration]:
+def registered_expression(manager: AnnDataManager) -> Expression:
+    """Expression matrix with its genes, scale, size factors and measured genes."""
+    state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
+    size_factors = None
+    if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry:
+        size_factors = np.asarray(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY), dtype=float).ravel()
+    return Expression(
+        manager.get_from_registry(REGISTRY_KEYS.X_KEY),
+        [str(name) for name in state[ExpressionField.COLUMN_NAMES_KEY]],
+        values=state[ExpressionField.VALUES_KEY],
+        size_factors=size_factors,
+        measured=state.get(ExpressionField.MEASURED_KEY),
+    )
+
+
+def registered_features(manager: AnnDataManager, registry_key: str) -> NDArray[np.float64]:
+    """Features of all spots, with NaN for spots without features. ``(n_spots, n_columns)``.
+
+    A modality of a MuData may have fewer spots than the MuData, in another order.
+    """
+    values = as_matrix(manager.get_from_registry(registry_key))
+    data = cast(AnnData | MuData, manager.adata)
+    modality = manager.data_registry[registry_key].get("mod_key")
+    return values if modality is None else in_order_of(data.obs_names, values, data.mod[modality].obs_names)
+
+
+def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Code and name of the slice of each spot. ``(n_spots,)`` each."""
+    codes = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64).ravel()
+    names = manager.get_state_registry(REGISTRY_KEYS.BATCH_KEY)["categorical_mapping"]
+    return codes, np.asarray(names).astype(str)[codes]
+
+
+def registered_coordinates(manager: AnnDataManager) -> NDArray[Any]:
+    """Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
+    return np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES))
+
+
+def _spot_fields(make: Callable[..., BaseAnnDataField], setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
     """Slice, coordinates and, if there is a key, size factor of each spot."""
-    declarations: list[Declaration] = [
-        (SliceField, (setup_args["slice_key"],), {}),
-        (ObsmField, (FIELD_KEYS.COORDINATES, setup_args["spatial_key"]), _AS_IT_IS),
+    fields = [
+        make(SliceField, setup_args["slice_key"]),
+        make(ObsmField, FIELD_KEYS.COORDINATES, setup_args["spatial_key"], correct_data_format=False),
     ]
     if (key := setup_args["size_factor_key"]) is not None:
-        declarations.append((NumericalObsField, (REGISTRY_KEYS.SIZE_FACTOR_KEY, key), {}))
-    return declarations
+        fields.append(make(NumericalObsField, REGISTRY_KEYS.SIZE_FACTOR_KEY, key))
+    return fields
 
 
-def _made(declarations: Sequence[Declaration], modality: str | None) -> list[BaseAnnDataField]:
+def _maker(modality: str | None) -> Callable[..., BaseAnnDataField]:
+    """Function that makes a field of an AnnData, or of a modality of a MuData, from its class and arguments."""
     if modality is None:
-        return [field(*args, **kwargs) for field, args, kwargs in declarations]
-    return [MuDataWrapper(field)(*args, mod_key=modality, **kwargs) for field, args, kwargs in declarations]
+        return lambda field, *args, **kwargs: field(*args, **kwargs)
+    return lambda field, *args, **kwargs: MuDataWrapper(field)(*args, mod_key=modality, **kwargs)

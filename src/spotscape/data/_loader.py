@@ -10,6 +10,7 @@ from scvi.dataloaders import DataSplitter
 from torch.utils.data import DataLoader
 
 from spotscape._distributed import n_processes
+from spotscape._validate import checked_indices
 from spotscape.data._batches import PatchBatches, SpotBatches
 from spotscape.data._datasets import SpotDataset
 from spotscape.graph._patches import cut_into_patches
@@ -27,7 +28,7 @@ class SpotDataLoader(DataLoader):
     dataset
         Data set that makes the batches.
     indices
-        Row numbers or boolean mask of the seed spots. ``None``: all spots.
+        Row numbers, which may repeat, or boolean mask of the seed spots. ``None``: all spots.
     batch_size
         Maximum number of seeds in a batch. ``None``, or a number of at least that of the seeds: one batch.
     patch_size
@@ -73,9 +74,7 @@ class SpotDataLoader(DataLoader):
         seed: int = 0,
         **kwargs: Any,
     ):
-        seeds = np.arange(len(dataset)) if indices is None else np.asarray(indices)
-        if seeds.dtype == bool:
-            seeds = np.flatnonzero(seeds)
+        seeds = checked_indices(indices, len(dataset), distinct=False)
         batch_size = batch_size or len(seeds)
         patches: list[np.ndarray] = []
         if patch_size is not None and (batch_size < len(seeds) or (share and n_processes() > 1)):

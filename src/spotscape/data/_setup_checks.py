@@ -1,6 +1,6 @@
 """Checks of data before anything is registered or written."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,17 +87,7 @@ def check_expression(adata: AnnData, layer: str | None, values: str, size_factor
     return kind
 
 
-def check_modalities(
-    adata: AnnData,
-    *,
-    rna_key: str | None,
-    image: AnnData | None,
-    image_key: str | None,
-    values: str,
-    slice_key: str | None,
-    spatial_key: str,
-    size_factor_key: str | None,
-) -> Values | None:
+def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> Values | None:
     """Check data with one or two modalities.
 
     Parameters
@@ -106,8 +96,8 @@ def check_modalities(
         AnnData with expression, slices and coordinates.
     image
         AnnData with the image features: ``adata`` itself, or a modality of a MuData. ``None``: no image.
-    rna_key, image_key, values, slice_key, spatial_key, size_factor_key
-        As in :meth:`spotscape.AESTETIK.setup_anndata`.
+    setup_args
+        Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
 
     Returns
     -------
@@ -120,6 +110,8 @@ def check_modalities(
     ValueError, TypeError
         If the data cannot be used.
     """
+    rna_key, image_key, size_factor_key = (setup_args[name] for name in ("rna_key", "image_key", "size_factor_key"))
+    slice_key, spatial_key = setup_args["slice_key"], setup_args["spatial_key"]
     kind = None
     in_obsm = rna_key is not None and rna_key in adata.obsm
     if in_obsm and rna_key in adata.layers:
@@ -136,7 +128,7 @@ def check_modalities(
     if in_obsm:
         _check_features(adata.obsm[rna_key], f"adata.obsm[{rna_key!r}]", adata, adata, may_lack=False)
     else:
-        kind = check_expression(adata, rna_key, values, size_factor_key)
+        kind = check_expression(adata, rna_key, setup_args["values"], size_factor_key)
     check_coordinates(adata.obsm[spatial_key], None if slice_key is None else adata.obs[slice_key].to_numpy())
     if image is not None:
         if image_key is not None:

@@ -224,8 +224,7 @@ def _join(rows: NDArray[np.int32], cols: NDArray[np.int32], n_spots: int) -> spa
     """Symmetric binary matrix with the given edges."""
     ones = np.ones(rows.size, dtype=np.float32)
     one_way = sparse.csr_matrix((ones, (rows, cols)), shape=(n_spots, n_spots))
-    graph = (one_way + one_way.T.tocsr()).tocsr()
-    graph.data[:] = 1
+    graph = one_way.maximum(one_way.T).tocsr()
     graph.sort_indices()
     return graph
 

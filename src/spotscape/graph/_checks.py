@@ -1,6 +1,7 @@
 """Checks of coordinates, slices and graphs from other tools."""
 
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -120,10 +121,8 @@ def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
     array = np.asarray(coordinates)
     if array.dtype.kind == "O":
         # Data frames with mixed number types and lists of numbers arrive as objects; text and None stay an error.
-        try:
+        with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
-        except (TypeError, ValueError):
-            pass
     if array.dtype.kind not in "iuf":
         raise ValueError(f"The coordinates are of type {array.dtype}; they must be numbers.")
     if array.ndim != 2 or array.shape[1] not in (2, 3):

@@ -1,10 +1,8 @@
 """Storage of spatial graphs in an AnnData, in the format of squidpy and scanpy."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -88,10 +86,7 @@ def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None
     >>> sps.graph.read_graph(adata).shape
     (60, 60)
     """
-    entry = adata.uns.get(f"{key}_neighbors")
-    name = f"{key}_connectivities"
-    if isinstance(entry, Mapping):
-        name = str(entry.get("connectivities_key", name))
+    name = str(_entry(adata, key).get("connectivities_key", f"{key}_connectivities"))
     if name not in adata.obsp:
         return None
     stored = adata.obsp[name]
@@ -103,39 +98,14 @@ def read_graph(adata: AnnData, key: str = "spatial") -> sparse.csr_matrix | None
     return sparse.csr_matrix(stored)
 
 
-def graph_is_current(adata: AnnData, params: Mapping[str, Any], key: str = "spatial") -> bool:
-    """Whether the stored graph was built by this package, with the same parameters and for the same spots.
-
-    Parameters
-    ----------
-    adata
-        AnnData with or without a stored graph.
-    params
-        Parameters, including the fingerprint of the coordinates and slices.
-    key
-        Prefix of the keys, as in :func:`write_graph`.
-
-    Returns
-    -------
-    True if a graph is stored with exactly these parameters.
-    """
-    stored = _stored_params(adata, key)
-    if stored.get("builder") != BUILDER or read_graph(adata, key) is None:
-        return False
-    # `get`, because None may be missing from files written by older versions of anndata.
-    return all(stored.get(name) == params.get(name) for name in {*stored, *params})
-
-
 def ensure_graph(
     adata: AnnData,
     *,
-    slices: ArrayLike | None,
-    coordinates: ArrayLike | pd.DataFrame | None,
+    slice_key: str | None = None,
+    spatial_key: str = "spatial",
     method: str = "knn",
     n_neighbors: int | None = None,
     radius: float | None = None,
-    slice_key: str | None = None,
-    spatial_key: str | None = "spatial",
     key: str = "spatial",
 ) -> sparse.csr_matrix:
     """Return the graph with the given parameters, after building and storing it if necessary.
@@ -147,16 +117,14 @@ def ensure_graph(
     ----------
     adata
         AnnData. The graph is stored as by :func:`write_graph`.
-    slices
-        Slice of each spot. ``None``: all spots belong to one slice. ``(n_spots,)``.
-    coordinates
-        Coordinates, not needed for ``method="precomputed"``. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+    slice_key
+        Column of ``adata.obs`` with the slices. ``None``: all spots belong to one slice.
+    spatial_key
+        Key of ``adata.obsm`` with the coordinates, not needed for ``method="precomputed"``.
     method
         As in :func:`build_spatial_graph`, or ``"precomputed"`` to use the stored graph of any tool.
     n_neighbors, radius
         As in :func:`build_spatial_graph`; not for ``"precomputed"``.
-    slice_key, spatial_key
-        Keys of ``slices`` and ``coordinates``, which are stored with the graph as parameters.
     key
         Prefix of the keys, as in :func:`write_graph`.
 
@@ -171,27 +139,27 @@ def ensure_graph(
         :func:`validate_graph`; or if the graph cannot be built, see :func:`build_spatial_graph`.
     """
     check_choice(method, (*METHODS, "precomputed"), "method")
+    slices = None if slice_key is None else adata.obs[slice_key].to_numpy()
     if method == "precomputed":
         return _precomputed(adata, slices, n_neighbors, radius, key)
-    if coordinates is None:
-        raise ValueError(f'`coordinates` is None; pass positions for "{method}".')
-    positions = as_positions(coordinates)
-    if positions.shape[0] != adata.n_obs:
-        raise ValueError(f"The coordinates have {positions.shape[0]} rows, but `adata` has {adata.n_obs} spots.")
+    positions = as_positions(adata.obsm[spatial_key])
     codes, _ = encode_slices(slices, adata.n_obs)
     keys = {"slice_key": slice_key, "spatial_key": spatial_key}
     params = graph_parameters(positions, codes, method=method, n_neighbors=n_neighbors, radius=radius) | keys
     stored = read_graph(adata, key)
     if stored is not None:
-        if graph_is_current(adata, params, key):
-            return stored
-        if _stored_params(adata, key).get("builder") != BUILDER:
+        made_with = _entry(adata, key).get("params")
+        if not isinstance(made_with, Mapping) or made_with.get("builder") != BUILDER:
             raise ValueError(
                 f'`adata` already holds a graph under {key!r} that was made elsewhere; use "precomputed" to '
                 "take it as it is, or another `graph_key` to keep both."
             )
+        # `get`, because None may be missing from files written by older versions of anndata.
+        if all(made_with.get(name) == params.get(name) for name in {*made_with, *params}):
+            return stored
     graph = build_spatial_graph(positions, slices, method=method, n_neighbors=n_neighbors, radius=radius)
-    write_graph(adata, replace(graph, params=graph.params | keys), key=key)
+    graph.params.update(keys)
+    write_graph(adata, graph, key=key)
     return graph.connectivities
 
 
@@ -208,8 +176,7 @@ def _precomputed(
             "`spotscape.pp.spatial_neighbors` or `squidpy.gr.spatial_neighbors` first, or pass the `graph_key` under "
             "which it is stored."
         )
-    entry = adata.uns.get(f"{key}_neighbors")
-    named = entry.get("connectivities_key") if isinstance(entry, Mapping) else None
+    named = _entry(adata, key).get("connectivities_key")
     if named not in (None, f"{key}_connectivities"):
         raise ValueError(
             f"`adata.uns['{key}_neighbors']` names the graph {named!r}, not '{key}_connectivities'; store it under the "
@@ -218,7 +185,7 @@ def _precomputed(
     return validate_graph(stored, slices)
 
 
-def _stored_params(adata: AnnData, key: str) -> Mapping[str, Any]:
+def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:
+    """Entry of ``uns`` about a graph; empty if there is none."""
     entry = adata.uns.get(f"{key}_neighbors")
-    params = entry.get("params") if isinstance(entry, Mapping) else None
-    return params if isinstance(params, Mapping) else {}
+    return entry if isinstance(entry, Mapping) else {}

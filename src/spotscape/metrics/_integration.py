@@ -160,7 +160,11 @@ def integration_scores(
         )
         batch |= batch_within_labels
     if values_before is not None:
-        batch["PCR comparison"] = _pcr_comparison(values_before, values, slice_codes)
+        with warnings.catch_warnings():
+            # The warning says that a negative score is set to zero, which the documentation states.
+            warnings.filterwarnings("ignore", message="PCR comparison score is negative")
+            decrease = scib_metrics.pcr_comparison(values_before, values, slice_codes, categorical=True)
+        batch["PCR comparison"] = float(decrease)
     return IntegrationScores(bio, batch)
 
 
@@ -202,15 +206,6 @@ def _neighbors(values: np.ndarray, n_neighbors: int, seed: int) -> Any:
 
         indices, distances = NNDescent(values, n_neighbors=n_neighbors, random_state=seed).neighbor_graph
     return NeighborsResults(indices=indices, distances=distances)
-
-
-def _pcr_comparison(before: np.ndarray, after: np.ndarray, slices: np.ndarray) -> float:
-    import scib_metrics
-
-    with warnings.catch_warnings():
-        # The warning says that a negative score is set to zero, which the documentation states.
-        warnings.filterwarnings("ignore", message="PCR comparison score is negative")
-        return float(scib_metrics.pcr_comparison(before, after, slices, categorical=True))
 
 
 def check_matrix(values: ArrayLike, name: str) -> np.ndarray:

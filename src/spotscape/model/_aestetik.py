@@ -12,16 +12,16 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_choice
+from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
-from spotscape.data._registered import (
+from spotscape.data._fields import (
     registered_coordinates,
     registered_expression,
     registered_features,
     registered_slices,
 )
-from spotscape.graph._windows import LAYOUTS
+from spotscape.graph._windows import LAYOUTS, default_ring_weights
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
 from spotscape.model._setup import register
@@ -154,7 +154,8 @@ class AESTETIK(LatentModel):
             )
         self.n_clusters = n_clusters
         modality_weights = self.pipelines.weights
-        self.module = self._make_module(self.pipelines.n_features, self.pipelines.ring_weights, arguments=locals())
+        ring_weights = default_ring_weights(self.pipelines.window).tolist()
+        self.module = self._make_module(self.pipelines.n_features, arguments=locals())
         if preprocessing is None:
             self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())
@@ -196,8 +197,7 @@ class AESTETIK(LatentModel):
 
         %(setup_modalities_example)s
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, adata, setup_method_args, kwargs)
+        register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
     @docs.dedent
@@ -235,8 +235,7 @@ class AESTETIK(LatentModel):
 
         %(setup_two_modalities_example)s
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, mdata, setup_method_args, kwargs)
+        register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
     @docs.dedent
     def train(
@@ -345,13 +344,14 @@ class AESTETIK(LatentModel):
         %(reconstruction_example)s
         """
         check_choice(modality, tuple(self.pipelines.n_features), "modality")
-        if gene_list is not None and (modality != "rna" or not self.pipelines.pipelines["rna"].reads_expression):
+        pipeline = self.pipelines.pipelines[modality]
+        if gene_list is not None and not pipeline.reads_expression:
             raise ValueError("`gene_list` is given, but what is reconstructed has no genes; leave it out.")
         latent = torch.from_numpy(self.get_latent_representation(adata, indices, batch_size))
         blocks = (
             self.module.reconstruct(block, modality).cpu().numpy() for block in latent.split(_DECODING_BATCH_SIZE)
         )
-        return np.concatenate([self.pipelines.inverse_transform(modality, block, genes=gene_list) for block in blocks])
+        return np.concatenate([pipeline.inverse_transform(block, genes=gene_list) for block in blocks])
 
     @docs.dedent
     def get_modality_weights(self) -> dict[str, float]:
@@ -387,14 +387,14 @@ class AESTETIK(LatentModel):
 
 
 _RULES: dict[str, Rule] = {
-    "n_clusters": Integer(2),
-    "n_hidden n_latent n_top_genes": Integer(1),
-    "window": Integer(0, optional=True),
-    "n_components": Integer(1, optional=True),
-    "reconstruction_weight triplet_weight margin": Number(0),
-    "image_weight": Number(0, 1, optional=True),
-    "layout": Choice(LAYOUTS),
-    "rna_correction image_correction": Choice(MODALITY_CORRECTIONS, optional=True),
-    "cross_sample_positives": Flag(),
-    "seed": Integer(0, optional=True),
+    "n_clusters": integer(2),
+    "n_hidden n_latent n_top_genes": integer(1),
+    "window": optional(integer(0)),
+    "n_components": optional(integer(1)),
+    "reconstruction_weight triplet_weight margin": number(0),
+    "image_weight": optional(number(0, 1)),
+    "layout": choice(LAYOUTS),
+    "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
+    "cross_sample_positives": check_flag,
+    "seed": optional(integer(0)),
 }

@@ -18,10 +18,11 @@ from tqdm.auto import tqdm
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, checked_indices
 from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
-from spotscape.data._registered import registered_slices
-from spotscape.model import _query, _save_load
+from spotscape.data._fields import registered_slices
+from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
+from spotscape.model._query import QueryMixin
 from spotscape.model._setup import check_data, check_kind
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -36,7 +37,7 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base class of all models.
 
     A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
@@ -245,72 +246,6 @@ class LatentModel(UnsupervisedTrainingMixin, BaseModelClass):
             if self.get_anndata_manager(adata) is None:
                 check_data(adata, self.registry_["setup_args"], self.registry_)
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
-
-    @classmethod
-    @docs.dedent
-    def prepare_query_anndata(
-        cls,
-        adata: AnnData,
-        reference_model: str | Path | BaseModelClass,
-        return_reference_var_names: bool = False,
-        inplace: bool = True,
-    ) -> AnnData | pd.Index | None:
-        """Bring the genes of a new section into the order of a model, and record which genes were not measured.
-
-        Genes that the model does not have are dropped. Genes that were not measured are set to zero and marked. The
-        model replaces them by their expected values given the measured genes.
-
-        Parameters
-        ----------
-        adata
-            New section with unique gene names. It need not be set up.
-        %(prepare_query)s
-
-        Returns
-        -------
-        ``None``, the changed copy, or the gene names. The result has the boolean column ``.var["spotscape_measured"]``,
-        and neither ``varm`` nor ``varp``.
-
-        Raises
-        ------
-        %(prepare_query_errors)s
-
-        %(prepare_query_example)s
-        """
-        if return_reference_var_names:
-            return _query.reference_var_names(reference_model)
-        return _query.prepare_anndata(adata, reference_model, inplace)
-
-    @classmethod
-    @docs.dedent
-    def prepare_query_mudata(
-        cls,
-        mdata: MuData,
-        reference_model: str | Path | BaseModelClass,
-        return_reference_var_names: bool = False,
-        inplace: bool = True,
-    ) -> MuData | pd.Index | None:
-        """Bring the genes of a new MuData into the order of a model; see :meth:`prepare_query_anndata`.
-
-        Parameters
-        ----------
-        mdata
-            New data with the modality that the model was set up with.
-        %(prepare_query)s
-
-        Returns
-        -------
-        ``None``, the changed copy, or the gene names.
-
-        Raises
-        ------
-        %(prepare_query_errors)s
-
-        %(prepare_query_mudata_example)s
-        """
-        if return_reference_var_names:
-            return _query.reference_var_names(reference_model)
-        return _query.prepare_mudata(mdata, reference_model, inplace)
 
     # -------------------------------------------------------------------------------------- saving and loading
 

@@ -12,39 +12,95 @@ from scipy import sparse
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
+from spotscape.model._docs import docs
 from spotscape.model._save_load import read_model_file
 from spotscape.model._setup import check_kind
 from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._missing_genes import check_overlap
 
 
-def reference_var_names(reference_model: str | Path | BaseModelClass) -> pd.Index:
-    """Gene names of a model, or of the model saved in a folder."""
-    return pd.Index(_read_reference(reference_model)[0].gene_names)
+class QueryMixin:
+    """Methods that prepare new data for a trained model."""
 
+    @classmethod
+    @docs.dedent
+    def prepare_query_anndata(
+        cls,
+        adata: AnnData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> AnnData | pd.Index | None:
+        """Bring the genes of a new section into the order of a model, and record which genes were not measured.
 
-def prepare_anndata(adata: AnnData, reference_model: str | Path | BaseModelClass, inplace: bool) -> AnnData | None:
-    """Bring data to the genes of a model; see :meth:`spotscape.model.LatentModel.prepare_query_anndata`."""
-    preprocessor, _ = _read_reference(reference_model)
-    check_kind(adata, {})
-    prepared = _with_genes(adata, preprocessor)
-    if not inplace:
-        return prepared
-    adata._init_as_actual(prepared)
-    return None
+        Genes that the model does not have are dropped. Genes that were not measured are set to zero and marked. The
+        model replaces them by their expected values given the measured genes.
 
+        Parameters
+        ----------
+        adata
+            New section with unique gene names. It need not be set up.
+        %(prepare_query)s
 
-def prepare_mudata(mdata: MuData, reference_model: str | Path | BaseModelClass, inplace: bool) -> MuData | None:
-    """Bring the expression of a MuData to the genes of a model."""
-    preprocessor, setup_args = _read_reference(reference_model)
-    if "modality" not in setup_args:
-        raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
-    check_kind(mdata, setup_args)
-    prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
-    target = mdata if inplace else mdata.copy()
-    target.mod[setup_args["modality"]] = prepared
-    target.update()
-    return None if inplace else target
+        Returns
+        -------
+        ``None``, the changed copy, or the gene names. The result has the boolean column ``.var["spotscape_measured"]``,
+        and neither ``varm`` nor ``varp``.
+
+        Raises
+        ------
+        %(prepare_query_errors)s
+
+        %(prepare_query_example)s
+        """
+        preprocessor, _ = _read_reference(reference_model)
+        if return_reference_var_names:
+            return pd.Index(preprocessor.gene_names)
+        check_kind(adata, {})
+        prepared = _with_genes(adata, preprocessor)
+        if not inplace:
+            return prepared
+        adata._init_as_actual(prepared)
+        return None
+
+    @classmethod
+    @docs.dedent
+    def prepare_query_mudata(
+        cls,
+        mdata: MuData,
+        reference_model: str | Path | BaseModelClass,
+        return_reference_var_names: bool = False,
+        inplace: bool = True,
+    ) -> MuData | pd.Index | None:
+        """Bring the genes of a new MuData into the order of a model; see :meth:`prepare_query_anndata`.
+
+        Parameters
+        ----------
+        mdata
+            New data with the modality that the model was set up with.
+        %(prepare_query)s
+
+        Returns
+        -------
+        ``None``, the changed copy, or the gene names.
+
+        Raises
+        ------
+        %(prepare_query_errors)s
+
+        %(prepare_query_mudata_example)s
+        """
+        preprocessor, setup_args = _read_reference(reference_model)
+        if return_reference_var_names:
+            return pd.Index(preprocessor.gene_names)
+        if "modality" not in setup_args:
+            raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
+        check_kind(mdata, setup_args)
+        prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
+        target = mdata if inplace else mdata.copy()
+        target.mod[setup_args["modality"]] = prepared
+        target.update()
+        return None if inplace else target
 
 
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:

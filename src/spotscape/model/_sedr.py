@@ -12,15 +12,16 @@ from mudata import MuData
 
 from spotscape._constants import MODULE_KEYS
 from spotscape._validate import (
-    Choice,
-    Flag,
-    Integer,
-    Number,
     Rule,
     check_arguments,
     check_choice,
+    check_flag,
     check_integer,
     check_number,
+    choice,
+    integer,
+    number,
+    optional,
 )
 from spotscape.model._docs import docs
 from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
@@ -156,25 +157,20 @@ class SEDR(SpatialModel):
         preprocessing: dict[str, Any] | None = None,
     ):
         check_choice(preset, tuple(PRESETS), "preset")
-        settings = resolve(
-            preset,
-            representation=representation,
-            masking=masking,
-            mask_at_inference=mask_at_inference,
-            masked_loss=masked_loss,
-            dropout_rate=dropout_rate,
-            batch_norm_momentum=batch_norm_momentum,
-            adjacency_weight=adjacency_weight,
-            kl_weight=kl_weight,
-            redraw_pairs=redraw_pairs,
-        )
-        genes = resolve(preset, n_top_genes=n_top_genes, n_components=n_components, scale_power=scale_power)
-        check_arguments(locals() | settings | genes, _RULES)
-        _check_combinations(settings["masking"], features)
+        settings = resolve(preset, locals())
+        check_arguments(locals() | settings, _RULES)
+        if settings["masking"] == "add" and features == "genes":
+            raise ValueError(
+                "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass "
+                "`masking='replace'`."
+            )
+        genes = {name: settings[name] for name in ("n_top_genes", "n_components", "scale_power")}
         if features == "genes":
             genes["scale_power"] = scale_power
         if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
-            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, genes["n_top_genes"] - 1, *self._largest_rank(adata))
+            stats = self._get_most_recent_anndata_manager(adata, required=True).summary_stats
+            most = min(genes["n_top_genes"], stats["n_cells"], stats["n_vars"]) - 1
+            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, most)
         if slice_correction is None and preset is not None:
             slice_correction = "none"
         super().__init__(
@@ -266,27 +262,23 @@ class SEDR(SpatialModel):
         >>> len(model.history["train_loss"])
         3
         """
-        settings = resolve(self.preset, lr=lr, weight_decay=weight_decay, schedule=schedule)
-        run = TrainingRun(self, locals() | settings, PRESETS[self.preset]["n_steps"])
+        run = TrainingRun(self, locals() | resolve(self.preset, locals()), PRESETS[self.preset]["n_steps"])
         start = run.max_epochs // 2 if cluster_start is None else cluster_start
         check_integer(start, "cluster_start", minimum=0)
         check_integer(cluster_interval, "cluster_interval", minimum=1)
         check_number(cluster_tolerance, "cluster_tolerance", minimum=0, maximum=1)
-        has_clusters = self.module.n_clusters is not None
-        if has_clusters:
-            check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
-        if has_clusters and start >= run.max_epochs:
+        if self.module.n_clusters is None:
+            run.start(self._dataset(self.adata_manager))
+            return
+        check_integer(self.module.n_clusters, "n_clusters", maximum=self.adata.n_obs)
+        if start >= run.max_epochs:
             warnings.warn(
                 f"Clustering starts at epoch {start}, but there are only {run.max_epochs} epochs: it is not used.",
                 UserWarning,
                 stacklevel=2,
             )
         phase = ClusterPhase(start_epoch=start, interval=cluster_interval, tolerance=cluster_tolerance)
-        run.start(
-            self._dataset(self.adata_manager),
-            callbacks=[phase] if has_clusters else [],
-            first_comparable_epoch=start if has_clusters else 0,
-        )
+        run.start(self._dataset(self.adata_manager), phase, start)
 
     @docs.dedent
     @torch.inference_mode()
@@ -331,34 +323,21 @@ class SEDR(SpatialModel):
         names = [str(number) for number in range(1, shares.shape[1] + 1)]
         return pd.DataFrame(shares, index=manager.adata.obs_names[rows], columns=names)
 
-    @classmethod
-    def _largest_rank(cls, data: AnnData | MuData) -> tuple[int, int]:
-        """Maximum number of principal components, by the number of spots and by the number of genes."""
-        manager = cls._get_most_recent_anndata_manager(data, required=True)
-        return manager.summary_stats["n_cells"] - 1, manager.summary_stats["n_vars"] - 1
-
 
 _RULES: dict[str, Rule] = {
-    "n_hidden n_latent n_top_genes": Integer(1),
-    "n_components": Integer(1, optional=True),
-    "n_clusters": Integer(2, optional=True),
-    "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": Number(0),
-    "mask_rate": Number(0.01, 0.99),
-    "dropout_rate": Number(0, 0.99),
-    "batch_norm_momentum": Number(0, 1),
-    "gamma": Number(1),
-    "decoder": Choice(("graph", "linear")),
-    "representation": Choice(("encoder", "decoder")),
-    "features": Choice(("components", "genes")),
-    "masking": Choice(("replace", "add")),
-    "masked_loss": Choice(("cosine", "squared")),
-    "mask_at_inference redraw_pairs": Flag(),
-    "seed": Integer(0, optional=True),
+    "n_hidden n_latent n_top_genes": integer(1),
+    "n_components": optional(integer(1)),
+    "n_clusters": optional(integer(2)),
+    "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": number(0),
+    "mask_rate": number(0.01, 0.99),
+    "dropout_rate": number(0, 0.99),
+    "batch_norm_momentum": number(0, 1),
+    "gamma": number(1),
+    "decoder": choice(("graph", "linear")),
+    "representation": choice(("encoder", "decoder")),
+    "features": choice(("components", "genes")),
+    "masking": choice(("replace", "add")),
+    "masked_loss": choice(("cosine", "squared")),
+    "mask_at_inference redraw_pairs": check_flag,
+    "seed": optional(integer(0)),
 }
-
-
-def _check_combinations(masking: str, features: str) -> None:
-    if masking == "add" and features == "genes":
-        raise ValueError(
-            "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass `masking='replace'`."
-        )

@@ -1,5 +1,6 @@
 """Settings of SEDR: the defaults, those of the paper and those of the released code."""
 
+from collections.abc import Mapping
 from typing import Any
 
 #: What `__init__` and `train` take where the user gives nothing.
@@ -49,6 +50,7 @@ _REFERENCE = _PAPER | {
 PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "reference": _REFERENCE}
 
 
-def resolve(preset: str | None, **arguments: Any) -> dict[str, Any]:
-    """Replace arguments that are ``None`` by the values of the preset."""
-    return {name: PRESETS[preset][name] if value is None else value for name, value in arguments.items()}
+def resolve(preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that the presets set, with ``None`` replaced by the value of the preset."""
+    given = {name: arguments[name] for name in PRESETS[preset].keys() & arguments.keys()}
+    return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}

@@ -20,9 +20,9 @@ from spotscape.data._setup_checks import (
     check_modalities,
     check_spots,
 )
+from spotscape.graph._build import METHODS
+from spotscape.preprocessing._values import VALUES
 
-VALUES = ("auto", "counts", "normalized", "log-normalized")
-GRAPHS = ("knn", "radius", "delaunay", "precomputed")
 # What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
 _TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
 
@@ -83,7 +83,7 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
     Scale of the expression, ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features in ``obsm``.
     """
     check_kind(data, setup_args)
-    check_choice(setup_args["values"], VALUES, "values")
+    check_choice(setup_args["values"], ("auto", *VALUES), "values")
     adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
     sources = {} if source_registry is None else source_registry["field_registries"]
     expected = None
@@ -98,10 +98,9 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
         image = _image_holder(data, setup_args)
         if sources:
             _check_widths(sources, adata, image, setup_args)
-        names = ("rna_key", "image_key", "values", "slice_key", "spatial_key", "size_factor_key")
-        kind = check_modalities(adata, image=image, **{name: setup_args[name] for name in names})
+        kind = check_modalities(adata, image, setup_args)
     else:
-        check_choice(setup_args["graph"], GRAPHS, "graph")
+        check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
         check_spots(adata, setup_args["slice_key"], setup_args["spatial_key"])
         kind = check_expression(adata, setup_args["layer"], setup_args["values"], setup_args["size_factor_key"])
     if sources and kind != expected:

@@ -13,19 +13,20 @@ from scvi.data import AnnDataManager
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
 from spotscape._validate import check_number
 from spotscape.data import GraphDataset
-from spotscape.data._registered import registered_coordinates, registered_expression, registered_slices
+from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
 from spotscape.model._setup import register
 from spotscape.preprocessing import (
     FeaturePipeline,
+    Features,
     NoCorrection,
     Preprocessor,
     apply_count_calibration,
     fit_count_calibration,
 )
-from spotscape.preprocessing._row_blocks import read_rows
+from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing.correction import correction_named
 
 #: Number of spots, or genes, that are decoded at a time, since inverting the preprocessing copies what it inverts.
@@ -156,8 +157,7 @@ class SpatialModel(LatentModel):
         >>> adata.obsp["spatial_connectivities"].shape
         (120, 120)
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, adata, setup_method_args, kwargs)
+        register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
     @docs.dedent
@@ -200,8 +200,7 @@ class SpatialModel(LatentModel):
         >>> mdata["rna"].obsp["spatial_connectivities"].shape
         (60, 60)
         """
-        setup_method_args = cls._get_setup_method_args(**locals())
-        register(cls, mdata, setup_method_args, kwargs)
+        register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
     @property
     def preprocessor(self) -> Preprocessor:
@@ -310,16 +309,15 @@ class SpatialModel(LatentModel):
         dataset = self._dataset(manager)
         latent = self._encode(dataset, rows, batch_size)
         self._warn_of_novelty(manager, dataset, rows, latent)
-        latent = self._decoder_input(dataset, rows, latent, batch_size)
-        shift = _slice_shift(dataset, rows)
+        if self.module.decoder_reads != MODULE_KEYS.LATENT:
+            latent = self._encode(dataset, rows, batch_size, self.module.decoder_reads)
         result = np.empty((len(rows), len(genes)), dtype=np.float32)
         for start in range(0, len(rows), _DECODING_BATCH_SIZE):
             block = slice(start, start + _DECODING_BATCH_SIZE)
-            features = self._reconstructed(latent[block], None if shift is None else shift[block])
+            features = self._reconstructed(latent[block], dataset.features, rows[block])
             result[block] = self.preprocessor.inverse_transform(features, genes=genes)
         if not log_normalized:
-            position = {gene: i for i, gene in enumerate(names)}
-            apply_count_calibration(result, self.count_calibration_[:, [position[gene] for gene in genes]])
+            apply_count_calibration(result, self.count_calibration_[:, pd.Index(names).get_indexer(genes)])
             totals: Any = library_size
             if library_size == "latent":
                 expression = registered_expression(manager)
@@ -330,17 +328,10 @@ class SpatialModel(LatentModel):
         spots = manager.adata.obs_names[rows]
         return result if return_numpy else pd.DataFrame(result, index=spots, columns=genes)
 
-    def _decoder_input(
-        self, dataset: GraphDataset, rows: np.ndarray, latent: np.ndarray, batch_size: int | None = None
-    ) -> np.ndarray:
-        """Input of the decoder for some spots: the latent representation, or the output that the module names."""
-        output = self.module.decoder_reads
-        return latent if output == MODULE_KEYS.LATENT else self._encode(dataset, rows, batch_size, output)
-
-    def _reconstructed(self, decoder_input: np.ndarray, slice_shift: np.ndarray | None) -> np.ndarray:
-        """Decoded features, with the differences between slices added back."""
-        features = self.module.reconstruct(torch.from_numpy(decoder_input)).cpu().numpy()
-        return features if slice_shift is None else features + slice_shift
+    def _reconstructed(self, decoder_input: np.ndarray, given: Features, rows: np.ndarray) -> np.ndarray:
+        """Decoded features of some spots, with the differences between slices added back."""
+        expected = self.module.reconstruct(torch.from_numpy(decoder_input)).cpu().numpy()
+        return expected + (given.uncorrected[rows] - given.corrected[rows]) if given.is_corrected else expected
 
     @torch.inference_mode()
     def _after_training(self, dataset: GraphDataset) -> None:
@@ -348,15 +339,14 @@ class SpatialModel(LatentModel):
         rows = self._reference_rows()
         self._fit_novelty(dataset, rows)
         decoder_input = self._encode(dataset, rows, output=self.module.decoder_reads)
-        features = self._reconstructed(decoder_input, _slice_shift(dataset, rows))
-        self._fit_count_calibration(features, rows)
+        self._fit_count_calibration(self._reconstructed(decoder_input, dataset.features, rows), rows)
 
     def _fit_count_calibration(self, features: np.ndarray, rows: np.ndarray) -> None:
         """Fit expected counts to the decoded features of some training spots."""
         expression = registered_expression(self.adata_manager)
         preprocessor, genes = self.pipeline.preprocessor_for(expression), self.preprocessor.gene_names
         given = {"size_factors": None if expression.size_factors is None else expression.size_factors[rows]}
-        counts = read_rows(expression.matrix, rows)
+        counts = row_blocks(expression.matrix).read(rows)
         exposure = preprocessor.library_size(counts, **given) / preprocessor.target_sum
         observed = preprocessor.log_expression(counts, **given).tocsc()
         self.count_calibration_ = np.empty((3, len(genes)), dtype=np.float32)
@@ -367,12 +357,6 @@ class SpatialModel(LatentModel):
                 np.expm1(observed[:, block].toarray()) * exposure[:, None],
                 exposure,
             )
-
-
-def _slice_shift(dataset: GraphDataset, rows: np.ndarray) -> np.ndarray | None:
-    """Difference between slices that the correction removed from some spots. ``None`` without correction."""
-    features = dataset.features
-    return features.uncorrected[rows] - features.corrected[rows] if features.is_corrected else None
 
 
 def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments, check_integer
+from spotscape._validate import Rule, check_arguments, check_flag, check_integer, choice, integer, number, optional
 from spotscape.model._docs import docs
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
@@ -212,32 +212,30 @@ class SPOTSCAPE(SpatialModel):
         warmup = run.max_epochs // 2 if prototype_warmup is None else prototype_warmup
         check_integer(warmup, "prototype_warmup", minimum=0)
         self.module.n_slices = self._count_slices()
-        callbacks = [PrototypeWarmup(warmup)] if self.module.uses_prototypes else []
-        if callbacks and warmup >= run.max_epochs:
+        if not self.module.uses_prototypes:
+            run.start(self._dataset(self.adata_manager))
+            return
+        if warmup >= run.max_epochs:
             warnings.warn(
                 f"The prototypes are switched on at epoch {warmup}, but there are only {run.max_epochs} epochs: they "
                 "are not used.",
                 UserWarning,
                 stacklevel=2,
             )
-        run.start(
-            self._dataset(self.adata_manager),
-            callbacks=callbacks,
-            first_comparable_epoch=warmup if callbacks else 0,
-        )
+        run.start(self._dataset(self.adata_manager), PrototypeWarmup(warmup), warmup)
 
 
 _RULES: dict[str, Rule] = {
-    "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": Integer(1),
-    "n_components n_anchors": Integer(1, optional=True),
-    "telescope_weight reconstruction_weight scaling_weight prototype_weight": Number(0),
-    "edge_drop_rate feature_drop_rate": Number(0, 0.99),
-    "batch_norm_momentum": Number(0, 1),
-    "temperature": Number(1e-6),
-    "features": Choice(("components", "genes")),
-    "latent_activation": Choice(("linear", "relu")),
-    "residual": Flag(optional=True),
-    "seed": Integer(0, optional=True),
+    "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": integer(1),
+    "n_components n_anchors": optional(integer(1)),
+    "telescope_weight reconstruction_weight scaling_weight prototype_weight": number(0),
+    "edge_drop_rate feature_drop_rate": number(0, 0.99),
+    "batch_norm_momentum": number(0, 1),
+    "temperature": number(1e-6),
+    "features": choice(("components", "genes")),
+    "latent_activation": choice(("linear", "relu")),
+    "residual": optional(check_flag),
+    "seed": optional(integer(0)),
 }
 
 

@@ -2,13 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch import Callback
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._validate import Choice, Flag, Integer, Number, Rule, check_arguments
+from spotscape._validate import Rule, check_arguments, check_flag, choice, integer, number, optional
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import default_batch_size, default_n_steps
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _MIN_EPOCHS = 20
 _RULES: dict[str, Rule] = {
-    "max_epochs": Integer(1, optional=True),
-    "batch_size": Integer(2, optional=True),
-    "patch_size": Integer(1, optional=True),
-    "lr weight_decay early_stopping_min_change": Number(0),
-    "schedule": Choice(("one-cycle", "constant")),
-    "early_stopping": Flag(),
-    "early_stopping_patience": Integer(1),
+    "max_epochs": optional(integer(1)),
+    "batch_size": optional(integer(2)),
+    "patch_size": optional(integer(1)),
+    "lr weight_decay early_stopping_min_change": number(0),
+    "schedule": choice(("one-cycle", "constant")),
+    "early_stopping": check_flag,
+    "early_stopping_patience": integer(1),
 }
 # What gloo and NCCL report when the other side of a connection is gone.
 _SIGNS_OF_A_LOST_PROCESS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "ncclRemoteError")
@@ -68,29 +68,27 @@ class TrainingRun:
             if self.arguments["batch_size"] is None and self.max_epochs * n_batches > n_steps:
                 self.trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / self.max_epochs))
 
-    def start(
-        self, dataset: "SpotDataset", *, callbacks: Sequence[Callback] = (), first_comparable_epoch: int = 0
-    ) -> None:
+    def start(self, dataset: "SpotDataset", phase: Callback | None = None, phase_start: int = 0) -> None:
         """Train the model.
 
         Parameters
         ----------
         dataset
             Spots of the data of the model.
-        callbacks
-            Callbacks of the model. They are called after those of the user.
-        first_comparable_epoch
+        phase
+            Callback of the model that adds the last terms to the loss. It is called after those of the user.
+        phase_start
             First epoch with all terms of the loss. Training does not stop before it.
         """
         given = self.arguments
         # Those of the user come first: autotune of scvi-tools reads the first.
-        all_callbacks = [*(self.trainer_kwargs.pop("callbacks", None) or []), *callbacks]
+        callbacks = [*(self.trainer_kwargs.pop("callbacks", None) or []), *([] if phase is None else [phase])]
         if given["early_stopping"]:
-            all_callbacks.append(
+            callbacks.append(
                 StopAtPlateau(
                     patience=given["early_stopping_patience"],
                     min_change=given["early_stopping_min_change"],
-                    start_epoch=first_comparable_epoch,
+                    start_epoch=phase_start,
                 )
             )
         plan_kwargs = {name: given[name] for name in ("lr", "weight_decay", "schedule")} | (given["plan_kwargs"] or {})
@@ -112,7 +110,7 @@ class TrainingRun:
                     **{name: given[name] for name in ("train_size", "validation_size", "accelerator", "devices")},
                     plan_kwargs=plan_kwargs,
                     datasplitter_kwargs=splitter_kwargs | (given["datasplitter_kwargs"] or {}),
-                    callbacks=all_callbacks,
+                    callbacks=callbacks,
                     # The loader itself shares a batch between the processes.
                     **({"use_distributed_sampler": False} | self.trainer_kwargs),
                 )

@@ -1,6 +1,6 @@
 """Colours of spots by the values of a column or gene, and the legend or colour bar that explains them."""
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,18 +25,11 @@ class Coloring(NamedTuple):
     rank: np.ndarray
     """Drawing order of the spots: those without a value first, large numbers last. ``(n_spots,)``."""
     names: list[str]
-    """Legend entries, empty for numbers."""
+    """Legend entries: the categories, and the spots without one; empty for numbers."""
     colors: list[str]
     """Colours of the legend entries."""
-    n_categories: int
-    """Number of categories, which are the first legend entries."""
     mappable: ScalarMappable | None
     """Content of the colour bar, ``None`` for categories."""
-
-    @property
-    def annotated(self) -> np.ndarray:
-        """Whether each spot has a value. ``(n_spots,)``."""
-        return np.isfinite(self.rank)
 
 
 def color_spots(
@@ -49,9 +42,20 @@ def color_spots(
     vmax: float | None = None,
 ) -> Coloring:
     """Color spots by categories with a palette, or by numbers with a colour map."""
-    if as_categorical(values) is None:
+    categorical = as_categorical(values)
+    if categorical is None:
         return color_numbers(values, cmap, vmin, vmax)
-    return _color_categories(adata, values, palette)
+    colors = category_colors(adata, str(values.name), list(categorical.categories), palette)
+    codes = categorical.codes
+    names = [str(name) for name in categorical.categories]
+    unannotated = [] if (codes >= 0).all() else [UNANNOTATED_NAME]
+    return Coloring(
+        faces=to_rgba_array([*colors, UNANNOTATED])[codes],
+        rank=np.where(codes < 0, -np.inf, 0.0),
+        names=names + unannotated,
+        colors=[*colors, UNANNOTATED][: len(names) + len(unannotated)],
+        mappable=None,
+    )
 
 
 def draw_guide(
@@ -62,22 +66,6 @@ def draw_guide(
         draw_legend(where, coloring.names, coloring.colors, n_rows)
     else:
         draw_color_bar(panels, coloring.mappable, label)
-
-
-def _color_categories(adata: AnnData, values: pd.Series, palette: Palette) -> Coloring:
-    categorical = cast(pd.Categorical, as_categorical(values))
-    colors = category_colors(adata, str(values.name), list(categorical.categories), palette)
-    codes = categorical.codes
-    names = [str(name) for name in categorical.categories]
-    unannotated = [] if (codes >= 0).all() else [UNANNOTATED_NAME]
-    return Coloring(
-        faces=to_rgba_array([*colors, UNANNOTATED])[codes],
-        rank=np.where(codes < 0, -np.inf, 0.0),
-        names=names + unannotated,
-        colors=[*colors, UNANNOTATED][: len(names) + len(unannotated)],
-        n_categories=len(names),
-        mappable=None,
-    )
 
 
 def color_numbers(
@@ -98,4 +86,4 @@ def color_numbers(
     mappable = ScalarMappable(Normalize(low, high), "viridis" if cmap is None else cmap)
     faces = np.asarray(mappable.to_rgba(np.where(missing, low, numbers)))
     faces[missing] = to_rgba_array(UNANNOTATED)
-    return Coloring(faces, np.where(missing, -np.inf, numbers), [], [], 0, mappable)
+    return Coloring(faces, np.where(missing, -np.inf, numbers), [], [], mappable)

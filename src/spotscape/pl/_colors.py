@@ -52,11 +52,7 @@ def category_colors(adata: AnnData, key: str, categories: Sequence[Any], palette
         kept = list(adata.uns.get(f"{key}_colors", []))
         if n_colors and len(kept) >= n_colors and all(is_color_like(color) for color in kept):
             return [to_hex(color) for color in kept[:n_colors]]
-        return (
-            [to_hex(color) for color in PALETTE[:n_colors]]
-            if n_colors <= len(PALETTE)
-            else _sample_colors("turbo", n_colors)
-        )
+        palette = PALETTE if n_colors <= len(PALETTE) else "turbo"
     if isinstance(palette, str):
         if palette not in colormaps:
             raise ValueError(f"`palette` is {palette!r}, which is not a matplotlib colour map; try 'viridis'.")

@@ -128,7 +128,7 @@ def domains(
     if legend:
         draw_guide(coloring, figure, axes, n_rows=n_rows, label=color if n_panels > 1 else None)
     if isinstance(values.dtype, pd.CategoricalDtype):
-        adata.uns[f"{color}_colors"] = coloring.colors[: coloring.n_categories]
+        adata.uns[f"{color}_colors"] = coloring.colors[: len(values.cat.categories)]
     return savefig_or_show(figure, axes, "domains", show=show, save=save, return_fig=return_fig)
 
 

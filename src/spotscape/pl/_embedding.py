@@ -123,7 +123,8 @@ def embedding(
     figure, axes = panel_grid(len(keys), ncols, panel_size=(3.4 + right, 3.4))
     label = "UMAP" if method == "umap" else "PC"
     for panel, key, coloring in zip(axes, keys, colorings, strict=True):
-        drawn = order[np.argsort(coloring.annotated[order], kind="stable")]
+        # Spots without a value lie below the others.
+        drawn = order[np.argsort(np.isfinite(coloring.rank[order]), kind="stable")]
         panel.scatter(
             points[drawn, 0],
             points[drawn, 1],

@@ -178,7 +178,9 @@ def similarity(
             row.boxes.set_title(f"by {domain_key}", fontsize=10)
     _share_limits([row.curve for row in grid], "y")
     _share_limits([row.boxes for row in grid if row.boxes is not None], "x")
-    figure.suptitle(_title(adata, position, highlighted) if title is None else title, fontsize=12)
+    if title is None:
+        title = f"Cosine similarity to spot {adata.obs_names[position]}" + "".join(f" ({name})" for name in highlighted)
+    figure.suptitle(title, fontsize=12)
     axes = [panel for row in grid for panel in (*row.maps, row.curve, row.boxes) if panel is not None]
     return savefig_or_show(figure, axes, "similarity", show=show, save=save, return_fig=return_fig)
 
@@ -192,10 +194,6 @@ class _Row(NamedTuple):
     """Similarity against distance."""
     boxes: Axes | None
     """Similarity by domain, if there is a domain column."""
-
-
-def _title(adata: AnnData, position: int, highlighted: dict[str, str]) -> str:
-    return f"Cosine similarity to spot {adata.obs_names[position]}" + "".join(f" ({name})" for name in highlighted)
 
 
 def _make_panels(n_rows: int, n_maps: int, ncols: int, shape: float, n_domains: int) -> tuple[Figure, list[_Row]]:

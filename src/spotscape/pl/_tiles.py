@@ -113,9 +113,7 @@ def tiles(
         scale_factor=scale_factor,
         tile_size=tile_size,
     )
-    on_image = np.zeros(adata.n_obs, dtype=bool)
-    for slide in slides:
-        on_image[slide.spots] = True
+    on_image = np.isin(np.arange(adata.n_obs), np.concatenate([slide.spots for slide in slides]))
     categorical = as_categorical(values)
     if categorical is None:
         if palette is not None:

@@ -1,7 +1,6 @@
 """Spatial neighbour graph of the spots of an AnnData."""
 
 from collections.abc import Hashable, Iterable
-from dataclasses import replace
 
 from anndata import AnnData
 
@@ -82,7 +81,7 @@ def spatial_neighbors(
         n_neighbors=n_neighbors,
         radius=radius,
     )
-    graph = replace(graph, params=graph.params | {"slice_key": slice_key, "spatial_key": spatial_key})
+    graph.params.update(slice_key=slice_key, spatial_key=spatial_key)
     target = adata.copy() if copy else adata
     write_graph(target, graph, key=key_added)
     return target if copy else None

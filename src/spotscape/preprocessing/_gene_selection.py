@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.stats import rankdata
 
 from spotscape._validate import check_integer
 from spotscape.graph._checks import encode_slices
@@ -75,7 +76,7 @@ def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.nd
     if len(usable) == 0:
         sums, usable = sums.joined(), np.array([0])
     excess = standardized_variances(rows, sums)[usable]
-    median_rank = np.median([_descending_rank(row) for row in excess], axis=0)
+    median_rank = np.median(rankdata(-excess, method="ordinal", axis=1), axis=0)
     is_rare = sums.n_detected < max(3, 0.002 * rows.shape[0])
     # The last key decides first: common before rare, then the rank, then the size of the excess, then the order.
     order = np.lexsort((-excess.mean(axis=0), median_rank, is_rare))
@@ -206,9 +207,3 @@ def mean_variance_trend(log_mean: np.ndarray, log_variance: np.ndarray) -> np.nd
         gram[[1, 2], [1, 2]] += 1e-4 * weight.sum()
         heights[i] = np.linalg.solve(gram, basis.T @ (weight * log_variance[near]))[0]
     return np.interp(log_mean, points, heights)
-
-
-def _descending_rank(values: np.ndarray) -> np.ndarray:
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[np.argsort(-values, kind="stable")] = np.arange(len(values))
-    return rank

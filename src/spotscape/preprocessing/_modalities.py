@@ -1,7 +1,8 @@
 """Features, windows, weights and clusters of one or two modalities, which are saved with the model."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from spotscape.graph._windows import Windows, build_windows, default_ring_weights, default_window, window_averages
+from spotscape.graph._windows import Windows, build_windows, default_window, window_averages
 from spotscape.preprocessing._agreement import explained_share, slice_mixing
 from spotscape.preprocessing._pipeline import Expression, FeaturePipeline, Features, presence
 from spotscape.preprocessing._preprocessor import Preprocessor
@@ -33,6 +34,7 @@ _N_CLUSTERED_WINDOWS = 20_000
 _N_INIT = 10
 
 
+@dataclass
 class ModalityPipelines:
     """Pipelines of the modalities, weights of the modalities, and size of the windows.
 
@@ -48,19 +50,11 @@ class ModalityPipelines:
         Factor that gives the initial latent space a total variance of 1.
     """
 
-    def __init__(
-        self,
-        pipelines: dict[str, FeaturePipeline],
-        weights: dict[str, float],
-        window: int,
-        layout: str,
-        scale: float = 1.0,
-    ):
-        self.pipelines = pipelines
-        self.weights = weights
-        self.window = window
-        self.layout = layout
-        self.scale = scale
+    pipelines: dict[str, FeaturePipeline]
+    weights: dict[str, float]
+    window: int
+    layout: str
+    scale: float = 1.0
 
     @classmethod
     def fit(
@@ -118,12 +112,6 @@ class ModalityPipelines:
         """Windows of all spots."""
         return build_windows(coordinates, slices, radius=self.window, layout=self.layout)
 
-    def inverse_transform(
-        self, name: str, features: NDArray[Any], *, genes: Sequence[str] | None = None
-    ) -> NDArray[np.float32]:
-        """Convert features to the units of the input, or to log-normalised expression."""
-        return self.pipelines[name].inverse_transform(features, genes=genes)
-
     def find_clusters(
         self, features: Mapping[str, Features], windows: Windows, n_clusters: int, *, seed: int
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -160,11 +148,6 @@ class ModalityPipelines:
             distances = np.linalg.norm(centres[:, None] - centres, axis=2)
             result[name] = (codes, (self.scale * np.sqrt(self.weights[name]) * distances).astype(np.float32))
         return result
-
-    @property
-    def ring_weights(self) -> list[float]:
-        """Weight of a spot of each ring in the average of a window."""
-        return default_ring_weights(self.window).tolist()
 
     @property
     def n_features(self) -> dict[str, int]:

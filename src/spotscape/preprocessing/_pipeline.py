@@ -10,12 +10,7 @@ from scipy import sparse
 from spotscape.preprocessing._preprocessor import Preprocessor
 from spotscape.preprocessing._row_blocks import Matrix
 from spotscape.preprocessing._scaling import FeatureScaler
-from spotscape.preprocessing.correction import (
-    Correction,
-    NoCorrection,
-    correction_from_state,
-    correction_state,
-)
+from spotscape.preprocessing.correction import CORRECTIONS, Correction, NoCorrection
 
 
 class Expression(NamedTuple):
@@ -284,7 +279,7 @@ class FeaturePipeline:
         return {
             "preprocessor": None if self._preprocessor is None else self._preprocessor.get_state(),
             "scaler": None if self.scaler is None else self.scaler.get_state(),
-            "correction": correction_state(self.correction),
+            "correction": {"name": self.correction.name, "fitted": self.correction.get_state()},
             "offset": self._offset,
             "divisor": self._divisor,
         }
@@ -292,8 +287,9 @@ class FeaturePipeline:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "FeaturePipeline":
         """Restore a fitted pipeline from the result of :meth:`get_state`."""
+        correction = state["correction"]
         result = cls(
-            correction_from_state(state["correction"]),
+            CORRECTIONS[correction["name"]].from_state(correction["fitted"]),
             preprocessor=None if state["preprocessor"] is None else Preprocessor.from_state(state["preprocessor"]),
             scaler=None if state["scaler"] is None else FeatureScaler.from_state(state["scaler"]),
         )

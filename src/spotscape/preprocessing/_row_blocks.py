@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -26,6 +27,7 @@ _SPARSENESS = 8
 _READERS = min(4, os.cpu_count() or 1)
 
 
+@dataclass(eq=False)
 class RowBlocks:
     """Rows of a matrix in canonical CSR format, in blocks that are read in advance.
 
@@ -35,7 +37,7 @@ class RowBlocks:
         ``(n_spots, n_genes)``.
     bounds
         First row of each block, and ``n_spots``. ``(n_blocks + 1,)``.
-    read
+    read_span
         Function that reads the rows from a start (included) to a stop (excluded).
     source
         The matrix.
@@ -43,20 +45,11 @@ class RowBlocks:
         Whether the rows are read from a file.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        bounds: np.ndarray,
-        read: Callable[[int, int], sparse.csr_matrix],
-        *,
-        source: Matrix,
-        is_lazy: bool,
-    ) -> None:
-        self.shape = (int(shape[0]), int(shape[1]))
-        self.source = source
-        self.is_lazy = is_lazy
-        self._bounds = bounds
-        self._read = read
+    shape: tuple[int, int]
+    bounds: np.ndarray
+    read_span: Callable[[int, int], sparse.csr_matrix]
+    source: Matrix
+    is_lazy: bool
 
     def __iter__(self) -> Iterator[tuple[slice, sparse.csr_matrix]]:
         """Yield the rows of each block as a slice, and the block, in order."""
@@ -75,10 +68,10 @@ class RowBlocks:
         ------
         The rows of the block, as a slice, and the result of the function.
         """
-        spans = list(pairwise(self._bounds.tolist()))
+        spans = list(pairwise(self.bounds.tolist()))
 
         def work(start: int, stop: int) -> tuple[slice, Any]:
-            return slice(start, stop), function(slice(start, stop), self._read(start, stop))
+            return slice(start, stop), function(slice(start, stop), self.read_span(start, stop))
 
         if len(spans) == 1:
             yield work(*spans[0])
@@ -86,7 +79,9 @@ class RowBlocks:
         # Small products on several threads each, in several threads, wait for each other more than they work.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_READERS) as pool:
             ahead: deque[Future] = deque()
-            for span in self._shown(spans):
+            # Fast reading needs no bar; without a terminal there is none.
+            hidden = None if self.is_lazy else True
+            for span in tqdm(spans, desc="Reading expression", unit="block", leave=False, delay=2, disable=hidden):
                 ahead.append(pool.submit(work, *span))
                 if len(ahead) > _READERS:
                     yield ahead.popleft().result()
@@ -107,13 +102,11 @@ class RowBlocks:
         -------
         The row blocks.
         """
-        return RowBlocks(
-            (self.shape[0], n_columns),
-            self._bounds,
-            lambda start, stop: function(slice(start, stop), self._read(start, stop)),
-            source=self.source,
-            is_lazy=self.is_lazy,
-        )
+
+        def read_span(start: int, stop: int) -> sparse.csr_matrix:
+            return function(slice(start, stop), self.read_span(start, stop))
+
+        return replace(self, shape=(self.shape[0], n_columns), read_span=read_span)
 
     def read(self, rows: np.ndarray) -> sparse.csr_matrix:
         """Rows of these numbers, in this order; blocks without any of them are left unread.
@@ -130,19 +123,11 @@ class RowBlocks:
         order = np.argsort(rows, kind="stable")
         wanted = np.asarray(rows)[order]
         pieces = []
-        for first, last in pairwise(np.searchsorted(wanted, self._bounds)):
+        for first, last in pairwise(np.searchsorted(wanted, self.bounds)):
             if first < last:
                 here = wanted[first:last]
-                pieces.append(self._read(int(here[0]), int(here[-1]) + 1)[here - here[0]])
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return sparse.vstack(pieces, format="csr")[back]
-
-    def _shown(self, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-        if not self.is_lazy:
-            return iter(spans)
-        # Fast reading needs no bar; without a terminal there is none.
-        return iter(tqdm(spans, desc="Reading expression", unit="block", leave=False, delay=2, disable=None))
+                pieces.append(self.read_span(int(here[0]), int(here[-1]) + 1)[here - here[0]])
+        return sparse.vstack(pieces, format="csr")[np.argsort(order)]
 
 
 def row_blocks(matrix: Matrix) -> RowBlocks:
@@ -179,24 +164,8 @@ def row_blocks(matrix: Matrix) -> RowBlocks:
     else:
         bounds = _cuts(np.arange(matrix.shape[0] + 1) * matrix.shape[1])
     is_lazy = kind not in ("sparse", "dense")
-    return RowBlocks(matrix.shape, bounds, read, source=matrix, is_lazy=is_lazy)
-
-
-def read_rows(matrix: Matrix, rows: np.ndarray) -> sparse.csr_matrix:
-    """Read some rows of a matrix of any kind, in memory or in a file.
-
-    Parameters
-    ----------
-    matrix
-        As in :func:`row_blocks`. ``(n_spots, n_genes)``.
-    rows
-        Row numbers, ``(n_rows,)``, in any order.
-
-    Returns
-    -------
-    CSR matrix in the order of ``rows``. ``(n_rows, n_genes)``.
-    """
-    return row_blocks(matrix).read(rows)
+    n_spots, n_genes = map(int, matrix.shape)
+    return RowBlocks((n_spots, n_genes), bounds, read, matrix, is_lazy)
 
 
 def _check_format(matrix: Matrix) -> str:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from spotscape._slices import find_slice_key, read_slices
-from spotscape._validate import check_integer
+from spotscape._validate import check_integer, check_name
 from spotscape.cluster._mixture import N_COMPONENTS_MIXTURE
 from spotscape.cluster._partitions import N_SPOTS_STARTS
 from spotscape.tl._domains import _lexicographic_order
@@ -121,8 +121,7 @@ def choose_n_domains(
     check_integer(n_splits, "n_splits", minimum=2)
     check_integer(n_init, "n_init", minimum=1)
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
-    if not isinstance(key_added, str) or not key_added:
-        raise TypeError(f"`key_added` is {key_added!r}; pass the name of an entry of `adata.uns`.")
+    check_name(key_added, "key_added", "an entry of `adata.uns`")
     slice_key = find_slice_key(adata, slice_key)
     slices = np.zeros(adata.n_obs) if slice_key is None else read_slices(adata, slice_key).to_numpy(str)
     coordinates = None if spatial_key is None else _read_coordinates(adata, spatial_key)

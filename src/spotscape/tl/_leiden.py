@@ -1,5 +1,6 @@
 """Leiden communities of the neighbour graph of a representation."""
 
+from importlib.util import find_spec
 from typing import cast
 
 import numpy as np
@@ -15,10 +16,8 @@ def leiden_codes(
 
     If ``n_domains`` is given, the resolution is bracketed by doubling or halving, and then found by bisection.
     """
-    try:
-        import igraph  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Method 'leiden' needs igraph; run `pip install \"spotscape[leiden]\"`.") from error
+    if find_spec("igraph") is None:
+        raise ImportError("Method 'leiden' needs igraph; run `pip install \"spotscape[leiden]\"`.")
     import scanpy
 
     data = neighbor_graph(representation, n_neighbors, seed)

@@ -55,7 +55,7 @@ def tiles():
 
 
 def test_models_of_timm(timm, folder, tiles):
-    found = load_local_model(folder).features(tiles)
+    found = load_local_model(folder)(tiles)
     np.testing.assert_allclose(found, 3 * (tiles.mean(axis=(1, 2)) / 255 - 0.5) / 0.25, rtol=1e-4, atol=1e-4)
     assert timm.asked == [("small", {"depth": 2, "pretrained": False, "num_classes": 0})]
     assert input_size(folder) == 24
@@ -73,7 +73,7 @@ def test_models_of_transformers(monkeypatch, tmp_path, tiles, pooled):
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(AutoModel=network))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "dinov2", "image_size": 24}))
     (tmp_path / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0, 0, 0], "image_std": [1, 1, 1]}))
-    found = load_local_model(tmp_path).features(tiles)
+    found = load_local_model(tmp_path)(tiles)
     np.testing.assert_allclose(found, tiles.mean(axis=(1, 2)) / 255 + pooled, rtol=1e-4)
     assert asked == [(str(tmp_path), {"local_files_only": True, "trust_remote_code": False})]
     assert input_size(tmp_path) == 24

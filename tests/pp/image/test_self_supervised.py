@@ -48,7 +48,7 @@ def test_too_few_tiles_are_refused(tiles):
 
 
 def test_augmented_views_are_transformed_tiles_of_about_the_same_colour(tiles):
-    batch = network._as_tensor(tiles)
+    batch = network.as_tensor(tiles)
     views = network._augmented(batch, torch.Generator().manual_seed(0))
     assert views.shape == batch.shape and views.min() >= 0 and views.max() <= 1
     assert (views - batch).abs().mean() > 0.05

@@ -75,10 +75,6 @@ def test_slide_gives_the_moments_of_the_reference():
     np.testing.assert_allclose(deconvolve_stains(changed)[shown, :2], expected[shown], atol=0.06)
 
 
-def test_no_normalisation_is_none():
-    assert fit_stain_normalizer("none", slide(TRUE), "a") is None
-
-
 @pytest.mark.parametrize("stain", ["slide", "macenko"])
 def test_glass_alone_is_refused(stain):
     with pytest.raises(ValueError, match="Only 0 of 500 pixels under the spots of slice 'a' are stained"):

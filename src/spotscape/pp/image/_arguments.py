@@ -1,6 +1,7 @@
 """Arguments of image features, checked before any work starts."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,8 @@ def check_method(method: str | Path) -> Path | None:
         If there is no such method or folder.
     """
     if method == "handcrafted":
-        try:
-            import skimage  # noqa: F401
-        except ImportError as error:
-            raise ImportError(
-                "method='handcrafted' needs scikit-image; run: pip install \"spotscape[image]\""
-            ) from error
+        if find_spec("skimage") is None:
+            raise ImportError("method='handcrafted' needs scikit-image; run: pip install \"spotscape[image]\"")
         return None
     if method == "self-supervised":
         return None

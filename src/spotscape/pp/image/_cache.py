@@ -17,12 +17,12 @@ def content_key(*parts: Any) -> str:
 
 
 class FeatureCache:
-    """Files in a folder, one for each slice and setting; without a folder nothing is cached.
+    """Files in a folder, one for each slice and setting.
 
     Parameters
     ----------
     folder
-        Folder, which is created if it does not exist. ``None``: no cache.
+        Folder, which is created if it does not exist.
 
     Raises
     ------
@@ -30,10 +30,8 @@ class FeatureCache:
         If the folder cannot be created or written to.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
-        self.folder = None if folder is None else Path(folder)
-        if self.folder is None:
-            return
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -45,8 +43,8 @@ class FeatureCache:
 
     def read(self, key: str) -> NDArray[np.float32] | None:
         """Features stored under a key, or ``None``."""
-        path = self._path(key)
-        if path is None or not path.exists():
+        path = self.folder / f"{key}.npz"
+        if not path.exists():
             return None
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -59,13 +57,7 @@ class FeatureCache:
 
     def write(self, key: str, features: NDArray[np.float32]) -> None:
         """Store features under a key."""
-        path = self._path(key)
-        if path is None:
-            return
         # Renamed when complete, so that an interrupted process leaves no partial file under the final name.
-        temporary = path.with_name(f"{path.stem}.{os.getpid()}.npz")
+        temporary = self.folder / f"{key}.{os.getpid()}.npz"
         np.savez_compressed(temporary, features=features)
-        temporary.replace(path)
-
-    def _path(self, key: str) -> Path | None:
-        return None if self.folder is None else self.folder / f"{key}.npz"
+        temporary.replace(self.folder / f"{key}.npz")

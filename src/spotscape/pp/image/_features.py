@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
 from spotscape.pp.image._cache import FeatureCache, content_key
-from spotscape.pp.image._extraction import Extractor, extract_features, normalized_tiles, slide_normalizer
+from spotscape.pp.image._extraction import Extractor, extract_features, tile_reader
 from spotscape.pp.image._slide import Slide, evenly_chosen_spots
 from spotscape.pp.image._sources import Images, PerSlice, read_slides
 from spotscape.pp.image._stain import STAIN_METHODS
@@ -171,7 +171,7 @@ def image_features(
     slides = [slide for slide in all_slides if len(slide.spots)]
     if not slides:
         raise ValueError("No slice has an image; pass `image`, or `patches_key` for stored patches.")
-    cache = FeatureCache(cache_dir)
+    cache = None if cache_dir is None else FeatureCache(cache_dir)
     spot_names = {slide.name: adata.obs_names[slide.spots].to_numpy().astype(str) for slide in slides}
     digests = {slide.name: content_key(slide.digest(), spot_names[slide.name].tolist()) for slide in slides}
     colors_only = tuple(any(scale * slide.tile_width < _MIN_WIDTH_FOR_TEXTURE for slide in slides) for scale in scales)
@@ -181,26 +181,25 @@ def image_features(
         name: content_key(digest, (method_name, *method_state, stain, scales, n_pixels))
         for name, digest in digests.items()
     }
-    features = {name: cached for name, key in keys.items() if (cached := cache.read(key)) is not None}
+    cached = {} if cache is None else {name: cache.read(key) for name, key in keys.items()}
+    features = {name: values for name, values in cached.items() if values is not None}
     missing = [slide for slide in slides if slide.name not in features]
     if missing:
         extractors = _extractors(method, folder, slides, spot_names, colors_only, stain, scales, n_pixels, seed)
         n_spots = sum(len(slide.spots) for slide in missing)
         with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
             for slide in missing:
-                pixels = slide.pixels()
                 features[slide.name] = extract_features(
-                    slide,
-                    pixels,
-                    slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels),
+                    tile_reader(slide, spot_names[slide.name], stain, n_pixels),
+                    len(slide.spots),
                     extractors,
-                    scales=scales,
-                    n_pixels=n_pixels,
+                    scales,
                     # networks use several threads themselves
                     n_jobs=n_jobs if method == "handcrafted" else 1,
                     progress=progress,
                 )
-                cache.write(keys[slide.name], features[slide.name])
+                if cache is not None:
+                    cache.write(keys[slide.name], features[slide.name])
 
     values = np.full((adata.n_obs, features[slides[0].name].shape[1]), np.nan, dtype=np.float32)
     present = np.zeros(adata.n_obs, dtype=bool)
@@ -267,18 +266,17 @@ def _extractors(
     if folder is not None:
         from spotscape.pp.image._local_model import load_local_model
 
-        return [load_local_model(folder).features] * len(scales)
+        return [load_local_model(folder)] * len(scales)
     from spotscape.pp.image._self_supervised import MAX_TRAINING_TILES, encode, train_encoder
 
     n_spots = sum(len(slide.spots) for slide in slides)
     tiles = []
     for slide in slides:
-        pixels = slide.pixels()
-        normalize = slide_normalizer(slide, pixels, spot_names[slide.name], stain, n_pixels)
+        read = tile_reader(slide, spot_names[slide.name], stain, n_pixels)
         # Each slice and scale gets its share of the training tiles.
         max_spots = max(1, MAX_TRAINING_TILES * len(slide.spots) // (n_spots * len(scales)))
         spots = evenly_chosen_spots(spot_names[slide.name], max_spots)
-        tiles += [normalized_tiles(slide, pixels, normalize, spots, scale, n_pixels) for scale in scales]
+        tiles += [read(spots, scale) for scale in scales]
     return [partial(encode, train_encoder(np.concatenate(tiles), seed))] * len(scales)
 
 

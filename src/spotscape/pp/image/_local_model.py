@@ -1,7 +1,7 @@
 """Features of a pathology model in a local folder; nothing is downloaded."""
 
+import importlib
 import json
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,34 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spotscape.pp.image._self_supervised import default_device
+from spotscape.pp.image._extraction import Extractor
+from spotscape.pp.image._self_supervised import as_tensor, default_device
 
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Defaults of both libraries: normalisation and input size of ImageNet.
 _DEFAULT_MEAN, _DEFAULT_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DEFAULT_N_PIXELS = 224
-
-
-@dataclass(frozen=True)
-class LocalModel:
-    """A network with the mean and standard deviation by which its input is normalised."""
-
-    network: nn.Module
-    mean: tuple[float, ...]
-    sd: tuple[float, ...]
-
-    @torch.inference_mode()
-    def features(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Features of tiles. ``(n_tiles, n_features)``."""
-        device = default_device()
-        colors = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).to(device).float() / 255
-        mean, sd = (torch.tensor(values, device=device)[:, None, None] for values in (self.mean, self.sd))
-        output = self.network((colors - mean) / sd)
-        if not isinstance(output, torch.Tensor):
-            # transformers: the pooled output, or the class token of a model without pooling
-            pooled = getattr(output, "pooler_output", None)
-            output = output.last_hidden_state[:, 0] if pooled is None else pooled
-        return output.reshape(len(tiles), -1).float().cpu().numpy()
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -69,14 +48,12 @@ def input_size(folder: Path) -> int:
     """Side of the input tiles of a model, in pixels."""
     config = read_config(folder)
     if "architecture" in config:
-        return int(
-            config.get("pretrained_cfg", config).get("input_size", (3, _DEFAULT_N_PIXELS, _DEFAULT_N_PIXELS))[-1]
-        )
+        return int(config.get("pretrained_cfg", config).get("input_size", [_DEFAULT_N_PIXELS])[-1])
     size = config.get("image_size", _DEFAULT_N_PIXELS)
     return int(size if isinstance(size, int) else size[-1])
 
 
-def load_local_model(folder: Path) -> LocalModel:
+def load_local_model(folder: Path) -> Extractor:
     """Load a model saved by timm or transformers, without its classification head.
 
     Parameters
@@ -87,7 +64,7 @@ def load_local_model(folder: Path) -> LocalModel:
 
     Returns
     -------
-    The model in evaluation mode.
+    Function from tiles to features, ``(n_tiles, n_features)``.
 
     Raises
     ------
@@ -106,7 +83,20 @@ def load_local_model(folder: Path) -> LocalModel:
         path = folder / "preprocessor_config.json"
         colors = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         mean, sd = colors.get("image_mean", _DEFAULT_MEAN), colors.get("image_std", _DEFAULT_SD)
-    return LocalModel(network.eval().to(default_device()), tuple(mean), tuple(sd))
+    device = default_device()
+    network = network.eval().to(device)
+    mean, sd = (torch.tensor(values, device=device)[:, None, None] for values in (mean, sd))
+
+    @torch.inference_mode()
+    def features(tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        output = network((as_tensor(tiles).to(device) - mean) / sd)
+        if not isinstance(output, torch.Tensor):
+            # transformers: the pooled output, or the class token of a model without pooling
+            pooled = getattr(output, "pooler_output", None)
+            output = output.last_hidden_state[:, 0] if pooled is None else pooled
+        return output.reshape(len(tiles), -1).float().cpu().numpy()
+
+    return features
 
 
 def model_digest(folder: Path) -> str:
@@ -122,10 +112,7 @@ def model_digest(folder: Path) -> str:
 
 
 def _timm_network(folder: Path, config: dict[str, Any]) -> nn.Module:
-    try:
-        import timm
-    except ImportError as error:
-        raise ImportError(_install_message("timm", folder)) from error
+    timm = _imported("timm", folder)
     arguments = config.get("model_args", {})
     network = timm.create_model(config["architecture"], pretrained=False, **{**arguments, "num_classes": 0})
     weights = _read_weights(folder)
@@ -144,10 +131,7 @@ def _timm_network(folder: Path, config: dict[str, Any]) -> nn.Module:
 
 
 def _transformers_network(folder: Path) -> nn.Module:
-    try:
-        import transformers
-    except ImportError as error:
-        raise ImportError(_install_message("transformers", folder)) from error
+    transformers = _imported("transformers", folder)
     try:
         return transformers.AutoModel.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -161,12 +145,8 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"{str(folder)!r} has no {' or '.join(_WEIGHTS)}; copy the weights of the model there.")
     read_errors: tuple[type[Exception], ...] = (OSError, ValueError, RuntimeError, EOFError, UnpicklingError)
     if path.suffix == ".safetensors":
-        try:
-            from safetensors import SafetensorError
-            from safetensors.torch import load_file
-        except ImportError as error:
-            raise ImportError(_install_message("safetensors", folder)) from error
-        read_errors = (*read_errors, SafetensorError)
+        read_errors = (*read_errors, _imported("safetensors", folder).SafetensorError)
+        from safetensors.torch import load_file
     try:
         return torch.load(path, map_location="cpu", weights_only=True) if path.suffix == ".bin" else load_file(path)
     except read_errors as error:
@@ -175,5 +155,11 @@ def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def _install_message(package: str, folder: Path) -> str:
-    return f'The model in {str(folder)!r} needs {package}; run: pip install "spotscape[foundation]"'
+def _imported(package: str, folder: Path) -> Any:
+    """A package of the extra ``foundation``."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f'The model in {str(folder)!r} needs {package}; run: pip install "spotscape[foundation]"'
+        ) from error

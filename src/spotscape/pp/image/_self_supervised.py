@@ -85,7 +85,7 @@ def train_encoder(tiles: NDArray[np.uint8], seed: int) -> TileEncoder:
         while len(queue) < min(_BATCH_SIZE, len(tiles)):
             queue = torch.cat([queue, torch.randperm(len(tiles), generator=generator)])
         chosen, queue = queue[:_BATCH_SIZE], queue[_BATCH_SIZE:]
-        batch = _as_tensor(tiles[chosen.numpy()])
+        batch = as_tensor(tiles[chosen.numpy()])
         views = torch.cat([_augmented(batch, generator), _augmented(batch, generator)]).to(device)
         # Both views are one batch for batch normalisation, because they have the same distribution.
         projections = projector(encoder(views))
@@ -102,7 +102,7 @@ def train_encoder(tiles: NDArray[np.uint8], seed: int) -> TileEncoder:
 @torch.inference_mode()
 def encode(encoder: TileEncoder, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features of tiles. ``(n_tiles, 128)``."""
-    return encoder(_as_tensor(tiles).to(default_device())).cpu().numpy()
+    return encoder(as_tensor(tiles).to(default_device())).cpu().numpy()
 
 
 def default_device() -> torch.device:
@@ -110,7 +110,8 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _as_tensor(tiles: NDArray[np.uint8]) -> torch.Tensor:
+def as_tensor(tiles: NDArray[np.uint8]) -> torch.Tensor:
+    """Colours of tiles from 0 to 1. ``(n_tiles, 3, n_pixels, n_pixels)``."""
     return torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).float() / 255
 
 

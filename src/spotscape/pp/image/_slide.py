@@ -1,6 +1,6 @@
 """A slice with its image and the positions of its spots in it."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,6 @@ class Slide:
         if len(shape) != 3:
             raise ValueError(f"The image of slice {self.name!r} has shape {shape}; pass (height, width, 3).")
         return shape[0], shape[1]
-
-    def subset(self, spots: NDArray[Any]) -> "Slide":
-        """The same slide with some of its spots: a mask or row numbers."""
-        image = np.asarray(self.image)[spots] if self.has_patches else self.image
-        centres = self.centres if self.has_patches else self.centres[spots]
-        return replace(self, spots=self.spots[spots], image=image, centres=centres)
 
     def digest(self) -> str:
         """SHA-256 of the image and of the positions of the spots in it."""

@@ -1,6 +1,7 @@
 """Find the image of each slice: in ``uns["spatial"]``, a file, an array or stored patches."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -248,4 +249,4 @@ def _without_spots_off_image(slide: Slide) -> Slide:
             f"{int((~on_image).sum())} of {len(on_image)} spots of {label} lie outside its image of {width} x {height} "
             f"pixels; check that it is the right image, and the scale factor ({slide.scale_factor:g})."
         )
-    return slide.subset(on_image)
+    return replace(slide, spots=slide.spots[on_image], centres=slide.centres[on_image])

@@ -54,13 +54,13 @@ def deconvolve_stains(colors: NDArray[np.uint8]) -> NDArray[np.float32]:
     return optical_density(colors) @ _DECONVOLUTION
 
 
-def fit_stain_normalizer(method: str, pixels: NDArray[np.uint8], slice_name: str) -> Normalizer | None:
+def fit_stain_normalizer(method: str, pixels: NDArray[np.uint8], slice_name: str) -> Normalizer:
     """Learn how to map the stains of a slide to those of the reference.
 
     Parameters
     ----------
     method
-        ``"none"``; ``"slide"``: haematoxylin and eosin of the tissue get the mean and standard deviation of the
+        ``"slide"``: haematoxylin and eosin of the tissue get the mean and standard deviation of the
         reference; ``"macenko"``: the two stain vectors of the slide are estimated :cite:p:`Macenko2009` and replaced by
         those of the reference.
     pixels
@@ -70,15 +70,13 @@ def fit_stain_normalizer(method: str, pixels: NDArray[np.uint8], slice_name: str
 
     Returns
     -------
-    A function from colours to normalised colours, 8 bits each; ``None`` for ``"none"``.
+    A function from colours to normalised colours, 8 bits each.
 
     Raises
     ------
     ValueError
         If there are too few pixels of stained tissue.
     """
-    if method == "none":
-        return None
     density = optical_density(pixels)
     if method == "macenko":
         is_tissue = (density >= _MIN_DENSITY_MACENKO).all(axis=1)

@@ -4,6 +4,4 @@ from ._centring import Centring as Centring
 from ._combat import ComBat as ComBat
 from ._harmony import Harmony as Harmony
 from ._registry import CORRECTIONS as CORRECTIONS
-from ._registry import correction_from_state as correction_from_state
 from ._registry import correction_named as correction_named
-from ._registry import correction_state as correction_state

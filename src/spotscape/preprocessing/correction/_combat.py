@@ -56,13 +56,12 @@ class ComBat(Correction):
     def transform(self, values: Values, slices: Names) -> Values:
         """Remove the shifts and scales; see :meth:`Correction.transform`."""
         fitted = self._fitted
-        known = {name: i for i, name in enumerate(fitted["slices"])}
+        effects = zip(fitted["shifts"], fitted["scales"], strict=True)
+        known = dict(zip(fitted["slices"], effects, strict=True))
         corrected = np.empty_like(values)
         for name in np.unique(slices):
             rows = slices == name
-            at = known.get(str(name))
-            effects = self._effects(values[rows]) if at is None else (fitted["shifts"][at], fitted["scales"][at])
-            shift, scale = effects
+            shift, scale = known.get(str(name)) or self._effects(values[rows])
             standard = (values[rows] - fitted["pooled_mean"]) / fitted["pooled_deviation"]
             corrected[rows] = fitted["pooled_deviation"] * (standard - shift) / scale + fitted["pooled_mean"]
         return corrected

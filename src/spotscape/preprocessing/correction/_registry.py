@@ -1,6 +1,4 @@
-"""The corrections by name, and how fitted ones are saved."""
-
-from typing import Any
+"""The corrections by name."""
 
 from spotscape._validate import check_choice
 from spotscape.preprocessing.correction._base import Correction, NoCorrection
@@ -37,49 +35,3 @@ def correction_named(name: str) -> Correction:
     """
     check_choice(name, CORRECTIONS, "slice_correction")
     return CORRECTIONS[name]()
-
-
-def correction_state(correction: Correction) -> dict[str, Any]:
-    """Name and fitted parameters of a correction, as a dictionary.
-
-    Parameters
-    ----------
-    correction
-        The correction.
-
-    Returns
-    -------
-    Dictionary with the entries ``name`` and ``fitted``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from spotscape.preprocessing.correction import Centring, correction_from_state, correction_state
-    >>> state = correction_state(Centring().fit(np.array([[1.0], [2.0]]), np.array(["a", "b"])))
-    >>> state["name"], state["fitted"]["slices"]
-    ('centre', ['a', 'b'])
-    >>> correction_from_state(state).name
-    'centre'
-    """
-    return {"name": correction.name, "fitted": correction.get_state()}
-
-
-def correction_from_state(state: dict[str, Any]) -> Correction:
-    """Restore a correction from the result of :func:`correction_state`.
-
-    Parameters
-    ----------
-    state
-        Result of :func:`correction_state`.
-
-    Returns
-    -------
-    The correction.
-
-    Examples
-    --------
-    >>> from spotscape.preprocessing.correction import NoCorrection, correction_from_state, correction_state
-    >>> correction_from_state(correction_state(NoCorrection())).name
-    'none'
-    """
-    return CORRECTIONS[state["name"]].from_state(state["fitted"])
