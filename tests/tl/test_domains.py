@@ -57,6 +57,7 @@ def test_clear_domains_are_found(adata, method):
     np.testing.assert_array_equal(params["sizes"], found.value_counts(sort=False))
 
 
+@pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")
 @pytest.mark.parametrize("method", METHODS)
 def test_permuted_spots_have_the_same_domains(adata, method):
     adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
@@ -110,7 +111,78 @@ def test_mixture_is_shrunk_and_starts_from_kmeans():
     scores = PCA(12, svd_solver="full").fit_transform(latent)
     slow = shrunk_mixture(scores, adata.obs["kmeans"].cat.codes.to_numpy(), 3, _mixture.RIDGE)
     assert adjusted_rand_index(slow.argmax(axis=1), adata.obs["spatial_domain"]) > 0.98
-    np.testing.assert_allclose(adata.obs["spatial_domain_confidence"], slow.max(axis=1), atol=0.02)
+    fast = _partitions.mixture_partition(latent, 3, 100, 0).affinities
+    np.testing.assert_allclose(np.sort(fast.max(axis=1)), np.sort(slow.max(axis=1)), atol=0.02)
+
+
+def square(noise=0.01):
+    """Four groups at the corners of a square, which two domains may split in two ways."""
+    corners = np.repeat([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], 50, axis=0)
+    return anndata.AnnData(obsm={"Z": corners + noise * np.random.default_rng(0).normal(size=(200, 2))})
+
+
+def test_partitions_that_tie_are_kept_and_said():
+    data = square()
+    with pytest.warns(UserWarning, match="1 other partition.* index down to -?0.0"):
+        tl.domains(data, "Z", 2)
+    found = data.uns["spatial_domain"]["alternatives"]
+    assert found["domains"].shape == (200, 2)
+    np.testing.assert_array_equal(found["domains"][:, 0], data.obs["spatial_domain"].astype(int))
+    halves = {tuple(np.bincount(codes[::50] - 1, minlength=2)) for codes in found["domains"].T}
+    assert halves == {(2, 2)} and abs(found["agreement"][0, 1]) < 0.02
+    assert found["excess"].min() == 0 and found["excess"].max() < 0.003
+    assert found["log_likelihood"][0] == found["log_likelihood"].max()
+    # Half of the partitions put a spot of two of the corners into the other domain.
+    confidence = data.obs["spatial_domain_confidence"].to_numpy().reshape(4, 50).mean(axis=1)
+    np.testing.assert_allclose(np.sort(confidence), [0.5, 0.5, 0.9, 0.9], atol=0.02)
+
+
+def test_clear_domains_have_no_alternative(adata):
+    tl.domains(adata, n_domains=4)
+    found = adata.uns["spatial_domain"]["alternatives"]
+    assert found["domains"].shape == (300, 1) and found["agreement"].tolist() == [[1.0]]
+
+
+def test_the_confidence_of_one_partition_is_its_tempered_posterior(adata):
+    tl.domains(adata, n_domains=4)
+    posteriors = _partitions.mixture_partition(adata.obsm["X_spotscape"], 4, 100, 0).affinities
+    powers = np.array([[p ** (1 / 6) for p in row] for row in posteriors])
+    expected = [row.max() / row.sum() for row in powers]
+    np.testing.assert_allclose(np.sort(adata.obs["spatial_domain_confidence"]), np.sort(expected), atol=1e-6)
+
+
+def test_levels_are_nested(adata):
+    tl.domains(adata, n_domains=[2, 4, 3])
+    obs = adata.obs
+    assert adata.uns["spatial_domain"]["levels"].tolist() == [2, 3, 4]
+    assert (obs["spatial_domain"] == obs["spatial_domain_4"]).all()
+    for fine, coarse in ((4, 3), (3, 2), (4, 2)):
+        table = pd.crosstab(obs[f"spatial_domain_{fine}"], obs[f"spatial_domain_{coarse}"])
+        assert ((table > 0).sum(axis=1) == 1).all() and table.shape == (fine, coarse)
+        assert (obs[f"spatial_domain_{coarse}_confidence"] >= obs[f"spatial_domain_{fine}_confidence"] - 1e-9).all()
+    # What describes the levels goes with them.
+    tl.domains(adata, n_domains=4)
+    assert [name for name in obs if name.startswith("spatial_domain")] == [
+        "spatial_domain",
+        "spatial_domain_confidence",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_domains", "method", "error", "message"),
+    [
+        ([2, 3], "kmeans", ValueError, "takes one number"),
+        ([], "mixture", ValueError, "is empty"),
+        ([2, 2.5], "mixture", TypeError, "n_domains"),
+        ("seven", "mixture", TypeError, "n_domains"),
+        ([1, 3], "mixture", ValueError, "n_domains"),
+        ([2, 400], "mixture", ValueError, "only 300 spots"),
+    ],
+)
+def test_wrong_levels_are_refused(adata, n_domains, method, error, message):
+    with pytest.raises(error, match=message):
+        tl.domains(adata, n_domains=n_domains, method=method)
+    assert "spatial_domain" not in adata.obs
 
 
 def test_the_seed_of_the_restarts_does_not_matter():
@@ -230,6 +302,8 @@ def test_leiden_gives_the_requested_number_of_domains(adata, n_domains):
     assert (adata.obs["again"] == adata.obs["spatial_domain"]).all()
 
 
+# Values without domains have many partitions that fit equally well.
+@pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")
 def test_wide_sparse_and_dense_values_give_the_same_domains(adata):
     dense = adata.copy()
     dense.X = dense.X.toarray()

@@ -1,4 +1,5 @@
 from ._alignment import alignment as alignment
+from ._alternatives import alternatives as alternatives
 from ._domains import domains as domains
 from ._embedding import embedding as embedding
 from ._history import history as history

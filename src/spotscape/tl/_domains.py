@@ -1,28 +1,35 @@
 """Spatial domains: clusters of a representation of the spots."""
 
 import warnings
-from typing import Any, cast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 from scipy import sparse
+from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from spotscape._validate import check_choice, check_integer, check_number
-from spotscape.cluster._partitions import kmeans_partition, mixture_partition
+from spotscape.cluster._hierarchy import merge_domains
+from spotscape.cluster._partitions import Alternatives, kmeans_partition, mixture_partition
 from spotscape.tl._label_propagation import propagate_labels, read_spatial_graph
 from spotscape.tl._leiden import leiden_codes
 from spotscape.tl._representation import read_representation
 
 METHODS = ("mixture", "kmeans", "leiden")
 _N_INIT = 100
+# Partitions whose sums of squares differ by less than this share fit equally well.
+_TIE = 0.003
+# Below this adjusted Rand index, partitions that fit equally well are different answers.
+_DIFFERENT = 0.7
 
 
 def domains(
     adata: AnnData,
     use_rep: str = "X_spotscape",
-    n_domains: int | None = None,
+    n_domains: int | Sequence[int] | None = None,
     *,
     method: str = "mixture",
     smoothing: float = 0.0,
@@ -43,7 +50,8 @@ def domains(
         :math:`p(z) = \sum_k \pi_k \, \mathcal{N}(z; \mu_k, \Sigma)`, which is model EEE of mclust
         :cite:p:`Scrucca2016`. Two measures make it reproducible. It starts from the best of many k-means runs; if
         several are within 1 % of the best, from the one whose mixture has the highest likelihood. A ridge of 0.3 times
-        the mean variance keeps :math:`\Sigma` from fitting noise. At most 12 principal components are used.
+        the mean variance keeps :math:`\Sigma` from fitting noise. At most 12 principal components are used. The
+        partitions that were not chosen are kept as alternatives; :func:`spotscape.pl.alternatives` draws them.
     ``"kmeans"``
         k-means with restarts :cite:p:`Lloyd1982,Arthur2007`.
     ``"leiden"``
@@ -62,7 +70,9 @@ def domains(
         than 50 columns are first reduced to 50 principal components.
     n_domains
         Number of domains, at least 2 and less than the number of distinct spots. Required by the mixture and k-means.
-        For Leiden, the resolution that gives this number is searched.
+        For Leiden, the resolution that gives this number is searched. With several numbers, such as ``[4, 7, 12]``,
+        the mixture is fitted with the largest, and its domains are merged step by step by Ward's method
+        :cite:p:`Ward1963`, so that each domain lies within one domain of every coarser level.
     method
         ``"mixture"``, ``"kmeans"`` or ``"leiden"``. The mixture is the default because it agreed best with the
         annotations of the sections in the user guide, and is as reproducible as k-means.
@@ -92,11 +102,20 @@ def domains(
         Categorical of ``"1"`` to ``"K"``. Domains are numbered along the first principal component of their centroids,
         so that consecutive domains are similar.
     ``.obs[f"{key_added}_confidence"]``
-        Confidence in the domain of the spot, from 0 to 1, for the mixture and k-means: the posterior probability, or
-        the simplified silhouette :math:`(b - a) / \max(a, b)` with the distances :math:`a` to the centroid of its own
-        domain and :math:`b` to the nearest other centroid :cite:p:`Hruschka2006`; smoothed as the domains are.
+        Confidence in the domain of the spot, from 0 to 1, smoothed as the domains are. For the mixture, posterior
+        probabilities that are tempered, because neighbouring spots share most of their evidence, and averaged over the
+        alternatives (see :func:`spotscape.cluster.mixture_partition`): about as many spots of a confidence agree with
+        annotations as it says. For k-means, the simplified silhouette :math:`(b - a) / \max(a, b)` with the distances
+        :math:`a` to the centroid of its own domain and :math:`b` to the nearest other centroid
+        :cite:p:`Hruschka2006`.
+    ``.obs[f"{key_added}_{n}"]`` and ``.obs[f"{key_added}_{n}_confidence"]``
+        If several numbers of domains are given: the domains of each level ``n``, and the confidence in them.
     ``.uns[key_added]``
-        The parameters, the number of domains found, and the number of spots in each.
+        The parameters, the number of domains found, and the number of spots in each. For the mixture also
+        ``"alternatives"``: the partitions that fit nearly equally well, the chosen one first, as ``"domains"``
+        (``(n_spots, n_partitions)``, before smoothing, numbered like the domains that they overlap with most), the
+        ``"excess"`` of the sum of squares of their k-means starts over the best, their ``"log_likelihood"`` per spot,
+        and their ``"agreement"``, the adjusted Rand index of each pair.
 
     Raises
     ------
@@ -107,6 +126,12 @@ def domains(
         to ``method``, or no resolution gives ``n_domains``.
     ImportError
         If ``method="leiden"`` and igraph is not installed.
+
+    Warns
+    -----
+    UserWarning
+        If two partitions with an adjusted Rand index below 0.7 fit equally well, so that the representation does not
+        decide between them; or if fewer domains than asked for have spots.
 
     Examples
     --------
@@ -123,6 +148,7 @@ def domains(
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     if not isinstance(key_added, str) or not key_added:
         raise TypeError(f"`key_added` is {key_added!r}; pass the name of a column of `adata.obs`.")
+    levels, n_domains = _check_levels(n_domains, method)
     params = _check_method_arguments(method, n_domains, n_init, resolution, n_neighbors, adata.n_obs)
     check_number(smoothing, "smoothing", minimum=0, maximum=0.999)
     graph = read_spatial_graph(adata) if smoothing > 0 else None
@@ -138,22 +164,25 @@ def domains(
         )
 
     confidences: np.ndarray | None = None
+    alternatives: Alternatives | None = None
     if method == "leiden":
         codes, params["resolution"] = leiden_codes(rows, n_domains, resolution, params["n_neighbors"], seed)
         affinities = np.eye(codes.max() + 1)[codes]
     else:
+        assert n_domains is not None
         partition = kmeans_partition if method == "kmeans" else mixture_partition
         # With one thread, sums are always in the same order, so labels do not depend on the number of threads. One
         # thread is also much faster on a busy machine, where each short iteration would wait for the slowest thread.
         with threadpool_limits(1, user_api="openmp"):
-            affinities, confidences = partition(rows, cast(int, n_domains), params["n_init"], seed)
+            affinities, confidences, alternatives = partition(rows, n_domains, params["n_init"], seed)
     if graph is not None:
         ordered_graph = graph[order][:, order]
         affinities = propagate_labels(affinities, ordered_graph, smoothing)
         confidences = None if confidences is None else propagate_labels(confidences, ordered_graph, smoothing)
     codes = affinities.argmax(axis=1)
     confidence = None if confidences is None else confidences[np.arange(len(codes)), codes]
-    codes = _number_along_first_component(rows, codes)
+    number = _numbers_along_first_component(rows, codes, affinities.shape[1])
+    codes = number[codes]
     n_found = int(codes.max()) + 1
     if n_domains is not None and n_found < n_domains:
         warnings.warn(
@@ -163,15 +192,7 @@ def domains(
         )
 
     inverse = np.argsort(order)
-    names = [str(number) for number in range(1, n_found + 1)]
-    target = adata.copy() if copy else adata
-    target.obs[key_added] = pd.Categorical.from_codes(codes[inverse], categories=names)
-    if confidence is not None:
-        target.obs[f"{key_added}_confidence"] = confidence[inverse]
-    elif key_added in target.uns and f"{key_added}_confidence" in target.obs:
-        # It belongs to domains that an earlier call stored under this key.
-        del target.obs[f"{key_added}_confidence"]
-    target.uns[key_added] = {
+    result: dict[str, Any] = {
         "method": method,
         "use_rep": use_rep,
         "seed": int(seed),
@@ -180,7 +201,80 @@ def domains(
         "n_domains": n_found,
         "sizes": np.bincount(codes, minlength=n_found),
     }
+    columns: dict[str, Any] = {key_added: _as_categorical(codes[inverse])}
+    if confidence is not None:
+        columns[f"{key_added}_confidence"] = confidence[inverse]
+    if alternatives is not None:
+        result["alternatives"] = _describe(alternatives, number, inverse)
+        _warn_of_ties(alternatives.excess, result["alternatives"]["agreement"])
+    if levels is not None and confidences is not None:
+        result["levels"] = np.array(levels)
+        # Columns in the order of the numbers of the domains.
+        ordered = confidences[:, np.argsort(number)][:, :n_found]
+        for level, merged in merge_domains(rows, codes, levels).items():
+            coarse = merged[codes]
+            confidence = (ordered @ np.eye(level)[merged])[np.arange(len(coarse)), coarse]
+            columns[f"{key_added}_{level}"] = _as_categorical(coarse[inverse])
+            columns[f"{key_added}_{level}_confidence"] = confidence[inverse]
+
+    target = adata.copy() if copy else adata
+    for name in _columns_of(target, key_added) - set(columns):
+        del target.obs[name]
+    for name, column in columns.items():
+        target.obs[name] = column
+    target.uns[key_added] = result
     return target if copy else None
+
+
+def _check_levels(n_domains: int | Sequence[int] | None, method: str) -> tuple[list[int] | None, int | None]:
+    """Numbers of domains of all levels, if there are several, and the number that is fitted."""
+    if not isinstance(n_domains, Iterable):
+        return None, n_domains
+    levels = list(n_domains)
+    if method != "mixture":
+        raise ValueError(f"`n_domains` is {n_domains!r}, but method {method!r} takes one number; use the mixture.")
+    if not levels:
+        raise ValueError("`n_domains` is empty; pass a number, or several such as [4, 7, 12].")
+    for level in levels:
+        check_integer(level, "n_domains", minimum=2)
+    levels = sorted({int(level) for level in levels})
+    return levels, levels[-1]
+
+
+def _as_categorical(codes: np.ndarray) -> pd.Categorical:
+    return pd.Categorical.from_codes(codes, categories=[str(number + 1) for number in range(codes.max() + 1)])
+
+
+def _columns_of(adata: AnnData, key: str) -> set[str]:
+    """Columns that describe the domains of an earlier call, besides the domains themselves."""
+    if key not in adata.uns:
+        return set()
+    levels = np.asarray(adata.uns[key].get("levels", []), dtype=int).tolist()
+    names = [f"{key}_confidence", *(f"{key}_{level}{end}" for level in levels for end in ("", "_confidence"))]
+    return {name for name in names if name in adata.obs}
+
+
+def _describe(alternatives: Alternatives, number: np.ndarray, inverse: np.ndarray) -> dict[str, np.ndarray]:
+    """Alternatives as they are stored: spots in their own order, domains with their final numbers from 1."""
+    codes = number[alternatives.codes]
+    return {
+        "domains": (codes.T[inverse] + 1).astype(np.int32),
+        "excess": alternatives.excess,
+        "log_likelihood": alternatives.log_likelihood,
+        "agreement": np.array([[adjusted_rand_score(one, other) for other in codes] for one in codes]),
+    }
+
+
+def _warn_of_ties(excess: np.ndarray, agreement: np.ndarray) -> None:
+    tied = np.flatnonzero((np.abs(excess - excess[0]) < _TIE) & (agreement[0] < _DIFFERENT))
+    if len(tied):
+        warnings.warn(
+            f"{len(tied)} other partition(s) fit as well as the chosen one and differ from it, with an adjusted Rand "
+            f"index down to {agreement[0, tied].min():.2f}: the representation does not decide between them. Draw "
+            "them with `spotscape.pl.alternatives`, or try another number of domains.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _check_method_arguments(
@@ -234,9 +328,9 @@ def _lexicographic_order(representation: np.ndarray) -> np.ndarray:
     return order
 
 
-def _number_along_first_component(representation: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Renumber codes from 0 along the first principal component of their centroids, without empty ones."""
-    codes = np.unique(codes, return_inverse=True)[1]
+def _numbers_along_first_component(representation: np.ndarray, codes: np.ndarray, n_codes: int) -> np.ndarray:
+    """Number of each code, from 0 along the first principal component of their centroids, empty ones last."""
+    present, codes = np.unique(codes, return_inverse=True)
     sizes = np.bincount(codes)
     members = sparse.csr_matrix((np.ones(len(codes)), (codes, np.arange(len(codes)))))
     centroids = (members @ representation.astype(np.float64)) / sizes[:, None]
@@ -245,6 +339,7 @@ def _number_along_first_component(representation: np.ndarray, codes: np.ndarray)
     # The sign of a singular vector is arbitrary, so its largest entry is made positive.
     direction = direction * np.sign(direction[np.abs(direction).argmax()])
     order = np.lexsort((sizes, centred @ direction))
-    number = np.empty_like(order)
-    number[order] = np.arange(len(order))
-    return number[codes]
+    number = np.empty(n_codes, dtype=np.int64)
+    number[present[order]] = np.arange(len(present))
+    number[np.setdiff1d(np.arange(n_codes), present)] = np.arange(len(present), n_codes)
+    return number
