@@ -1,18 +1,21 @@
 """Gaussian mixture with one shared covariance, which can be applied to new spots."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, special
 from sklearn.decomposition import PCA
-from sklearn.mixture import GaussianMixture
 
 #: Number of leading principal components that the mixture is fitted to.
 N_COMPONENTS_MIXTURE = 12
 #: Added to each variance of the shared covariance, in units of their mean. Without it the covariance follows noise in
 #: small sections; from a half upwards, domains that overlap a little are merged.
 RIDGE = 0.3
+# Tolerance of the mean log likelihood, number of iterations and smallest size of a cluster, as in scikit-learn.
+_TOLERANCE = 1e-3
+_MAX_ITERATIONS = 500
+_TINY = 10 * np.finfo(np.float64).eps
 
 
 class SharedCovarianceMixture:
@@ -126,8 +129,33 @@ def leading_scores(representation: NDArray[Any], seed: int) -> NDArray[np.float6
     return scores[:, pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]]
 
 
-def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_domains: int) -> GaussianMixture:
-    """Fit a mixture by expectation maximisation, initialised with a partition.
+class FittedMixture(NamedTuple):
+    """Result of :func:`fit_mixture`."""
+
+    posteriors: NDArray[np.float64]
+    """Posterior probabilities. ``(n_spots, n_clusters)``."""
+    log_likelihood: float
+    """Mean log likelihood per spot, before the last M-step."""
+    slopes: NDArray[np.float64]
+    """:math:`\\Sigma^{-1} \\mu_k`. ``(n_components, n_clusters)``."""
+    intercepts: NDArray[np.float64]
+    """:math:`\\log \\pi_k - \\mu_k^\\top \\Sigma^{-1} \\mu_k / 2`. ``(n_clusters,)``."""
+
+    def predict_proba(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Posterior probabilities of other spots. ``(n_spots, n_clusters)``."""
+        return special.softmax(scores @ self.slopes + self.intercepts, axis=1)
+
+
+def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_domains: int) -> FittedMixture:
+    r"""Fit a mixture by expectation maximisation, initialised with a partition.
+
+    Because the clusters share one covariance, their log densities differ by a linear function of the scores,
+
+    .. math:: \log \pi_k \mathcal{N}(z; \mu_k, \Sigma) = \log \pi_k + z^\top \Sigma^{-1} \mu_k
+        - \tfrac{1}{2} \mu_k^\top \Sigma^{-1} \mu_k + c(z),
+
+    so that an iteration is two products of matrices, instead of a triangular solution for each cluster. The result is
+    that of scikit-learn's ``GaussianMixture`` with a tied covariance.
 
     Parameters
     ----------
@@ -142,18 +170,49 @@ def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_doma
     -------
     The fitted mixture.
     """
-    n_members = np.bincount(labels, minlength=n_domains)
+    n_spots, n_components = scores.shape
+    squares = scores.T @ scores
     members = np.eye(n_domains)[labels]
-    means = (members.T @ scores) / np.maximum(n_members, 1)[:, None]
-    residuals = scores - means[labels]
-    covariance = residuals.T @ residuals / len(scores)
-    ridge = RIDGE * np.trace(covariance) / len(covariance)
-    return GaussianMixture(
-        n_domains,
-        covariance_type="tied",
-        reg_covar=ridge,
-        max_iter=500,
-        weights_init=n_members / len(scores),
-        means_init=means,
-        precisions_init=linalg.inv(covariance + ridge * np.eye(len(covariance))),
-    ).fit(scores)
+    sizes = members.sum(axis=0)
+    means = (members.T @ scores) / np.maximum(sizes, 1)[:, None]
+    covariance = (squares - (means.T * sizes) @ means) / n_spots
+    ridge = RIDGE * np.trace(covariance) / n_components * np.eye(n_components)
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(sizes / n_spots)
+    log_likelihood = -np.inf
+    for _ in range(_MAX_ITERATIONS):
+        slopes, intercepts, constant = _log_density(means, covariance + ridge, log_weights)
+        posteriors, new = _expectation(scores, slopes, intercepts)
+        new += constant - 0.5 * np.vdot(linalg.inv(covariance + ridge), squares) / n_spots
+        sizes = posteriors.sum(axis=0) + _TINY
+        means = (posteriors.T @ scores) / sizes[:, None]
+        covariance = (squares - (means.T * sizes) @ means) / sizes.sum()
+        log_weights = np.log(sizes / sizes.sum())
+        has_converged = abs(new - log_likelihood) < _TOLERANCE
+        log_likelihood = new
+        if has_converged:
+            break
+    slopes, intercepts, _ = _log_density(means, covariance + ridge, log_weights)
+    posteriors, _ = _expectation(scores, slopes, intercepts)
+    return FittedMixture(posteriors, float(log_likelihood), slopes, intercepts)
+
+
+def _log_density(
+    means: NDArray[np.float64], covariance: NDArray[np.float64], log_weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Slopes and intercepts of the log densities of the clusters, and the constant that they share."""
+    slopes = linalg.solve(covariance, means.T, assume_a="pos")
+    intercepts = log_weights - 0.5 * (means.T * slopes).sum(axis=0)
+    return slopes, intercepts, -0.5 * (np.linalg.slogdet(covariance)[1] + len(covariance) * np.log(2 * np.pi))
+
+
+def _expectation(
+    scores: NDArray[np.float64], slopes: NDArray[np.float64], intercepts: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Posteriors, and the mean log of the densities' sum without the term that all clusters share."""
+    logs = scores @ slopes + intercepts
+    largest = logs.max(axis=1, keepdims=True)
+    posteriors = np.exp(logs - largest)
+    total = posteriors.sum(axis=1, keepdims=True)
+    posteriors /= total
+    return posteriors, float((np.log(total) + largest).mean())

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from spotscape.cluster._mixture import SharedCovarianceMixture, fit_mixture, leading_scores
+from spotscape.cluster._mixture import FittedMixture, SharedCovarianceMixture, fit_mixture, leading_scores
 
 N_SPOTS_STARTS = 10_000
 #: Starts whose sum of squares is within this factor of the best are taken for equally good ones.
@@ -154,17 +154,9 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
     >>> sorted(partition.affinities.sum(axis=0).round().tolist())
     [20.0, 20.0]
     """
-    scores = leading_scores(representation, seed)
-    drawn = _drawn_for_starts(len(representation), seed)
-    starts = _close_starts(representation[drawn], n_domains, n_init, seed)
-    mixtures = [fit_mixture(scores[drawn], start.labels_, n_domains) for start in starts]
-    order = np.argsort([-mixture.lower_bound_ for mixture in mixtures], kind="stable")
-    chosen = mixtures[order[0]]
-    if not isinstance(drawn, slice):
-        chosen = fit_mixture(scores, _finished(starts[order[0]], representation, drawn).labels_, n_domains)
-    posteriors = chosen.predict_proba(scores)
-    codes, kept, confidences = [posteriors.argmax(axis=1)], [order[0]], [_tempered(posteriors)]
-    for number in order[1:]:
+    scores, starts, mixtures, posteriors = _fit_starts(representation, n_domains, n_init, seed)
+    codes, kept, confidences = [posteriors.argmax(axis=1)], [0], [_tempered(posteriors)]
+    for number in range(1, len(starts)):
         if len(kept) == N_PARTITIONS:
             break
         other = mixtures[number].predict_proba(scores)
@@ -176,8 +168,29 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
             kept.append(number)
     best = min(start.inertia_ for start in starts)
     excess = np.array([starts[number].inertia_ / best - 1 for number in kept])
-    likelihood = np.array([mixtures[number].lower_bound_ for number in kept])
+    likelihood = np.array([mixtures[number].log_likelihood for number in kept])
     return Partition(posteriors, np.mean(confidences, axis=0), Alternatives(np.array(codes), excess, likelihood))
+
+
+def mixture_posteriors(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> np.ndarray:
+    """Posterior probabilities of :func:`mixture_partition`, without alternatives. ``(n_spots, n_domains)``."""
+    return _fit_starts(representation, n_domains, n_init, seed)[-1]
+
+
+def _fit_starts(
+    representation: np.ndarray, n_domains: int, n_init: int, seed: int
+) -> tuple[np.ndarray, list[KMeans], list[FittedMixture], np.ndarray]:
+    """Principal components, starts and their mixtures by descending likelihood, and the posteriors of the best."""
+    scores = leading_scores(representation, seed)
+    drawn = _drawn_for_starts(len(representation), seed)
+    starts = _close_starts(representation[drawn], n_domains, n_init, seed)
+    mixtures = [fit_mixture(scores[drawn], start.labels_, n_domains) for start in starts]
+    order = np.argsort([-mixture.log_likelihood for mixture in mixtures], kind="stable")
+    starts, mixtures = [starts[number] for number in order], [mixtures[number] for number in order]
+    chosen = mixtures[0]
+    if not isinstance(drawn, slice):
+        chosen = fit_mixture(scores, _finished(starts[0], representation, drawn).labels_, n_domains)
+    return scores, starts, mixtures, chosen.posteriors
 
 
 def _tempered(posteriors: np.ndarray) -> np.ndarray:
@@ -262,5 +275,5 @@ def fit_shared_mixture(
     values = representation[np.lexsort(representation.T[::-1])].astype(np.float64)
     # One thread adds up in one order.
     with threadpool_limits(1, user_api="openmp"):
-        memberships = mixture_partition(values, n_domains, n_init, seed).affinities
+        memberships = mixture_posteriors(values, n_domains, n_init, seed)
     return SharedCovarianceMixture.from_memberships(values, memberships)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from spotscape.cluster import SharedCovarianceMixture, mixture_partition
+from spotscape.cluster import SharedCovarianceMixture
+from spotscape.cluster._partitions import mixture_posteriors
 from spotscape.metrics import adjusted_rand_index
 
 #: Blocks along each side of a slice, used alternately. Large blocks separate the halves better; small blocks leave
@@ -76,7 +77,7 @@ def split_half_agreement(scores: np.ndarray, first: np.ndarray, n_domains: int, 
     Adjusted Rand index, averaged over both directions.
     """
     halves = [scores[first], scores[~first]]
-    affinities = [mixture_partition(half, n_domains, n_init, seed).affinities for half in halves]
+    affinities = [mixture_posteriors(half, n_domains, n_init, seed) for half in halves]
     mixtures = [
         SharedCovarianceMixture.from_memberships(half, membership)
         for half, membership in zip(halves, affinities, strict=True)
