@@ -6,6 +6,8 @@ Each folder is one question, run from the repository root, for example ``python 
     Domains against annotations, on one section or several together.
 ``alignment``
     Sections placed on each other, and labels transferred between them.
+``calibration``
+    Confidence in domains against annotations.
 ``cross_sample``
     AESTETIK across samples, with an image and without.
 ``imputation``

@@ -17,9 +17,8 @@ CLOSE_STARTS = 1.01
 SAME_PARTITION = 0.99
 #: Partitions that are kept, the chosen one included.
 N_PARTITIONS = 8
-#: Posteriors are raised to the power of one over this number to give confidences. They take the dimensions of a spot
-#: for independent evidence, although neighbours share most of theirs. With 6, confidences of annotated sections agree
-#: with the share of right spots, also on tissues that the number was not chosen on.
+#: Posteriors are raised to the power of one over this number to give confidences, because they take the evidence of a
+#: spot for its own, although neighbours share most of theirs.
 TEMPERATURE = 6.0
 
 
@@ -122,7 +121,9 @@ def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, se
     return Partition(np.eye(n_domains)[means.labels_], np.maximum(confidences, 0))
 
 
-def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> Partition:
+def mixture_partition(
+    representation: np.ndarray, n_domains: int, n_init: int, seed: int, *, temperature: float = TEMPERATURE
+) -> Partition:
     r"""Cluster a representation with a Gaussian mixture with one shared covariance.
 
     Expectation maximisation starts from k-means, because the likelihood has many local maxima of similar height, while
@@ -130,7 +131,7 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
     squares, the mixture with the highest likelihood among those that start from them is used, and the others are its
     alternatives.
 
-    The confidence of spot :math:`i` in domain :math:`k` is the mean of :math:`\tilde p_{ik} \propto p_{ik}^{1/6}` over
+    The confidence of spot :math:`i` in domain :math:`k` is the mean of :math:`\tilde p_{ik} \propto p_{ik}^{1/T}` over
     the chosen mixture and its alternatives, whose domains are matched to those of the chosen one. The posteriors
     :math:`p_{ik}` themselves are too high, because neighbouring spots share most of their evidence.
 
@@ -140,6 +141,9 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
         Representation of the spots, of which at most 12 principal components are used. ``(n_spots, n_dimensions)``.
     n_domains, n_init, seed
         As in :func:`kmeans_partition`.
+    temperature
+        :math:`T`. With 6, confidences agreed with the share of spots that agree with annotations, also on tissues that
+        the number was not chosen on; see the user guide.
 
     Returns
     -------
@@ -155,7 +159,7 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
     [20.0, 20.0]
     """
     scores, starts, mixtures, posteriors = _fit_starts(representation, n_domains, n_init, seed)
-    codes, kept, confidences = [posteriors.argmax(axis=1)], [0], [_tempered(posteriors)]
+    codes, kept, confidences = [posteriors.argmax(axis=1)], [0], [_tempered(posteriors, temperature)]
     for number in range(1, len(starts)):
         if len(kept) == N_PARTITIONS:
             break
@@ -164,7 +168,7 @@ def mixture_partition(representation: np.ndarray, n_domains: int, n_init: int, s
         if all(adjusted_rand_score(known, labels) < SAME_PARTITION for known in codes):
             columns = _matched(codes[0], labels, n_domains)
             codes.append(np.argsort(columns)[labels])
-            confidences.append(_tempered(other[:, columns]))
+            confidences.append(_tempered(other[:, columns], temperature))
             kept.append(number)
     best = min(start.inertia_ for start in starts)
     excess = np.array([starts[number].inertia_ / best - 1 for number in kept])
@@ -193,9 +197,9 @@ def _fit_starts(
     return scores, starts, mixtures, chosen.posteriors
 
 
-def _tempered(posteriors: np.ndarray) -> np.ndarray:
-    """Posteriors to the power of ``1 / TEMPERATURE``, with rows that sum to one."""
-    powers = posteriors ** (1 / TEMPERATURE)
+def _tempered(posteriors: np.ndarray, temperature: float) -> np.ndarray:
+    """Posteriors to the power of one over the temperature, with rows that sum to one."""
+    powers = posteriors ** (1 / temperature)
     return powers / powers.sum(axis=1, keepdims=True)
 
 
