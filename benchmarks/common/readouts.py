@@ -1,5 +1,7 @@
 """Domains read out of a representation, and how well they agree with labels."""
 
+import warnings
+
 import numpy as np
 from anndata import AnnData
 from sklearn.cluster import KMeans
@@ -35,7 +37,10 @@ def find_domains(representation: np.ndarray, n_domains: int, *, readout: str, se
         return np.zeros(len(representation), dtype=int)
     if readout == DEFAULT:
         adata = AnnData(obsm={"X_found_in": representation})
-        sps.tl.domains(adata, "X_found_in", n_domains, seed=seed)
+        with warnings.catch_warnings():
+            # What is measured is the choice that is made, also where others are as good.
+            warnings.filterwarnings("ignore", ".*fit as well as the chosen one")
+            sps.tl.domains(adata, "X_found_in", n_domains, seed=seed)
         return adata.obs["spatial_domain"].to_numpy(str)
     if readout == KMEANS:
         return KMeans(n_domains, n_init=10, random_state=seed).fit_predict(representation)
