@@ -5,7 +5,8 @@ import numpy as np
 # Of how many molecules a gene must differ before it is believed: the ridge penalty of a standardised slope.
 _MOLECULES_AGAINST = 30.0
 _MAX_STEP = 1.0
-_MAX_ITERATIONS = 25
+_MAX_ITERATIONS = 100
+_TOLERANCE = 1e-3
 
 
 def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: np.ndarray) -> np.ndarray:
@@ -18,8 +19,10 @@ def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: n
         x_{ig} \sim \mathrm{Poisson}\left(e_i \exp(a_g + b_g y_{ig})\right), \qquad b_g \ge 0
 
     with a ridge penalty on the slope of the standardised prediction, so that genes with few counts have nearly the same
-    expected expression in all spots. For each slope, the optimal intercept reproduces the total of the gene. The slope
-    is found by Newton's method.
+    expected expression in all spots. For each slope, the optimal intercept reproduces the total of the gene. The
+    remaining function of the slope is concave, so its derivative has one zero, which lies between the largest slope
+    with a positive derivative and the smallest with a negative one. Newton's method finds it; a step that leaves this
+    interval is replaced by its middle, without which the method oscillates for genes that few spots express strongly.
 
     Parameters
     ----------
@@ -51,20 +54,29 @@ def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: n
     standard = (predicted - mean) / deviation
     total = counts.sum(axis=0, dtype=np.float64)
     seen = np.einsum("ig,ig->g", counts, standard, dtype=np.float64)
-    slope = np.zeros(len(total))
+    slope, low, high = np.zeros(len(total)), np.zeros(len(total)), np.full(len(total), np.inf)
+    active = np.flatnonzero(varies & (total > 0))
     for _ in range(_MAX_ITERATIONS):
-        size, expected, variance = _moments(standard, slope, exposure)
-        gradient = seen - total * expected - _MOLECULES_AGAINST * slope
-        step = np.clip(gradient / (total * variance + _MOLECULES_AGAINST), -_MAX_STEP, _MAX_STEP)
-        # A negative slope would turn the decoder's order of the spots around.
-        new = np.where(varies, np.maximum(slope + step, 0), 0)
-        moved = np.abs(new - slope).max(initial=0)
-        slope = new
-        if moved < 1e-3:
+        if not len(active):
             break
-    size, _, _ = _moments(standard, slope, exposure)
+        at = slope[active]
+        # Columns are copied only when there are far fewer.
+        values = standard if len(active) == standard.shape[1] else standard[:, active]
+        _, expected, variance = _moments(values, at, exposure)
+        gradient = seen[active] - total[active] * expected - _MOLECULES_AGAINST * at
+        low[active] = np.where(gradient > 0, at, low[active])
+        high[active] = np.where(gradient <= 0, at, high[active])
+        step = np.clip(gradient / (total[active] * variance + _MOLECULES_AGAINST), -_MAX_STEP, _MAX_STEP)
+        # A negative slope would turn the decoder's order of the spots around, so no slope is below 0.
+        new = np.maximum(at + step, 0)
+        goes_on = np.abs(new - at) >= _TOLERANCE
+        outside = goes_on & ((new <= low[active]) | (new >= high[active])) & (high[active] > 0)
+        new[outside] = (low[active] + high[active])[outside] / 2
+        slope[active] = new
+        active = active[goes_on]
+    log_size, _, _ = _moments(standard, slope, exposure)
     with np.errstate(divide="ignore"):
-        intercept = np.log(total) - np.log(size) - slope * mean / deviation
+        intercept = np.log(total) - log_size - slope * mean / deviation
     return np.stack([intercept, slope / deviation, highest]).astype(np.float32)
 
 
@@ -99,11 +111,15 @@ def apply_count_calibration(predicted: np.ndarray, calibration: np.ndarray) -> n
 
 
 def _moments(standard: np.ndarray, slope: np.ndarray, exposure: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Sum of the weights ``exposure * exp(slope * standard)``, and weighted mean and variance of the predictions."""
-    weights = np.exp(standard * slope.astype(standard.dtype))
+    """Log of the sum of the weights ``exposure * exp(slope * standard)``, and weighted mean and variance."""
+    slope = slope.astype(standard.dtype)
+    # Relative to the largest, so that no weight overflows. Slopes are not negative.
+    largest = slope * standard.max(axis=0)
+    weights = np.exp(standard * slope - largest)
     weights *= exposure[:, None].astype(standard.dtype)
-    size = np.maximum(weights.sum(axis=0, dtype=np.float64), np.finfo(np.float32).tiny)
+    size = np.maximum(weights.sum(axis=0, dtype=np.float64), np.finfo(np.float64).tiny)
     weights *= standard
     expected = weights.sum(axis=0, dtype=np.float64) / size
     weights *= standard
-    return size, expected, np.maximum(weights.sum(axis=0, dtype=np.float64) / size - expected**2, 0)
+    variance = np.maximum(weights.sum(axis=0, dtype=np.float64) / size - expected**2, 0)
+    return np.log(size) + largest, expected, variance
