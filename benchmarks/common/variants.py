@@ -67,7 +67,7 @@ BETWEEN_SLICES = frozenset(
 _SEDR: Variants = {
     "default": {},
     "preset paper": {"model": {"preset": "paper"}},
-    "preset reference": {"model": {"preset": "reference"}},
+    "preset released": {"model": {"preset": "released"}},
     "without error of masked spots": {"model": {"masked_weight": 0.0}},
     "without reconstruction": {"model": {"reconstruction_weight": 0.0}},
     "without adjacency": {"model": {"adjacency_weight": 0.0}},
@@ -95,7 +95,7 @@ _SEDR: Variants = {
 #: Variants of each model.
 VARIANTS: dict[str, Variants] = {"SPOTSCAPE": _SPOTSCAPE, "SEDR": _SEDR}
 
-_PRESETS = frozenset({"default", "published settings", "preset paper", "preset reference"})
+_PRESETS = frozenset({"default", "published settings", "preset paper", "preset released"})
 _GROUPS = ("all-ablation", "all-batches", "all-sensitivity")
 
 

@@ -17,7 +17,7 @@ def train(n_clusters=None, **arguments):
 
 CASES = {
     "unknown argument": (build(n_layers=2), TypeError, "n_layers"),
-    "unknown preset": (build(preset="released"), ValueError, "`preset` is 'released'; choose one of None, 'paper'"),
+    "unknown preset": (build(preset="published"), ValueError, "`preset` is 'published'; choose one of None, 'paper'"),
     "unknown decoder": (build(decoder="gcn"), ValueError, "`decoder` is 'gcn'; choose one of 'graph'"),
     "unknown representation": (build(representation="z"), ValueError, "`representation` is 'z'"),
     "unknown features": (build(features="pca"), ValueError, "`features` is 'pca'"),
@@ -34,7 +34,7 @@ CASES = {
     "weight of text": (build(kl_weight="small"), TypeError, "`kl_weight` is 'small'"),
     "neither yes nor no": (build(redraw_pairs="yes"), TypeError, "`redraw_pairs` is 'yes'"),
     "token added to genes": (build(masking="add", features="genes"), ValueError, "pass `masking='replace'`"),
-    "released code with genes": (build(preset="reference", features="genes"), ValueError, "pass `masking='replace'`"),
+    "released code with genes": (build(preset="released", features="genes"), ValueError, "pass `masking='replace'`"),
     "scale power of genes": (build(scale_power=0.5, features="genes"), ValueError, "'genes', which are not scaled"),
     "more components than genes": (build(n_components=500), ValueError, "`n_components` is 500"),
     "no epochs": (train(max_epochs=0), ValueError, "`max_epochs` is 0"),

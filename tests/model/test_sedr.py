@@ -19,7 +19,7 @@ def small_sedr(adata, **arguments):
     return small_model(adata, model_class=SEDR, **arguments)
 
 
-@pytest.mark.parametrize("preset", [None, "paper", "reference"])
+@pytest.mark.parametrize("preset", [None, "paper", "released"])
 @pytest.mark.parametrize("decoder", ["graph", "linear"])
 @pytest.mark.parametrize("features", ["components", "genes"])
 def test_every_kind_trains_and_answers(adata, preset, decoder, features):
@@ -35,12 +35,12 @@ def test_every_kind_trains_and_answers(adata, preset, decoder, features):
 
 
 def test_presets_are_the_settings_that_the_documentation_names(adata):
-    default, paper, reference = (small_sedr(adata, preset=preset).module for preset in (None, "paper", "reference"))
+    default, paper, released = (small_sedr(adata, preset=preset).module for preset in (None, "paper", "released"))
     assert (default.masking, default.representation, default.mask_at_inference) == ("replace", "decoder", False)
     assert (paper.masking, paper.masked_loss, paper.representation) == ("replace", "squared", "encoder")
-    assert (reference.masking, reference.masked_loss, reference.mask_at_inference) == ("add", "cosine", True)
-    assert not reference.redraw_pairs and paper.redraw_pairs and default.redraw_pairs
-    assert reference.kl_weight == pytest.approx(0.1 / 240)
+    assert (released.masking, released.masked_loss, released.mask_at_inference) == ("add", "cosine", True)
+    assert not released.redraw_pairs and paper.redraw_pairs and default.redraw_pairs
+    assert released.kl_weight == pytest.approx(0.1 / 240)
     assert paper.dropout_rate == 0.2 and default.dropout_rate == 0
     assert small_sedr(adata, preset="paper", dropout_rate=0.1).module.dropout_rate == 0.1
 
@@ -56,8 +56,8 @@ def test_presets_train_as_published(adata, monkeypatch):
         assert runs[0].arguments["schedule"] == ("constant" if preset else "one-cycle")
 
 
-def test_the_reference_masks_the_same_spots_at_inference(adata):
-    model = small_sedr(adata, preset="reference", epochs=30)
+def test_the_released_preset_masks_the_same_spots_at_inference(adata):
+    model = small_sedr(adata, preset="released", epochs=30)
     latent = model.get_latent_representation()
     np.testing.assert_array_equal(model.get_latent_representation(), latent)
     np.testing.assert_allclose(model.get_latent_representation(batch_size=50), latent, rtol=1e-5, atol=1e-5)
@@ -141,7 +141,7 @@ def test_mudata(adata):
     expected = small_sedr(adata.copy()).get_latent_representation()
     mdata = mudata.MuData({"rna": adata})
     SEDR.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
-    for preset in (None, "reference"):
+    for preset in (None, "released"):
         model = SEDR(mdata, n_hidden=16, n_latent=4, preset=preset)
         model.train(6, enable_progress_bar=False)
         if preset is None:
@@ -172,3 +172,13 @@ def test_domains_are_found(batch_size):
     adata.obsm["X_sedr"] = model.get_latent_representation()
     domains(adata, "X_sedr", 5)
     assert adjusted_rand_index(adata.obs["domain"], adata.obs["spatial_domain"]) > 0.5
+
+
+def test_a_step_without_a_masked_spot_is_finite():
+    adata = synthetic_tissue(n_slices=1, n_spots=40, n_genes=40, seed=0)
+    SEDR.setup_anndata(adata)
+    model = SEDR(adata, mask_rate=0.01)
+    model.train(10, accelerator="cpu", enable_progress_bar=False)
+    history = model.history["masked_loss_train"].to_numpy(dtype=float)
+    assert np.isfinite(history).all() and (history == 0).any() and (history > 0).any()
+    assert np.isfinite(model.get_latent_representation()).all()

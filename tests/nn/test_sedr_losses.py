@@ -141,6 +141,29 @@ def test_sparse_scaled_cosine_loss_equals_the_dense_one():
     )
 
 
+@pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
+def test_a_reconstruction_that_cancels_stays_within_the_range_of_the_cosine(size):
+    torch.manual_seed(0)
+    target = torch.rand(200, 30)
+    hidden = (size * torch.randn(200, 4)).requires_grad_()
+    weight = torch.randn(30, 4)
+    # The bias takes back what the first spot is given, up to rounding.
+    bias = -(weight @ hidden[0].detach()) + 1e-6 * torch.randn(30)
+    loss = nn.sparse_scaled_cosine_loss(target.to_sparse_csr(), hidden, weight, bias)
+    assert torch.isfinite(loss).all() and (loss >= 0).all() and (loss <= 8).all()
+    loss.sum().backward()
+    assert torch.isfinite(hidden.grad).all()
+    exact = nn.scaled_cosine_loss(target.double(), hidden.detach().double() @ weight.double().T + bias.double())
+    torch.testing.assert_close(loss[1:].detach().double(), exact[1:], atol=1e-2, rtol=1e-2)
+
+
+def test_the_mean_over_no_spots_is_zero_and_has_a_gradient():
+    values = torch.ones(3, requires_grad=True)
+    mean = nn.mean_over_processes(values[torch.zeros(3, dtype=torch.bool)])
+    mean.backward()
+    assert mean == 0 and (values.grad == 0).all()
+
+
 def test_an_empty_spot_has_a_cosine_error_of_one_and_no_gradient():
     x_hat = torch.randn(1, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     loss = nn.scaled_cosine_loss(torch.zeros(1, 3), x_hat)

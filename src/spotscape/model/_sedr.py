@@ -46,7 +46,7 @@ class SEDR(SpatialModel):
     preset
         Source of the values of arguments that are ``None``, here and in :meth:`train`. ``None``: the settings with the
         best results in our benchmarks. ``"paper"``: masked spots are hidden and their original expression is the
-        target, with a squared error and the widths, rates and number of steps of the released code. ``"reference"``:
+        target, with a squared error and the widths, rates and number of steps of the released code. ``"released"``:
         the behaviour of the released code. There the token is added to the expression, which stays visible, and to the
         target; spots are also masked at inference (here always the same ones, by their row number, so the result
         depends on the order of the spots); and the pairs of spots without an edge are drawn only once.
@@ -97,7 +97,7 @@ class SEDR(SpatialModel):
     reconstruction_weight, masked_weight, adjacency_weight, kl_weight, cluster_weight
         Weights of the reconstruction loss of all spots, the error of the masked spots, the adjacency loss, the
         Kullback-Leibler divergence and the clustering loss. 0 switches a loss off. The divergence is a mean over spots;
-        the reference preset divides its weight by the number of spots.
+        the preset ``"released"`` divides its weight by the number of spots.
     redraw_pairs
         Whether new pairs of spots without an edge are drawn in each training step.
     seed
@@ -129,7 +129,7 @@ class SEDR(SpatialModel):
         adata: AnnData | MuData | None = None,
         registry: dict | None = None,
         *,
-        preset: Literal["paper", "reference"] | None = None,
+        preset: Literal["paper", "released"] | None = None,
         n_clusters: int | None = None,
         n_hidden: int = 64,
         n_latent: int = 16,
@@ -182,7 +182,7 @@ class SEDR(SpatialModel):
             features=features,
             **genes,
         )
-        if preset == "reference" and kl_weight is None:
+        if preset == "released" and kl_weight is None:
             kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
         self.preset = preset
         self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | settings)

@@ -39,7 +39,7 @@ _PAPER = DEFAULT | {
 }
 # The released code averages over edges and non-edges together and halves that, and divides the divergence by the
 # number of spots once more; the latter is done where the number is known.
-_REFERENCE = _PAPER | {
+_RELEASED = _PAPER | {
     "masking": "add",
     "mask_at_inference": True,
     "masked_loss": "cosine",
@@ -47,7 +47,7 @@ _REFERENCE = _PAPER | {
     "kl_weight": 0.1,
     "redraw_pairs": False,
 }
-PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "reference": _REFERENCE}
+PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "released": _RELEASED}
 
 
 def resolve(preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:

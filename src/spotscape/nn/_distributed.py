@@ -44,8 +44,9 @@ def mean_over_processes(values: Tensor) -> Tensor:
 
     Returns
     -------
-    Scalar, the same in every process. Its gradient is multiplied by the number of processes, which cancels when
-    Lightning averages the gradients over the processes.
+    Scalar, the same in every process; 0 if no process has a spot, as where no spot of a small batch is masked. Its
+    gradient is multiplied by the number of processes, which cancels when Lightning averages the gradients over the
+    processes.
 
     Examples
     --------
@@ -55,8 +56,9 @@ def mean_over_processes(values: Tensor) -> Tensor:
     tensor(3.)
     """
     if n_processes() == 1:
-        return values.mean()
-    return sum_over_processes(values.sum()) / sum_over_processes(values.new_tensor(float(len(values))))
+        # The sum over no spots is 0 and has a gradient.
+        return values.mean() if len(values) else values.sum()
+    return sum_over_processes(values.sum()) / sum_over_processes(values.new_tensor(float(len(values)))).clamp(min=1)
 
 
 def gather_spots(values: Tensor) -> Tensor:

@@ -152,4 +152,5 @@ def _norms_and_product(target: Tensor, hidden: Tensor, weight: Tensor, bias: Ten
 def _cosine_error(squared_target: Tensor, product: Tensor, squared_prediction: Tensor, gamma: float) -> Tensor:
     # A spot without expression has no direction: the lower bound makes its error 1 for every prediction.
     norms = (squared_target * squared_prediction).clamp(min=1e-16).sqrt()
-    return (1 - product / norms).clamp(min=0).pow(gamma)
+    # The norm of a prediction whose terms cancel is lost in rounding, which must not take the cosine out of its range.
+    return (1 - product / norms).clamp(min=0, max=2).pow(gamma)
