@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import spotscape.pp as pp
+from spotscape._uns import without_none
 from spotscape.graph._build import build_spatial_graph
 
 
@@ -27,7 +28,7 @@ def test_stores_the_graph_of_the_builder(adata, settings):
     np.testing.assert_array_equal(adata.obsp["spatial_distances"].toarray(), graph.distances.toarray())
     entry = adata.uns["spatial_neighbors"]
     assert entry["connectivities_key"] == "spatial_connectivities" and entry["distances_key"] == "spatial_distances"
-    assert entry["params"] == graph.params | {"slice_key": "slice", "spatial_key": "spatial"}
+    assert entry["params"] == without_none(graph.params) | {"slice_key": "slice", "spatial_key": "spatial"}
 
 
 def test_keys_and_copy(adata):

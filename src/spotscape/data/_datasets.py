@@ -55,6 +55,10 @@ class SpotDataset(Dataset):
     def __len__(self) -> int:
         return len(self.slices)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy does without the last batch, whose sparse tensors PyTorch cannot copy deeply.
+        return self.__dict__ | {"_last": None}
+
     def __getitem__(self, drawn: SeedBatch) -> dict[str, Any]:
         # Where an epoch is one batch, keeping it avoids building it in every epoch.
         if self._last is not None and np.array_equal(drawn.seeds, self._last[0]):

@@ -7,6 +7,7 @@ from anndata import AnnData
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from spotscape._uns import without_none
 from spotscape._validate import check_choice
 from spotscape.graph._build import BUILDER, METHODS, SpatialGraph, build_spatial_graph, graph_parameters
 from spotscape.graph._checks import as_positions, encode_slices, validate_graph
@@ -51,7 +52,7 @@ def write_graph(adata: AnnData, graph: SpatialGraph, *, key: str = "spatial") ->
     adata.uns[f"{key}_neighbors"] = {
         "connectivities_key": f"{key}_connectivities",
         "distances_key": f"{key}_distances",
-        "params": dict(graph.params),
+        "params": without_none(graph.params),
     }
 
 
@@ -154,7 +155,7 @@ def ensure_graph(
                 f'`adata` already holds a graph under {key!r} that was made elsewhere; use "precomputed" to '
                 "take it as it is, or another `graph_key` to keep both."
             )
-        # `get`, because None may be missing from files written by older versions of anndata.
+        # `get`, because entries that are None are not stored.
         if all(made_with.get(name) == params.get(name) for name in {*made_with, *params}):
             return stored
     graph = build_spatial_graph(positions, slices, method=method, n_neighbors=n_neighbors, radius=radius)

@@ -22,7 +22,7 @@ from spotscape.data._fields import registered_slices
 from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
-from spotscape.model._query import QueryMixin
+from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._setup import check_data, check_kind
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -185,7 +185,10 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         adata = self._validate_anndata(adata)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", minimum=1)
-        return self.get_anndata_manager(adata, required=True), checked_indices(indices, adata.n_obs)
+        manager = self.get_anndata_manager(adata, required=True)
+        if self.adata is not None and adata is not self.adata:
+            warn_of_subset(manager, self.adata_manager)
+        return manager, checked_indices(indices, adata.n_obs)
 
     @torch.inference_mode()
     def _encode(

@@ -1,5 +1,6 @@
 """New sections whose genes differ from those of a model."""
 
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 from scipy import sparse
+from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
+from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.model._docs import docs
 from spotscape.model._save_load import read_model_file
 from spotscape.model._setup import check_kind
@@ -162,3 +165,35 @@ def _was_measured(adata: AnnData) -> np.ndarray:
     if MEASURED_KEY not in adata.var:
         return np.ones(adata.n_vars, dtype=bool)
     return adata.var[MEASURED_KEY].to_numpy(dtype=bool)
+
+
+def warn_of_subset(manager: AnnDataManager, own: AnnDataManager) -> None:
+    """Warn if data consists of a part of the spots of a slice that a model was trained on.
+
+    Spots are recognised by their names and coordinates. Whole slices have the same neighbours as before.
+
+    Parameters
+    ----------
+    manager
+        Manager of the data.
+    own
+        Manager of the data that the model was trained on.
+    """
+    names, own_names = (pd.Index(one.adata.obs_names) for one in (manager, own))
+    rows = own_names.get_indexer(names) if own_names.is_unique else np.array([-1])
+    if (rows < 0).any() or len(rows) == len(own_names):
+        return
+    coordinates, own_coordinates = registered_coordinates(manager), registered_coordinates(own)
+    if coordinates.shape[1] != own_coordinates.shape[1] or not np.array_equal(coordinates, own_coordinates[rows]):
+        return
+    own_slices = registered_slices(own)[1]
+    sizes, own_sizes = (pd.Series(slices).value_counts() for slices in (own_slices[rows], own_slices))
+    partial = sizes.index[sizes.to_numpy() < own_sizes[sizes.index].to_numpy()]
+    if len(partial):
+        warnings.warn(
+            f"The data has {sizes[partial[0]]} of the {own_sizes[partial[0]]} spots of slice {partial[0]!r}, which the "
+            "model was trained on; without the others, these spots have other neighbours and other results. For some "
+            "of the spots of its own data, call the method without `adata` and with `indices`.",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -220,8 +220,13 @@ def domains(
     target = adata.copy() if copy else adata
     for name in _columns_of(target, key_added) - set(columns):
         del target.obs[name]
+        target.uns.pop(f"{name}_colors", None)
     for name, column in columns.items():
         target.obs[name] = column
+        # Colours of an earlier answer with another number of domains, which squidpy refuses.
+        colors = target.uns.get(f"{name}_colors")
+        if colors is not None and len(colors) != len(getattr(column, "categories", colors)):
+            del target.uns[f"{name}_colors"]
     target.uns[key_added] = result
     return target if copy else None
 

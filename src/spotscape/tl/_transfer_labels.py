@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from spotscape._slices import need_slice_key, read_slices
+from spotscape._uns import without_none
 from spotscape._validate import check_integer, check_present
 from spotscape.tl._representation import read_representation, unit_vectors
 
@@ -132,11 +133,13 @@ def transfer_labels(
     adata.obs[f"{key_added}_confidence"] = confidence
     evidence = {"coupling": coupling} if coupling is not None else {"use_rep": use_rep, "n_neighbors": n_neighbors}
     adata.uns[key_added] = {
-        "params": {"labels_key": labels_key} | evidence,
+        "params": without_none({"labels_key": labels_key} | evidence),
         "n_reference": len(reference_rows),
         "n_labelled": int(found.sum()),
         "n_without": int((~found).sum()),
     }
+    # Colours of an earlier answer go with it.
+    adata.uns.pop(f"{key_added}_colors", None)
     if source is adata and f"{labels_key}_colors" in adata.uns:
         adata.uns[f"{key_added}_colors"] = adata.uns[f"{labels_key}_colors"]
     return adata if copy else None

@@ -12,6 +12,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
 from spotscape.pp.image._cache import FeatureCache, content_key
@@ -211,22 +212,24 @@ def image_features(
     target = adata.copy() if copy else adata
     target.obsm[key_added] = values
     target.obs[f"{key_added}_present"] = present
-    target.uns[key_added] = {
-        "method": method_name,
-        **({"model": str(folder)} if folder is not None else {}),
-        **({"seed": int(seed)} if method == "self-supervised" else {}),
-        "names": _feature_names(method, values.shape[1], scales, colors_only),
-        "stain": stain,
-        "scales": np.array(scales),
-        "n_pixels": n_pixels,
-        "slice_key": slice_key,
-        "slices": np.array([slide.name for slide in all_slides]),
-        "image": np.array([slide.origin for slide in all_slides]),
-        "digest": np.array([digests.get(slide.name, "") for slide in all_slides]),
-        "scale_factor": np.array([slide.scale_factor for slide in all_slides]),
-        "tile_size": np.array([slide.tile_width / slide.scale_factor for slide in all_slides]),
-        "version": version("spotscape"),
-    }
+    target.uns[key_added] = without_none(
+        {
+            "method": method_name,
+            **({"model": str(folder)} if folder is not None else {}),
+            **({"seed": int(seed)} if method == "self-supervised" else {}),
+            "names": _feature_names(method, values.shape[1], scales, colors_only),
+            "stain": stain,
+            "scales": np.array(scales),
+            "n_pixels": n_pixels,
+            "slice_key": slice_key,
+            "slices": np.array([slide.name for slide in all_slides]),
+            "image": np.array([slide.origin for slide in all_slides]),
+            "digest": np.array([digests.get(slide.name, "") for slide in all_slides]),
+            "scale_factor": np.array([slide.scale_factor for slide in all_slides]),
+            "tile_size": np.array([slide.tile_width / slide.scale_factor for slide in all_slides]),
+            "version": version("spotscape"),
+        }
+    )
     return target if copy else None
 
 

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
 from spotscape._slices import need_slice_key, read_slices
+from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present
 from spotscape.graph import check_coordinates
 from spotscape.tl._domains import _lexicographic_order
@@ -192,19 +193,21 @@ def align(
     target_adata.obs[f"{key_added}_similarity"] = similarity
     if positions is not None:
         target_adata.obsm[f"{spatial_key}_aligned"] = aligned
-    target_adata.uns[key_added] = {
-        "reference": reference,
-        "query": np.array(names),
-        "slice_key": slice_key,
-        "use_rep": use_rep,
-        **({} if positions is None else {"spatial_key": spatial_key}),
-        "transform": "none" if transform is None else transform,
-        "coupling": coupling,
-        "n_neighbors": int(n_neighbors),
-        "seed": int(seed),
-        "coupled": np.array(coupled_shares),
-        **_summarise(registrations),
-    }
+    target_adata.uns[key_added] = without_none(
+        {
+            "reference": reference,
+            "query": np.array(names),
+            "slice_key": slice_key,
+            "use_rep": use_rep,
+            **({} if positions is None else {"spatial_key": spatial_key}),
+            "transform": "none" if transform is None else transform,
+            "coupling": coupling,
+            "n_neighbors": int(n_neighbors),
+            "seed": int(seed),
+            "coupled": np.array(coupled_shares),
+            **_summarise(registrations),
+        }
+    )
     _warn_if_unreliable(names, registrations)
     return target_adata if copy else None
 

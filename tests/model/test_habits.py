@@ -1,0 +1,62 @@
+"""What Python and scvi-tools users expect of any model."""
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+
+from spotscape import AESTETIK, SEDR, SPOTSCAPE
+from spotscape.datasets import synthetic_modalities, synthetic_tissue
+
+
+@pytest.fixture(scope="module", params=[SPOTSCAPE, SEDR, AESTETIK], ids=lambda model_class: model_class.__name__)
+def trained(request):
+    """A trained model and its data, of two slices."""
+    if request.param is AESTETIK:
+        adata = synthetic_modalities(n_slices=2, n_spots=60, n_kinds=4, n_genes=40, n_image_features=10, seed=0)
+        AESTETIK.setup_anndata(adata, rna_key="counts", slice_key="slice")
+        model = AESTETIK(adata, n_clusters=4, n_latent=4)
+    else:
+        adata = synthetic_tissue(n_slices=2, n_spots=60, n_genes=40, seed=0)
+        request.param.setup_anndata(adata, slice_key="slice")
+        model = request.param(adata, n_hidden=16, n_latent=8)
+    model.train(2, accelerator="cpu", enable_progress_bar=False)
+    return model, adata
+
+
+# Lightning asks PyTorch in a way that it will change.
+@pytest.mark.filterwarnings("ignore:.*isinstance.treespec")
+def test_a_deep_copy_gives_the_same_answers(trained):
+    model, _ = trained
+    again = copy.deepcopy(model)
+    assert again is not model and again.module is not model.module
+    np.testing.assert_array_equal(again.get_latent_representation(), model.get_latent_representation())
+
+
+# scvi-tools notes in `uns` of a view that it belongs to a model.
+@pytest.mark.filterwarnings("ignore:Trying to modify attribute `._uns` of view")
+@pytest.mark.filterwarnings("ignore:.*are unlike those that the model was trained on")
+def test_a_part_of_a_slice_is_said_to_have_other_neighbours(trained):
+    model, adata = trained
+    some = np.random.default_rng(0).permutation(adata.n_obs)[:70]
+    for part in (adata[some], adata[some].copy()):
+        with pytest.warns(UserWarning, match="call the method without `adata` and with `indices`"):
+            model.get_latent_representation(part)
+    expected = model.get_latent_representation()[some]
+    np.testing.assert_allclose(model.get_latent_representation(indices=some), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:.*are unlike those that the model was trained on")
+def test_whole_slices_and_other_spots_are_no_part(trained):
+    model, adata = trained
+    whole = adata[(adata.obs["slice"] == "slice_2").to_numpy()].copy()
+    moved = adata[:50].copy()
+    moved.obsm["spatial"] = moved.obsm["spatial"] + 1000.0
+    renamed = adata[:50].copy()
+    renamed.obs_names = [f"new_{name}" for name in renamed.obs_names]
+    for data in (whole, moved, renamed):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            model.get_latent_representation(data)
+        assert not [one for one in caught if "with `indices`" in str(one.message)]
