@@ -79,8 +79,6 @@ def test_tissues(tissue, tmp_path):
 # ------------------------------------------------------------------------------------------------------- measuring
 
 
-# Five steps on a few spots do not decide between partitions.
-@pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")
 @pytest.mark.parametrize("model", ["SPOTSCAPE", "SEDR"])
 def test_measured_run(model, tissue, tmp_path, capsys, monkeypatch):
     path, model_class = tmp_path / "record.json", getattr(sps, model)

@@ -10,7 +10,7 @@ from spotscape.io import read_sections
 
 CORTEX = "dlpfc_151673_hvg", "dlpfc_151675_hvg"
 
-pytestmark = [pytest.mark.data, pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")]
+pytestmark = pytest.mark.data
 
 
 def trained(adata, *, seed=0, epochs=None, **setup):

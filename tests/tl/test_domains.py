@@ -57,7 +57,6 @@ def test_clear_domains_are_found(adata, method):
     np.testing.assert_array_equal(params["sizes"], found.value_counts(sort=False))
 
 
-@pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")
 @pytest.mark.parametrize("method", METHODS)
 def test_permuted_spots_have_the_same_domains(adata, method):
     adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(300, 6))
@@ -302,8 +301,6 @@ def test_leiden_gives_the_requested_number_of_domains(adata, n_domains):
     assert (adata.obs["again"] == adata.obs["spatial_domain"]).all()
 
 
-# Values without domains have many partitions that fit equally well.
-@pytest.mark.filterwarnings("ignore:.*fit as well as the chosen one")
 def test_wide_sparse_and_dense_values_give_the_same_domains(adata):
     dense = adata.copy()
     dense.X = dense.X.toarray()
