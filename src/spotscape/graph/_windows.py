@@ -255,11 +255,11 @@ def _slice_windows(
         if layout != "auto" or share >= _IN_LINE:
             rings = _lattice_rings(tree, steps, radius, name)
             return [itself, *rings], name, float(np.linalg.norm(steps, axis=1).mean())
-    unit = _spread(tree)
+    unit = _sixth_neighbor_distance(tree)
     return [itself, *_irregular_rings(tree, radius, unit)], "irregular", unit
 
 
-def _spread(tree: KDTree) -> float:
+def _sixth_neighbor_distance(tree: KDTree) -> float:
     """Median distance to the sixth nearest other spot, or to the farthest if there are fewer."""
     k = min(7, tree.n)
     return float(np.median(tree.query(tree.data, k=[k])[0])) or 1.0

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# Of how many molecules a gene must differ before it is believed: the ridge penalty of a standardised slope.
-_MOLECULES_AGAINST = 30.0
+# Of the squared slope of the standardised prediction, over 2. In units of counts: a gene needs some tens of them to vary.
+_RIDGE_PENALTY = 30.0
 _MAX_STEP = 1.0
 _MAX_ITERATIONS = 100
 _TOLERANCE = 1e-3
@@ -63,10 +63,10 @@ def fit_count_calibration(predicted: np.ndarray, counts: np.ndarray, exposure: n
         # Columns are copied only when there are far fewer.
         values = standard if len(active) == standard.shape[1] else standard[:, active]
         _, expected, variance = _moments(values, at, exposure)
-        gradient = seen[active] - total[active] * expected - _MOLECULES_AGAINST * at
+        gradient = seen[active] - total[active] * expected - _RIDGE_PENALTY * at
         low[active] = np.where(gradient > 0, at, low[active])
         high[active] = np.where(gradient <= 0, at, high[active])
-        step = np.clip(gradient / (total[active] * variance + _MOLECULES_AGAINST), -_MAX_STEP, _MAX_STEP)
+        step = np.clip(gradient / (total[active] * variance + _RIDGE_PENALTY), -_MAX_STEP, _MAX_STEP)
         # A negative slope would turn the decoder's order of the spots around, so no slope is below 0.
         new = np.maximum(at + step, 0)
         goes_on = np.abs(new - at) >= _TOLERANCE
