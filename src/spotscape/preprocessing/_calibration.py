@@ -2,7 +2,7 @@
 
 import numpy as np
 
-# Of the squared slope of the standardised prediction, over 2. In units of counts: a gene needs some tens of them to vary.
+# Of half the squared slope of the standardised prediction, in counts: a gene needs some tens of counts to vary.
 _RIDGE_PENALTY = 30.0
 _MAX_STEP = 1.0
 _MAX_ITERATIONS = 100
