@@ -73,7 +73,8 @@ def test_small_sections_stay_near_smoothed_components(name, slice_name, section)
     assert scores["X_spotscape"] > scores["X_smoothed"] - 0.05, scores
 
 
-@pytest.mark.filterwarnings("ignore:.* spots have no expression at all")
+# Real sections have empty spots, and cells at one position.
+@pytest.mark.filterwarnings("ignore:.* spots have no expression at all", "ignore:.* spots share their position")
 @pytest.mark.parametrize("name", ["starmap_mpfc_3slices", "her2st_patientD", "osmfish_sscortex", "her2st_C2_he"])
 def test_any_section_goes_through(name, section):
     adata = section(name)
