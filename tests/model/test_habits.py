@@ -60,3 +60,83 @@ def test_whole_slices_and_other_spots_are_no_part(trained):
             warnings.simplefilter("always")
             model.get_latent_representation(data)
         assert not [one for one in caught if "with `indices`" in str(one.message)]
+
+
+def drop_genes(adata):
+    adata._inplace_subset_var(np.arange(adata.n_vars) != 3)
+
+
+def rename_genes(adata):
+    adata.var_names = [f"other_{name}" for name in adata.var_names]
+
+
+def drop_slices(adata):
+    del adata.obs["slice"]
+
+
+def replace_obs(adata):
+    adata.obs = adata.obs[["slice"]]
+
+
+def take_logarithms(adata):
+    matrix = adata.layers["counts"] = adata.layers["counts"].astype(np.float32)
+    matrix.data = np.log1p(matrix.data)
+
+
+def drop_layer(adata):
+    del adata.layers["counts"]
+
+
+def drop_coordinates(adata):
+    del adata.obsm["spatial"]
+
+
+CHANGES = {
+    drop_genes: "had 40 genes and has 39",
+    rename_genes: "had 40 genes and has 40, or has others",
+    drop_slices: r"obs\['slice'\]` is gone",
+    replace_obs: r"obs\['_scvi_batch'\]` is gone",
+    take_logarithms: "had counts and has other values",
+    drop_layer: r"layers\['counts'\]` is gone",
+    drop_coordinates: r"obsm\['spatial'\]` is gone",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_data_that_were_changed_after_the_set_up_are_refused(model_class, change):
+    if model_class is AESTETIK:
+        adata = synthetic_modalities(n_slices=2, n_spots=60, n_kinds=4, n_genes=40, n_image_features=10, seed=0)
+        setup, arguments = {"rna_key": "counts"}, {"n_clusters": 4, "n_latent": 4}
+    else:
+        adata = synthetic_tissue(n_slices=2, n_spots=60, n_genes=40, seed=0)
+        setup, arguments = {"layer": "counts"}, {"n_hidden": 16, "n_latent": 8}
+    before = adata.copy()
+    for data in (adata, before):
+        model_class.setup_anndata(data, slice_key="slice", **setup)
+    change(before)
+    message = f"changed since `setup_anndata`: .*{CHANGES[change]}.* Set it up again"
+    with pytest.raises(ValueError, match=message):
+        model_class(before, **arguments)
+    model = model_class(adata, **arguments)
+    model.train(1, accelerator="cpu", enable_progress_bar=False)
+    change(adata)
+    with pytest.raises(ValueError, match=message):
+        model.get_latent_representation()
+    with pytest.raises(ValueError, match=message):
+        model.train(1, accelerator="cpu", enable_progress_bar=False)
+
+
+@pytest.mark.parametrize("dtype", ["float16", ">f4", ">f8", ">i4", "int8", "uint16"])
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR])
+def test_numbers_of_any_type_give_the_same_answer(model_class, dtype):
+    def latent(matrix):
+        adata = synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=0)
+        adata.X = matrix
+        model_class.setup_anndata(adata)
+        model = model_class(adata, n_hidden=16, n_latent=8, seed=0)
+        model.train(1, accelerator="cpu", enable_progress_bar=False)
+        return model.get_latent_representation()
+
+    counts = synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=0).X.toarray()
+    np.testing.assert_allclose(latent(counts.astype(dtype)), latent(counts), atol=1e-6)

@@ -23,7 +23,7 @@ from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
-from spotscape.model._setup import check_data, check_kind
+from spotscape.model._setup import check_data, check_kind, check_unchanged
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.train import ScheduledTrainingPlan
@@ -64,6 +64,8 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)
+        if adata is not None:
+            check_unchanged(self.adata_manager)
         self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
         self.format_version_ = _save_load.FORMAT_VERSION
 
@@ -248,6 +250,9 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
             check_kind(adata, self.registry_["setup_args"])
             if self.get_anndata_manager(adata) is None:
                 check_data(adata, self.registry_["setup_args"], self.registry_)
+        manager = self.adata_manager if adata is None else self.get_anndata_manager(adata)
+        if manager is not None:
+            check_unchanged(manager)
         return super()._validate_anndata(adata, copy_if_view=copy_if_view)
 
     # -------------------------------------------------------------------------------------- saving and loading

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 from mudata import MuData
+from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
@@ -23,6 +24,7 @@ from spotscape.data._setup_checks import (
 from spotscape.graph._build import METHODS
 from spotscape.preprocessing._values import VALUES
 
+_N_SPOTS_TO_CHECK = 100
 # What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
 _TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
 
@@ -110,6 +112,56 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
             "`layer` or `rna_key`)."
         )
     return kind
+
+
+def check_unchanged(manager: AnnDataManager) -> None:
+    """Raise if data lack what they had when they were set up, or have other genes or values.
+
+    Parameters
+    ----------
+    manager
+        Manager of the data.
+
+    Raises
+    ------
+    ValueError
+        If the data was changed.
+    """
+    data: Any = manager.adata
+    for registry_key, place in manager.data_registry.items():
+        holder = data.mod[place["mod_key"]] if place.get("mod_key") else data
+        attribute, key = place["attr_name"], place.get("attr_key")
+        # Graphs are built again where they are missing.
+        if attribute not in ("X", "obsp") and key not in getattr(holder, attribute):
+            raise _changed(f"`{attribute}[{key!r}]` is gone")
+        state = manager.get_state_registry(registry_key)
+        original = state.get("original_key")
+        if attribute == "obs" and original not in (None, key) and original not in holder.obs:
+            raise _changed(f"`obs[{original!r}]` is gone")
+        if ExpressionField.VALUES_KEY in state:
+            genes = np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str)
+            if not np.array_equal(genes, holder.var_names.to_numpy(str)):
+                raise _changed(f"it had {len(genes)} genes and has {holder.n_vars}, or has others or another order")
+            if state[ExpressionField.VALUES_KEY] == "counts" and not _starts_with_counts(
+                holder.X if attribute == "X" else holder.layers[key]
+            ):
+                raise _changed("it had counts and has other values; keep counts in a layer, and name it in `layer`")
+
+
+def _changed(what: str) -> ValueError:
+    return ValueError(
+        f"The data was changed since `setup_anndata`: {what}. Set it up again; if genes or values differ, a new model "
+        "is needed."
+    )
+
+
+def _starts_with_counts(matrix: Any) -> bool:
+    """Whether the values of the first spots in memory are whole numbers. What is in a file cannot be changed."""
+    if not (isinstance(matrix, np.ndarray) or sparse.issparse(matrix)):
+        return True
+    first = matrix[:_N_SPOTS_TO_CHECK]
+    values = first.data if sparse.issparse(first) else first
+    return bool((values == np.floor(values)).all())
 
 
 def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:

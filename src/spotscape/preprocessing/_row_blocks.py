@@ -218,11 +218,18 @@ def _cuts(indptr: np.ndarray) -> np.ndarray:
 
 def _canonical(rows: Any) -> sparse.csr_matrix:
     """CSR in which each entry is stored once. Otherwise each part of an entry would get its own logarithm."""
-    result = sparse.csr_matrix(rows)
+    result = sparse.csr_matrix(_with_native_type(rows))
     if not result.has_canonical_format:
         result = result.copy()
         result.sum_duplicates()
     return result
+
+
+def _with_native_type(rows: Any) -> Any:
+    """Values in a type that scipy has: half precision and the byte order of other machines are converted."""
+    if rows.dtype == np.float16:
+        return rows.astype(np.float32)
+    return rows if rows.dtype.isnative else rows.astype(rows.dtype.newbyteorder("="))
 
 
 def _read_csr(matrix: sparse.csr_matrix, start: int, stop: int) -> sparse.csr_matrix:
@@ -257,6 +264,7 @@ def _reader_of_dask(array: Any) -> Callable[[int, int], sparse.csr_matrix]:
     def read(start: int, stop: int) -> sparse.csr_matrix:
         first, last = np.searchsorted(ends, [start, stop - 1], side="right")
         parts = dask.compute(*chunks[first : last + 1].tolist())
+        parts = [[_with_native_type(part) for part in row] for row in parts]
         rows = [row[0] if len(row) == 1 else sparse.hstack([sparse.csr_matrix(part) for part in row]) for row in parts]
         whole = sparse.vstack([sparse.csr_matrix(row) for row in rows], format="csr")
         before = int(ends[first - 1]) if first else 0
