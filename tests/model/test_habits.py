@@ -140,3 +140,12 @@ def test_numbers_of_any_type_give_the_same_answer(model_class, dtype):
 
     counts = synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=0).X.toarray()
     np.testing.assert_allclose(latent(counts.astype(dtype)), latent(counts), atol=1e-6)
+
+
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR])
+def test_expression_that_is_gone_is_said_to_be(model_class):
+    adata = synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=0)
+    model_class.setup_anndata(adata)
+    adata.X = None
+    with pytest.raises(ValueError, match="changed since `setup_anndata`: `X` is gone"):
+        model_class(adata)

@@ -48,3 +48,8 @@ def test_without_alternatives_the_error_says_what_to_call(adata, key):
     adata.uns["kmeans"] = {"method": "kmeans"}
     with pytest.raises(KeyError, match="tl.domains"):
         pl.alternatives(adata, key)
+
+
+def test_alternatives_of_other_spots_are_refused(adata):
+    with pytest.raises(ValueError, match="those of 40 spots, but `adata` has 15"):
+        pl.alternatives(adata[:15].copy())

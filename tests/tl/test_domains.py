@@ -167,6 +167,22 @@ def test_levels_are_nested(adata):
     ]
 
 
+def test_a_level_with_more_domains_than_are_found_is_left_out(adata, monkeypatch):
+    def with_an_empty_domain(*arguments):
+        found = _partitions.mixture_partition(*arguments)
+        merged = found.affinities.copy()
+        merged[:, 0] += merged[:, 1]
+        merged[:, 1] = 0
+        return found._replace(affinities=merged, confidences=merged, alternatives=None)
+
+    monkeypatch.setattr("spotscape.tl._domains.mixture_partition", with_an_empty_domain)
+    with pytest.warns(UserWarning, match="Only 3 of 4 domains have spots"):
+        tl.domains(adata, n_domains=[2, 3, 4])
+    assert adata.uns["spatial_domain"]["levels"].tolist() == [2, 3]
+    assert "spatial_domain_4" not in adata.obs
+    assert (adata.obs["spatial_domain_3"] == adata.obs["spatial_domain"]).all()
+
+
 @pytest.mark.parametrize(
     ("n_domains", "method", "error", "message"),
     [

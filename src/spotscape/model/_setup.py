@@ -132,6 +132,8 @@ def check_unchanged(manager: AnnDataManager) -> None:
         holder = data.mod[place["mod_key"]] if place.get("mod_key") else data
         attribute, key = place["attr_name"], place.get("attr_key")
         # Graphs are built again where they are missing.
+        if attribute == "X" and holder.X is None:
+            raise _changed("`X` is gone")
         if attribute not in ("X", "obsp") and key not in getattr(holder, attribute):
             raise _changed(f"`{attribute}[{key!r}]` is gone")
         state = manager.get_state_registry(registry_key)

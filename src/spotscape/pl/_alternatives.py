@@ -57,6 +57,8 @@ def alternatives(
     ------
     KeyError
         If there is no such result, or a key is missing.
+    ValueError
+        If spots were added or removed since the domains were found.
 
     Examples
     --------
@@ -79,6 +81,11 @@ def alternatives(
     check_integer(n_partitions, "n_partitions", minimum=1)
     found = result["alternatives"]
     partitions = np.asarray(found["domains"])[:, :n_partitions]
+    if len(partitions) != adata.n_obs:
+        raise ValueError(
+            f"The alternatives of {key!r} are those of {len(partitions)} spots, but `adata` has {adata.n_obs}; draw "
+            "them with all spots, or call `spotscape.tl.domains` again."
+        )
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)
     categories = [str(number) for number in range(1, int(partitions.max()) + 1)]

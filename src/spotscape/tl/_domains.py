@@ -208,7 +208,9 @@ def domains(
         result["alternatives"] = _describe(alternatives, number, inverse)
         _warn_of_ties(alternatives.excess, result["alternatives"]["agreement"])
     if levels is not None and confidences is not None:
-        result["levels"] = np.array(levels)
+        # A level with more domains than were found does not exist; that there are fewer has been said above.
+        levels = [level for level in levels if level <= n_found]
+        result["levels"] = np.array(levels, dtype=int)
         # Columns in the order of the numbers of the domains.
         ordered = confidences[:, np.argsort(number)][:, :n_found]
         for level, merged in merge_domains(rows, codes, levels).items():
