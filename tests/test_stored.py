@@ -27,7 +27,7 @@ def adata():
 def write_everything(adata):
     """Call the functions that store their arguments, with their defaults."""
     sps.pp.spatial_neighbors(adata)
-    sps.SPOTSCAPE.setup_anndata(adata, graph_key="model")
+    sps.SPOTSCAPE.setup_anndata(adata, slice_key="slice", graph_key="model")
     sps.tl.domains(adata, "Z", 4, n_init=3)
     sps.tl.domains(adata, "Z", [2, 4], n_init=3, key_added="levels")
     sps.tl.domains(adata, "Z", 4, method="kmeans", n_init=3, key_added="kmeans")

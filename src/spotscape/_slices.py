@@ -1,5 +1,6 @@
 """The slice of each spot, as stored in the user's AnnData."""
 
+import numpy as np
 import pandas as pd
 from anndata import AnnData
 
@@ -43,7 +44,7 @@ def need_slice_key(adata: AnnData, slice_key: str | None) -> str:
 
 
 def read_slices(adata: AnnData, slice_key: str) -> pd.Series:
-    """Return the slice of each spot as a categorical series of strings without unused categories. ``(n_spots,)``.
+    """Return the slice of each spot as a categorical series of text without unused categories. ``(n_spots,)``.
 
     Raises
     ------
@@ -54,6 +55,43 @@ def read_slices(adata: AnnData, slice_key: str) -> pd.Series:
     n_missing = int(column.isna().sum())
     if n_missing:
         raise ValueError(f"`adata.obs[{slice_key!r}]` is missing for {n_missing} spots; assign each spot to a slice.")
-    # Categories keep the user's order. Names that are equal as strings, such as 1 and "1", are one slice.
-    names = column.astype("category").cat.remove_unused_categories().cat.categories
-    return column.astype(str).astype(pd.CategoricalDtype(list(dict.fromkeys(map(str, names)))))
+    return slice_names(column)
+
+
+def slice_names(column: pd.Series) -> pd.Series:
+    """Names of slices as text: numbers, truth values, dates, intervals and anything else by their text.
+
+    Names that are equal as text, such as 1, 1.0 and ``"1"``, are one slice. Categories keep their order; other slices
+    are sorted.
+
+    Parameters
+    ----------
+    column
+        Slice of each spot, without missing values. ``(n_spots,)``.
+
+    Returns
+    -------
+    Categorical series of text without unused categories. ``(n_spots,)``.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = column.cat.remove_unused_categories().cat
+        codes, values = used.codes.to_numpy(), used.categories
+    else:
+        try:
+            codes, values = pd.factorize(column, sort=True)
+        except TypeError:
+            codes, values = pd.factorize(column)
+    texts = pd.Index([name_of_slice(value) for value in values])
+    names = texts.unique()
+    return pd.Series(
+        pd.Categorical.from_codes(names.get_indexer(texts)[codes], names), index=column.index, name=column.name
+    )
+
+
+def name_of_slice(value: object) -> str:
+    """Name of a slice as text."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
+        return str(value.date())
+    return str(value)

@@ -104,7 +104,7 @@ def negative_size_factors(adata):
 
 def normalised_with_size_factors(adata):
     adata.obs["total"] = 1.0
-    adata.layers["counts"] = adata.layers["counts"] * 0.37
+    adata.layers["counts"] = (adata.layers["counts"] * 0.37).log1p()
 
 
 def scaled(adata):
@@ -112,7 +112,32 @@ def scaled(adata):
 
 
 def fractions(adata):
-    adata.layers["counts"] = adata.layers["counts"] * 0.37
+    adata.layers["counts"] = adata.layers["counts"].log1p()
+
+
+def slice_without_counts(adata):
+    counts = adata.layers["counts"].tolil()
+    counts[(adata.obs["slice"] == "slice_2").to_numpy()] = 0
+    adata.layers["counts"] = counts.tocsr()
+
+
+def slice_of_logarithms(adata):
+    counts = adata.layers["counts"].toarray()
+    rows = (adata.obs["slice"] == "slice_2").to_numpy()
+    counts[rows] = np.log1p(counts[rows] / counts[rows].sum(axis=1, keepdims=True) * 100)
+    adata.layers["counts"] = counts
+
+
+def genes_not_measured(adata):
+    counts = adata.layers["counts"].toarray()
+    counts[np.ix_((adata.obs["slice"] == "slice_2").to_numpy(), np.arange(12))] = 0
+    adata.layers["counts"] = counts
+
+
+def genes_marked_as_not_measured(adata):
+    adata.varm["measured"] = pd.DataFrame(
+        {"slice_1": True, "slice_2": np.arange(adata.n_vars) > 3}, index=adata.var_names
+    )
 
 
 def nothing(adata):
@@ -147,6 +172,20 @@ SETUP_CASES = {
     "negative count": (set_counts(-2.0), {}, ValueError, "negative"),
     "scaled expression": (scaled, {}, ValueError, "negative"),
     "normalised expression where counts are demanded": (fractions, {"values": "counts"}, ValueError, "counts"),
+    "a slice without counts": (slice_without_counts, {}, ValueError, "slice 'slice_2', 120 of 120 spots.*layer"),
+    "a slice of logarithms": (slice_of_logarithms, {}, ValueError, "different kinds.*counts in slice 'slice_1'"),
+    "genes not measured in a slice": (
+        genes_not_measured,
+        {},
+        ValueError,
+        "zero in all.*slice 'slice_2'.*measured_genes",
+    ),
+    "genes marked as not measured": (
+        genes_marked_as_not_measured,
+        {},
+        ValueError,
+        "4 genes.*'slice_2'.*measured_genes",
+    ),
     "duplicate positions": (same_positions, {}, ValueError, "share their position.*slice_key"),
     "duplicate spot names": (duplicate_spot_names, {}, ValueError, "obs_names.*not unique.*obs_names_make_unique"),
     "duplicate gene names": (duplicate_gene_names, {}, ValueError, "var_names.*not unique.*var_names_make_unique"),

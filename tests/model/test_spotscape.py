@@ -272,7 +272,7 @@ def test_normalized_values_are_recognised_and_can_be_refused(adata):
         model = small_model(adata, setup={"layer": "log"})
     assert np.isfinite(model.get_normalized_expression(return_numpy=True)).all()
     with pytest.raises(ValueError, match="counts"):
-        SPOTSCAPE.setup_anndata(adata, layer="log", values="counts")
+        SPOTSCAPE.setup_anndata(adata, layer="log", values="counts", slice_key="slice")
 
 
 def protein(adata):

@@ -21,6 +21,47 @@ def test_values_are_recognised():
     assert recognise_values(scaled.log1p().tocsc()) == "log-normalized"
 
 
+def by_spot(matrix, factors):
+    return sparse.diags_array(factors) @ matrix
+
+
+def without_ambient(counts):
+    ambient = 0.05 * counts.sum(1)[:, None] * (counts.sum(0) / counts.sum())[None]
+    return sparse.csr_matrix(np.maximum(counts.toarray() - ambient, 0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_corrected_counts_are_recognised_by_their_depth(seed):
+    rng = np.random.default_rng(seed)
+    counts = by_spot(simulate(300, 80, seed), np.ones(300)).tocsr()
+    depth = rng.lognormal(0, 0.8, 300)
+    counts.data = rng.poisson(counts.data * np.repeat(depth, np.diff(counts.indptr))).astype(float)
+    counts.eliminate_zeros()
+    counts = counts[counts.sum(1) > 0]
+    totals = counts.sum(1)
+    for corrected in (0.93 * counts, without_ambient(counts), by_spot(counts, rng.lognormal(0, 0.2, len(totals)))):
+        assert recognise_values(corrected) == "counts"
+        with pytest.warns(UserWarning, match="used as counts that were corrected"):
+            assert check_values(corrected) == "counts"
+    scaled = by_spot(counts, 1e3 / totals).tocsr()
+    some = np.arange(0, 80, 2)
+    assert recognise_values(scaled) == recognise_values(scaled[:, some]) == "normalized"
+    logarithms = (scaled, scaled[:, some], counts, 0.37 * counts)
+    for log in (*(each.log1p() for each in logarithms), scaled.log1p() / np.log(2)):
+        assert recognise_values(log) == "log-normalized"
+
+
+def test_what_the_warning_offers_is_accepted():
+    corrected = 0.09 * simulate(20, 60)
+    with pytest.warns(UserWarning) as caught:
+        check_values(corrected)
+    for values in ("counts", "normalized", "log-normalized"):
+        assert f'values="{values}"' in str(caught[0].message)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert check_values(corrected, values) == values
+
+
 def test_auto_warns_once_about_what_is_not_counts():
     counts = simulate()
     with warnings.catch_warnings():
@@ -47,7 +88,8 @@ def test_impossible_values_are_refused_with_their_position(convert, value, messa
 @pytest.mark.parametrize(
     ("matrix", "values", "error", "message"),
     [
-        (np.full((3, 2), 1.5), "counts", ValueError, "holds 1.5"),
+        (np.full((3, 2), 1.5), "counts", ValueError, "holds 1.5.*it is normalized"),
+        (np.log1p(simulate().toarray()), "counts", ValueError, "it is log-normalized"),
         (np.full((3, 2), 500.5), "log-normalized", ValueError, "largest value is 500.5"),
         (np.ones((3, 2)), "raw", ValueError, "`values` is 'raw'"),
         (np.ones((3, 0)), "auto", ValueError, "0 genes"),

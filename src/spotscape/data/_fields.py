@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import rich.table
 from anndata import AnnData
 from mudata import MuData
 from numpy.typing import NDArray
+from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data.fields import (
@@ -20,9 +22,13 @@ from scvi.data.fields import (
 )
 
 from spotscape._constants import FIELD_KEYS, MEASURED_KEY
+from spotscape._slices import slice_names
+from spotscape.data._findings import Findings
 from spotscape.data._setup_checks import as_matrix, in_order_of
 from spotscape.graph._storage import ensure_graph
 from spotscape.preprocessing import Expression
+
+_N_SPOTS_TO_CHECK = 100
 
 
 class ExpressionField(LayerField):
@@ -46,6 +52,7 @@ class ExpressionField(LayerField):
 
     VALUES_KEY = "values"
     MEASURED_KEY = "measured"
+    IS_WHOLE_KEY = "is_whole"
 
     def __init__(self, layer: str | None, values: str):
         super().__init__(REGISTRY_KEYS.X_KEY, layer, is_count_data=False, correct_data_format=False)
@@ -54,7 +61,18 @@ class ExpressionField(LayerField):
     def register_field(self, adata: AnnData) -> dict:
         """Register data with the scale of the values and, for prepared query data, which genes were measured."""
         measured = adata.var[MEASURED_KEY].to_numpy(dtype=bool) if MEASURED_KEY in adata.var else None
-        return super().register_field(adata) | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured}
+        state = super().register_field(adata)
+        is_whole = starts_with_whole_numbers(self.get_field_data(adata))
+        return state | {self.VALUES_KEY: self.values, self.MEASURED_KEY: measured, self.IS_WHOLE_KEY: is_whole}
+
+
+def starts_with_whole_numbers(matrix: Any) -> bool:
+    """Whether the values of the first spots in memory are whole numbers. What is in a file cannot be changed."""
+    if not (isinstance(matrix, np.ndarray) or sparse.issparse(matrix)):
+        return True
+    first = matrix[:_N_SPOTS_TO_CHECK]
+    values = first.data if sparse.issparse(first) else first
+    return bool((values == np.floor(values)).all())
 
 
 class SliceField(CategoricalObsField):
@@ -63,7 +81,9 @@ class SliceField(CategoricalObsField):
     Parameters
     ----------
     slice_key
-        Column of ``obs``. ``None``: all spots belong to one slice.
+        Column of ``obs``. Its values are registered as text. ``None``: all spots belong to one slice.
+    findings
+        What the checks of the data noticed, which is registered with the slices.
 
     Examples
     --------
@@ -74,12 +94,34 @@ class SliceField(CategoricalObsField):
     ['slice_1', 'slice_2']
     """
 
-    def __init__(self, slice_key: str | None):
+    FINDINGS_KEY = "findings"
+
+    def __init__(self, slice_key: str | None, findings: Findings | None = None):
         super().__init__(REGISTRY_KEYS.BATCH_KEY, slice_key)
+        self.findings = findings
+
+    def register_field(self, adata: AnnData) -> dict:
+        """Register the names of the slices as text, and what was noticed about the data."""
+        return self._registered(adata, [])
 
     def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
         """Register new data, and add the slices that the registered data do not have."""
-        return super().transfer_field(state_registry, adata_target, **(kwargs | {"extend_categories": True}))
+        return self._registered(adata_target, [str(name) for name in state_registry[self.CATEGORICAL_MAPPING_KEY]])
+
+    def _registered(self, adata: AnnData, known: list[str]) -> dict:
+        if self.is_default:
+            names = pd.Series("0", index=adata.obs_names, dtype="category")
+            self._original_attr_key = self.attr_key
+        else:
+            self.validate_field(adata)
+            names = slice_names(adata.obs[self._original_attr_key])
+        mapping = known + [name for name in names.cat.categories if name not in set(known)]
+        adata.obs[self.attr_key] = names.cat.set_categories(mapping).cat.codes
+        return {
+            self.CATEGORICAL_MAPPING_KEY: np.array(mapping, dtype=object),
+            self.ORIGINAL_ATTR_KEY: self._original_attr_key,
+            self.FINDINGS_KEY: (self.findings or Findings()).columns,
+        }
 
 
 class SpatialGraphField(BaseAnnDataField):
@@ -158,7 +200,7 @@ class SpatialGraphField(BaseAnnDataField):
         return table
 
 
-def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+def graph_fields(kind: str | None, setup_args: Mapping[str, Any], findings: Findings) -> list[BaseAnnDataField]:
     """Fields of a model of expression and a spatial graph. For a MuData, all are in one modality.
 
     Parameters
@@ -167,6 +209,8 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
         Scale of the expression.
     setup_args
         Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
+    findings
+        What the checks of the data noticed.
 
     Returns
     -------
@@ -178,11 +222,11 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAn
     return [
         make(ExpressionField, setup_args["layer"], kind),
         make(SpatialGraphField, **keys, **rule),
-        *_spot_fields(make, setup_args),
+        *_spot_fields(make, setup_args, findings),
     ]
 
 
-def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+def window_fields(kind: str | None, setup_args: Mapping[str, Any], findings: Findings) -> list[BaseAnnDataField]:
     """Fields of a model of expression, image features and coordinates.
 
     Parameters
@@ -191,6 +235,8 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
         Scale of the expression; ``None`` for features in ``obsm``.
     setup_args
         Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
+    findings
+        What the checks of the data noticed.
 
     Returns
     -------
@@ -203,7 +249,7 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any]) -> list[BaseA
         expression = make(ObsmField, REGISTRY_KEYS.X_KEY, rna_key, correct_data_format=False)
     else:
         expression = make(ExpressionField, rna_key, kind)
-    fields = [expression, *_spot_fields(make, setup_args)]
+    fields = [expression, *_spot_fields(make, setup_args, findings)]
     if image_key is not None:
         fields.append(make_image(ObsmField, FIELD_KEYS.IMAGE, image_key, correct_data_format=False))
     elif image_modality is not None:
@@ -244,15 +290,22 @@ def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArr
     return codes, np.asarray(names).astype(str)[codes]
 
 
+def slices_of(registry: Mapping[str, Any]) -> dict[str, Any]:
+    """State of the slices in the registry of data or of a saved model."""
+    return cast(dict[str, Any], registry["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"])
+
+
 def registered_coordinates(manager: AnnDataManager) -> NDArray[Any]:
     """Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
     return np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES))
 
 
-def _spot_fields(make: Callable[..., BaseAnnDataField], setup_args: Mapping[str, Any]) -> list[BaseAnnDataField]:
+def _spot_fields(
+    make: Callable[..., BaseAnnDataField], setup_args: Mapping[str, Any], findings: Findings
+) -> list[BaseAnnDataField]:
     """Slice, coordinates and, if there is a key, size factor of each spot."""
     fields = [
-        make(SliceField, setup_args["slice_key"]),
+        make(SliceField, setup_args["slice_key"], findings),
         make(ObsmField, FIELD_KEYS.COORDINATES, setup_args["spatial_key"], correct_data_format=False),
     ]
     if (key := setup_args["size_factor_key"]) is not None:

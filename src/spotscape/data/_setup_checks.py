@@ -8,12 +8,16 @@ import pandas as pd
 from anndata import AnnData
 
 from spotscape._constants import MEASURED_KEY
-from spotscape.graph._checks import check_coordinates
+from spotscape._slices import slice_names
+from spotscape.data._findings import Findings
+from spotscape.data._slice_checks import check_marked_genes, check_slices, how_to_keep_measured, note_forgotten_slices
+from spotscape.graph._checks import as_positions, check_coordinates
 from spotscape.preprocessing._row_blocks import row_blocks
-from spotscape.preprocessing._values import Values, check_size_factors, check_values, summarize_values
+from spotscape.preprocessing._value_summary import summarize_values
+from spotscape.preprocessing._values import Values, check_size_factors, check_values
 
 
-def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
+def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str, findings: Findings) -> pd.Series | None:
     """Check the names, coordinates and slices of the spots.
 
     Parameters
@@ -22,6 +26,12 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None
         AnnData, which is not changed.
     slice_key, spatial_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+    findings
+        Receives what is noticed.
+
+    Returns
+    -------
+    Slice of each spot, categorical. ``None`` if no slices are given.
 
     Raises
     ------
@@ -42,7 +52,8 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None
     _check_unique(adata.obs_names, "obs")
     _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
     if slice_key is None:
-        return
+        note_forgotten_slices(adata.obs, as_positions(adata.obsm[spatial_key]), findings)
+        return None
     _check_key(slice_key, adata.obs, "obs", "slice_key")
     n_missing = int(adata.obs[slice_key].isna().sum())
     if n_missing:
@@ -50,17 +61,30 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None
             f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so fill "
             "them in or drop those spots."
         )
+    return slice_names(adata.obs[slice_key])
 
 
-def check_expression(adata: AnnData, layer: str | None, values: str, size_factor_key: str | None) -> Values:
-    """Check the expression, and return its scale.
+def check_expression(
+    adata: AnnData,
+    layer: str | None,
+    values: str,
+    size_factor_key: str | None,
+    slice_key: str | None,
+    slices: pd.Series | None,
+    findings: Findings,
+) -> Values:
+    """Check the expression of all spots and of each slice, and return its scale.
 
     Parameters
     ----------
     adata
         AnnData, which is not changed.
-    layer, values, size_factor_key
+    layer, values, size_factor_key, slice_key
         As in :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+    slices
+        Slice of each spot, categorical, if slices are given.
+    findings
+        Receives what is noticed.
 
     Returns
     -------
@@ -75,7 +99,13 @@ def check_expression(adata: AnnData, layer: str | None, values: str, size_factor
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
     # One object for all checks, so that the values are read once.
     rows = row_blocks(adata.X if layer is None else adata.layers[layer])
-    kind = check_values(rows, values)
+    summary = summarize_values(rows, None if slices is None else slices.cat.codes.to_numpy())
+    kind = check_values(rows, values, warn=lambda message: findings.note("kind of values", message))
+    if slices is not None:
+        advice = how_to_keep_measured(str(slice_key), layer)
+        check_slices(summary, slices, adata.var_names, values, advice, findings)
+        if isinstance(adata.varm.get("measured"), pd.DataFrame):
+            check_marked_genes(adata.varm["measured"], slices, advice)
     if size_factor_key is not None:
         _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
         column = adata.obs[size_factor_key]
@@ -83,11 +113,13 @@ def check_expression(adata: AnnData, layer: str | None, values: str, size_factor
             raise TypeError(
                 f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers."
             )
-        check_size_factors(column.to_numpy(dtype=float), summarize_values(rows).totals, kind)
+        check_size_factors(column.to_numpy(dtype=float), summary.totals, kind)
     return kind
 
 
-def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> Values | None:
+def check_modalities(
+    adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any], findings: Findings
+) -> Values | None:
     """Check data with one or two modalities.
 
     Parameters
@@ -98,6 +130,8 @@ def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[
         AnnData with the image features: ``adata`` itself, or a modality of a MuData. ``None``: no image.
     setup_args
         Arguments of :meth:`spotscape.AESTETIK.setup_anndata` or ``setup_mudata``.
+    findings
+        Receives what is noticed.
 
     Returns
     -------
@@ -124,11 +158,11 @@ def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[
             f"`size_factor_key` is {size_factor_key!r}, but `rna_key` names features, which have no library size; "
             "leave it out."
         )
-    check_spots(adata, slice_key, spatial_key)
+    slices = check_spots(adata, slice_key, spatial_key, findings)
     if in_obsm:
         _check_features(adata.obsm[rna_key], f"adata.obsm[{rna_key!r}]", adata, adata, may_lack=False)
     else:
-        kind = check_expression(adata, rna_key, setup_args["values"], size_factor_key)
+        kind = check_expression(adata, rna_key, setup_args["values"], size_factor_key, slice_key, slices, findings)
     check_coordinates(adata.obsm[spatial_key], None if slice_key is None else adata.obs[slice_key].to_numpy())
     if image is not None:
         if image_key is not None:

@@ -9,6 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from spotscape._slices import name_of_slice
+
 
 def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike | None = None) -> NDArray[np.float64]:
     """Check the coordinates of the spots, and convert them to an array.
@@ -154,7 +156,8 @@ def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.in
             f"The slice of {missing.size} spots is missing (the first is row {missing[0]}); remove these spots or give "
             "them a slice."
         )
-    return codes.astype(np.int32), [f"slice '{label}'" for label in labels]
+    same, names = pd.factorize(np.array([name_of_slice(label) for label in labels], dtype=object))
+    return same[codes].astype(np.int32), [f"slice '{name}'" for name in names]
 
 
 def sort_spots(positions: NDArray[np.float64], codes: NDArray[np.int32]) -> NDArray[np.intp]:

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, checked_indices
 from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
-from spotscape.data._fields import registered_slices
+from spotscape.data._fields import SliceField, registered_slices, slices_of
+from spotscape.data._findings import Findings, as_table
 from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
@@ -179,6 +180,35 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
         manager, rows = self._requested(adata, None, batch_size)
         return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
 
+    @docs.dedent
+    def get_data_findings(self, adata: AnnData | MuData | None = None) -> pd.DataFrame:
+        """What the checks of the data noticed when they were set up, which is saved with the model.
+
+        Parameters
+        ----------
+        adata
+            New data, which are set up if they are not yet. ``None``: the data of the model.
+
+        Returns
+        -------
+        Data frame with one row per finding and the columns ``finding``, what it is about; ``slice``, the name of the
+        slice, or empty; and ``message``, a sentence. No rows: nothing was noticed.
+
+        Examples
+        --------
+        >>> import spotscape as sps
+        >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        >>> adata.layers["corrected"] = 0.9 * adata.layers["counts"]
+        >>> sps.SPOTSCAPE.setup_anndata(adata, layer="corrected", values="normalized")
+        >>> sps.SPOTSCAPE(adata).get_data_findings().columns.tolist()
+        ['finding', 'slice', 'message']
+        """
+        if adata is None:
+            registry = self.registry_ if self.adata is None else self.adata_manager.registry
+        else:
+            registry = self.get_anndata_manager(self._validate_anndata(adata), required=True).registry
+        return as_table(slices_of(registry).get(SliceField.FINDINGS_KEY))
+
     def _requested(
         self, adata: AnnData | MuData | None, indices: Sequence[int] | np.ndarray | None, batch_size: int | None
     ) -> tuple[AnnDataManager, np.ndarray]:
@@ -246,14 +276,21 @@ class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
     # ----------------------------------------------------------------------------------------------- new data
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
+        findings = Findings()
+        is_new = False
         if adata is not None:
             check_kind(adata, self.registry_["setup_args"])
-            if self.get_anndata_manager(adata) is None:
-                check_data(adata, self.registry_["setup_args"], self.registry_)
+            is_new = self.get_anndata_manager(adata) is None
+            if is_new:
+                check_data(adata, self.registry_["setup_args"], self.registry_, findings)
         manager = self.adata_manager if adata is None else self.get_anndata_manager(adata)
         if manager is not None:
             check_unchanged(manager)
-        return super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        adata = super()._validate_anndata(adata, copy_if_view=copy_if_view)
+        if is_new:
+            manager = self.get_anndata_manager(adata, required=True)
+            slices_of(manager.registry)[SliceField.FINDINGS_KEY] = findings.columns
+        return adata
 
     # -------------------------------------------------------------------------------------- saving and loading
 

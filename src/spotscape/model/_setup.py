@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 from mudata import MuData
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
 from spotscape._validate import check_choice
-from spotscape.data._fields import ExpressionField, graph_fields, window_fields
+from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
+from spotscape.data._findings import Findings
 from spotscape.data._setup_checks import (
     check_all_measured,
     check_expression,
@@ -24,7 +24,6 @@ from spotscape.data._setup_checks import (
 from spotscape.graph._build import METHODS
 from spotscape.preprocessing._values import VALUES
 
-_N_SPOTS_TO_CHECK = 100
 # What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
 _TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
 
@@ -57,9 +56,12 @@ def register(
         method = setup_method_args["setup_method_name"]
         raise TypeError(f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
     arguments = setup_method_args["setup_args"]
-    kind = check_data(data, arguments, transfer_kwargs.get("source_registry"))
+    findings = Findings()
+    kind = check_data(data, arguments, transfer_kwargs.get("source_registry"), findings)
     manager = AnnDataManager(
-        fields=window_fields(kind, arguments) if "rna_key" in arguments else graph_fields(kind, arguments),
+        fields=window_fields(kind, arguments, findings)
+        if "rna_key" in arguments
+        else graph_fields(kind, arguments, findings),
         setup_method_args=setup_method_args,
         # An image may lack spots; the pairing has been checked above.
         validation_checks=AnnDataManagerValidationCheck(check_fully_paired_mudata=False),
@@ -68,7 +70,9 @@ def register(
     model_class.register_manager(manager)
 
 
-def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict | None) -> str | None:
+def check_data(
+    data: Any, setup_args: Mapping[str, Any], source_registry: dict | None, findings: Findings
+) -> str | None:
     """Check that data can be set up with these arguments, and match the model that they are set up for.
 
     Parameters
@@ -79,6 +83,8 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
         Arguments of the setup method.
     source_registry
         Registry of the model that the data are set up for. ``None``: a new model.
+    findings
+        Receives what is noticed about the data.
 
     Returns
     -------
@@ -100,17 +106,20 @@ def check_data(data: Any, setup_args: Mapping[str, Any], source_registry: dict |
         image = _image_holder(data, setup_args)
         if sources:
             _check_widths(sources, adata, image, setup_args)
-        kind = check_modalities(adata, image, setup_args)
+        kind = check_modalities(adata, image, setup_args, findings)
     else:
         check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
-        check_spots(adata, setup_args["slice_key"], setup_args["spatial_key"])
-        kind = check_expression(adata, setup_args["layer"], setup_args["values"], setup_args["size_factor_key"])
+        slice_key = setup_args["slice_key"]
+        slices = check_spots(adata, slice_key, setup_args["spatial_key"], findings)
+        layer, values, size_factor_key = (setup_args[name] for name in ("layer", "values", "size_factor_key"))
+        kind = check_expression(adata, layer, values, size_factor_key, slice_key, slices, findings)
     if sources and kind != expected:
         found, needed = ("features in `obsm`" if what is None else f"{what} values" for what in (kind, expected))
         raise ValueError(
             f"The model was set up with {needed}, but this data has {found}; give it data of the same kind (see "
             "`layer` or `rna_key`)."
         )
+    findings.warn()
     return kind
 
 
@@ -144,9 +153,9 @@ def check_unchanged(manager: AnnDataManager) -> None:
             genes = np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str)
             if not np.array_equal(genes, holder.var_names.to_numpy(str)):
                 raise _changed(f"it had {len(genes)} genes and has {holder.n_vars}, or has others or another order")
-            if state[ExpressionField.VALUES_KEY] == "counts" and not _starts_with_counts(
-                holder.X if attribute == "X" else holder.layers[key]
-            ):
+            matrix = holder.X if attribute == "X" else holder.layers[key]
+            was_whole = state[ExpressionField.VALUES_KEY] == "counts" and state.get(ExpressionField.IS_WHOLE_KEY, True)
+            if was_whole and not starts_with_whole_numbers(matrix):
                 raise _changed("it had counts and has other values; keep counts in a layer, and name it in `layer`")
 
 
@@ -155,15 +164,6 @@ def _changed(what: str) -> ValueError:
         f"The data was changed since `setup_anndata`: {what}. Set it up again; if genes or values differ, a new model "
         "is needed."
     )
-
-
-def _starts_with_counts(matrix: Any) -> bool:
-    """Whether the values of the first spots in memory are whole numbers. What is in a file cannot be changed."""
-    if not (isinstance(matrix, np.ndarray) or sparse.issparse(matrix)):
-        return True
-    first = matrix[:_N_SPOTS_TO_CHECK]
-    values = first.data if sparse.issparse(first) else first
-    return bool((values == np.floor(values)).all())
 
 
 def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:

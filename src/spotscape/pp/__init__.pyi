@@ -1,2 +1,3 @@
+from ._measured_genes import measured_genes as measured_genes
 from ._spatial_neighbors import spatial_neighbors as spatial_neighbors
 from .image import image_features as image_features

@@ -11,14 +11,8 @@ from spotscape.graph._checks import encode_slices
 from spotscape.preprocessing._missing_genes import insert_expected, restrict_to_measured
 from spotscape.preprocessing._preprocessor_fit import check_names, clip, fit_expression, select_columns
 from spotscape.preprocessing._row_blocks import Matrix, RowBlocks, row_blocks
-from spotscape.preprocessing._values import (
-    ValueSummary,
-    check_size_factors,
-    check_values,
-    log_expression,
-    spot_sizes,
-    summarize_values,
-)
+from spotscape.preprocessing._value_summary import ValueSummary, summarize_values
+from spotscape.preprocessing._values import check_size_factors, check_values, log_expression, spot_sizes
 
 _SETTINGS = ("n_top_genes", "n_components", "features", "scale_power", "target_sum", "max_value")
 _FITTED = (
@@ -362,7 +356,7 @@ class Preprocessor:
         given = None if size_factors is None else np.asarray(size_factors).ravel()
 
         def logarithm(where: slice, block: sparse.csr_matrix) -> sparse.csr_matrix:
-            summary = ValueSummary(where)
+            summary = ValueSummary(where, block.shape[1])
             summary.add(where, block)
             summary.check(fitted["values"])
             factors = self._sizes(summary.totals)

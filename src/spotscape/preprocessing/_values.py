@@ -1,145 +1,20 @@
 """Detection and checks of the scale of expression: counts, normalised or log-normalised values."""
 
 import warnings
-import weakref
-from typing import Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, cast
 
 import numpy as np
 from scipy import sparse
 
 from spotscape._validate import check_choice
 from spotscape.preprocessing._row_blocks import Matrix, row_blocks
+from spotscape.preprocessing._value_summary import summarize_values
 
 Values = Literal["counts", "normalized", "log-normalized"]
 
 VALUES: tuple[Values, ...] = ("counts", "normalized", "log-normalized")
-
-# log1p of counts per million stays below 13.9 and log2 of them below 20; a linear scale that matters exceeds it.
-_LARGEST_LOG_VALUE = 20.0
-# The user may know of larger logarithms, but the exponential of this is where single precision ends.
-_LARGEST_BELIEVABLE = 80.0
-
-
-class ValueSummary:
-    """Summary of the values of an expression matrix, computed in one pass.
-
-    Parameters
-    ----------
-    where
-        Rows of the matrix to summarise.
-
-    Attributes
-    ----------
-    totals
-        Total of each spot, float64. ``(n_spots,)``.
-    """
-
-    def __init__(self, where: slice) -> None:
-        self.totals = np.zeros(where.stop - where.start)
-        self._first = where.start
-        self._largest = 0.0
-        self._fraction: float | None = None
-        self._wrong: dict[str, tuple[int, int, int]] = {}
-
-    def add(self, where: slice, block: sparse.csr_matrix) -> None:
-        """Add a block with the rows ``where`` of the matrix."""
-        self.totals[where.start - self._first : where.stop - self._first] = _sums(block)
-        values = block.data
-        if len(values) == 0 or values.dtype.kind == "u":
-            self._largest = max(self._largest, float(values.max(initial=0)))
-            return
-        smallest, largest = values.min(), values.max()
-        # A NaN fails both comparisons, so that good data, the usual case, is passed in one go.
-        if not (smallest >= 0 and largest < np.inf):
-            self._note_wrong(where, block)
-            return
-        self._largest = max(self._largest, float(largest))
-        if self._fraction is None and values.dtype.kind == "f":
-            fractional = values != np.rint(values)
-            if fractional.any():
-                self._fraction = float(values[fractional.argmax()])
-
-    def check(self, values: str) -> None:
-        """Raise ``ValueError`` if values are invalid, or not on the declared scale."""
-        for kind in ("missing (NaN)", "infinite", "negative"):
-            if kind in self._wrong:
-                count, row, column = self._wrong[kind]
-                raise ValueError(
-                    f"The expression holds {count} {kind} value(s), the first at row {row}, column {column}; "
-                    f"pass raw counts, or expression that is not centred, scaled or otherwise corrected."
-                )
-        if values == "counts" and self._fraction is not None:
-            raise ValueError(
-                f"The expression is declared as counts but holds {self._fraction:g}, which is not a whole number; "
-                f'pass the layer that holds the raw counts, or `values="auto"`.'
-            )
-        if values == "log-normalized" and self._largest > _LARGEST_BELIEVABLE:
-            raise ValueError(
-                f"The expression is declared as log-normalised but its largest value is {self._largest:g}, "
-                f'which is no logarithm of expression; pass `values="normalized"` or the log-transformed layer.'
-            )
-
-    def check_empty_spots(self, n_genes: int) -> None:
-        """Warn if some spots have no expression, and raise ``ValueError`` if more than half have none."""
-        n_spots, n_empty = len(self.totals), int((self.totals == 0).sum())
-        if n_empty == n_spots:
-            raise ValueError(
-                f"All {n_genes} genes are zero in all {n_spots} spots; pass the layer that holds the counts."
-            )
-        if 2 * n_empty > n_spots:
-            raise ValueError(
-                f"{n_empty} of {n_spots} spots have no expression at all; remove the spots outside the tissue first."
-            )
-        if n_empty:
-            warnings.warn(
-                f"{n_empty} of {n_spots} spots have no expression at all and are kept as zeros; "
-                f"remove them first if they lie outside the tissue.",
-                UserWarning,
-                stacklevel=3,
-            )
-
-    def recognise(self) -> Values:
-        """Detect the scale of the values, by the rules of :func:`recognise_values`."""
-        if self._fraction is None:
-            return "counts"
-        if self._largest > _LARGEST_LOG_VALUE:
-            return "normalized"
-        totals = self.totals[self.totals > 0]
-        if len(totals) > 1 and np.ptp(totals) <= 1e-3 * totals.mean():
-            return "normalized"
-        return "log-normalized"
-
-    def _note_wrong(self, where: slice, block: sparse.csr_matrix) -> None:
-        values = block.data
-        for kind, found in (
-            ("missing (NaN)", np.isnan(values)),
-            ("infinite", np.isinf(values)),
-            ("negative", values < 0),
-        ):
-            if found.any():
-                first = int(found.argmax())
-                row = where.start + int(np.searchsorted(block.indptr, first, side="right")) - 1
-                count, *position = self._wrong.get(kind, (0, row, int(block.indices[first])))
-                self._wrong[kind] = (count + int(found.sum()), position[0], position[1])
-
-
-def summarize_values(matrix: Matrix) -> ValueSummary:
-    """Summarise all values of a matrix in one pass. The summary of row blocks and dask arrays is cached."""
-    rows = row_blocks(matrix)
-    # Dask arrays do not change, and row blocks live no longer than the work on them; any array in memory may change.
-    owner = rows.source if hasattr(rows.source, "dask") else rows
-    key = id(owner)
-    if key in _summaries and _summaries[key][0]() is owner:
-        return _summaries[key][1]
-    summary = ValueSummary(slice(0, rows.shape[0]))
-    for where, block in rows:
-        summary.add(where, block)
-    _summaries[key] = (weakref.ref(owner, lambda _: _summaries.pop(key, None)), summary)
-    return summary
-
-
-# By identity, since dask arrays have no hash, and for as long as the owner lives.
-_summaries: dict[int, tuple[weakref.ref, ValueSummary]] = {}
 
 
 def recognise_values(matrix: Matrix) -> Values:
@@ -147,11 +22,15 @@ def recognise_values(matrix: Matrix) -> Values:
 
     The rules are, in this order:
 
-    1. all values are integers: ``"counts"``;
-    2. the largest value is above 20: ``"normalized"``, because the logarithm of counts per million is below 14
+    1. all values are whole numbers: ``"counts"``;
+    2. all spots have the same total: ``"normalized"``;
+    3. the library size is still in the values: ``"counts"`` that were corrected, for example for ambient RNA. Spots
+       with more genes then have a larger mean value per detected gene; after division by the library size it is
+       smaller. The Spearman correlation of the two must be above -0.35, over at least 20 spots, and the exponentials of
+       the values must neither be multiples of one number nor have one total in all spots;
+    4. the largest value is above 20: ``"normalized"``, because the logarithm of counts per million is below 14
        (natural) or 20 (base 2);
-    3. all spots have the same total: ``"normalized"``;
-    4. otherwise ``"log-normalized"``.
+    5. otherwise ``"log-normalized"``.
 
     Parameters
     ----------
@@ -170,10 +49,10 @@ def recognise_values(matrix: Matrix) -> Values:
     >>> sps.preprocessing.recognise_values(counts), sps.preprocessing.recognise_values(np.log1p(counts))
     ('counts', 'log-normalized')
     """
-    return summarize_values(matrix).recognise()
+    return cast(Values, summarize_values(matrix).recognise())
 
 
-def check_values(matrix: Matrix, values: str = "auto") -> Values:
+def check_values(matrix: Matrix, values: str = "auto", *, warn: Callable[[str], None] | None = None) -> Values:
     """Check an expression matrix, and return the scale of its values.
 
     Parameters
@@ -182,9 +61,11 @@ def check_values(matrix: Matrix, values: str = "auto") -> Values:
         Expression, integers or floats: CSR, CSC or dense in memory, a dask array, or the matrix of a backed AnnData. It
         is read block by block, and neither copied nor changed. ``(n_spots, n_genes)``.
     values
-        ``"counts"`` requires integers. ``"normalized"`` (linear scale, for example divided by the library size) and
-        ``"log-normalized"`` are accepted as declared. ``"auto"`` detects the scale with :func:`recognise_values`, and
-        warns if the values are not counts.
+        ``"counts"`` (whole numbers or corrected counts, which contain the library size), ``"normalized"`` (linear
+        scale, for example divided by the library size) and ``"log-normalized"`` are used as declared. ``"auto"``
+        detects the scale with :func:`recognise_values`, and warns if the values are not whole numbers.
+    warn
+        Function that is given each warning. ``None``: they are issued as ``UserWarning``.
 
     Returns
     -------
@@ -196,29 +77,56 @@ def check_values(matrix: Matrix, values: str = "auto") -> Values:
         If the matrix has another format or does not contain numbers.
     ValueError
         If the matrix has no spots or genes, has negative, missing or infinite values, or more than half of its spots
-        are empty; if ``values="counts"`` and a value is not an integer; or if ``values="log-normalized"`` and the
-        largest value is too large for a logarithm.
+        are empty; if ``values="counts"`` and the values are certainly normalised or logarithms; or if
+        ``values="log-normalized"`` and the largest value is too large for a logarithm.
     """
     check_choice(values, ("auto", *VALUES), "values")
+    warn = partial(warnings.warn, category=UserWarning, stacklevel=3) if warn is None else warn
     rows = row_blocks(matrix)
     summary = summarize_values(rows)
     summary.check(values)
-    summary.check_empty_spots(rows.shape[1])
+    _check_empty_spots(summary.totals, rows.shape[1], warn)
+    recognised = cast(Values, summary.recognise())
     if values != "auto":
-        return values  # type: ignore[return-value]  # check_choice has narrowed it
-    recognised = summary.recognise()
-    if recognised != "counts":
+        if values == "counts" and recognised != "counts":
+            warn(
+                f"The expression is declared as counts and used as such, but looks {recognised}: it is not whole "
+                "numbers, and the library size seems to be removed."
+            )
+        return cast(Values, values)
+    if recognised == "counts" and not summary.is_whole:
+        warn(
+            "The expression is not whole numbers, but the library size is still in it: it is used as counts that were "
+            'corrected. Pass `values="counts"` to confirm this, or `values="normalized"` or `values="log-normalized"`.'
+        )
+    elif recognised != "counts":
         handling = {
             "normalized": "scaled by one constant for all spots and log-transformed",
             "log-normalized": "used as it is, without another logarithm",
         }[recognised]
-        warnings.warn(
+        warn(
             f"The expression is not counts: it was recognised as {recognised} and is {handling}; "
-            f'pass `values="counts"`, `values="normalized"` or `values="log-normalized"` to say what it is.',
-            UserWarning,
-            stacklevel=2,
+            + "pass "
+            + ("" if summary.certain_kind() else '`values="counts"`, ')
+            + '`values="normalized"` or `values="log-normalized"` to say what it is.'
         )
     return recognised
+
+
+def _check_empty_spots(totals: np.ndarray, n_genes: int, warn: Callable[[str], None]) -> None:
+    """Warn if some spots have no expression, and raise ``ValueError`` if more than half have none."""
+    n_spots, n_empty = len(totals), int((totals == 0).sum())
+    if n_empty == n_spots:
+        raise ValueError(f"All {n_genes} genes are zero in all {n_spots} spots; pass the layer that holds the counts.")
+    if 2 * n_empty > n_spots:
+        raise ValueError(
+            f"{n_empty} of {n_spots} spots have no expression at all; remove the spots outside the tissue first."
+        )
+    if n_empty:
+        warn(
+            f"{n_empty} of {n_spots} spots have no expression at all and are kept as zeros; "
+            f"remove them first if they lie outside the tissue."
+        )
 
 
 def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
