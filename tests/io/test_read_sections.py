@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from spotscape.datasets import synthetic_tissue
-from spotscape.io import _read_sections, read_sections
+from spotscape.io import _anndata_files, _read_sections, read_sections
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def as_zarr(paths):
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
 @pytest.mark.parametrize(("storage", "n_files", "chunk"), [("h5ad", 1, 1 << 23), ("zarr", 2, 1 << 23), ("both", 2, 1)])
 def test_lazy_sections_equal_those_in_memory(files, storage, n_files, chunk, monkeypatch):
-    monkeypatch.setattr(_read_sections, "_N_ENTRIES_CHUNK", chunk)
-    monkeypatch.setattr(_read_sections, "_MIN_SPOTS_CHUNK", 7)
+    monkeypatch.setattr(_anndata_files, "_N_ENTRIES_CHUNK", chunk)
+    monkeypatch.setattr(_anndata_files, "_MIN_SPOTS_CHUNK", 7)
     paths = files[1][:n_files]
     folders = as_zarr(paths)
     wanted = {"h5ad": paths, "zarr": folders, "both": [paths[0], *folders[1:]]}[storage]

@@ -147,11 +147,11 @@ def _keep_common_entries(sections: list[AnnData], files: Sequence[str]) -> None:
             lacking = [
                 file for section, file in zip(sections, files, strict=True) if key not in getattr(section, attribute)
             ]
-            if lacking:
-                lost.append(f"`{attribute}[{key!r}]` (not in {_listed(lacking)})")
-            elif attribute == "obsm":
-                lost += _unify_obsm(sections, key)
-            if lacking or (lost and lost[-1].startswith(f"`obsm[{key!r}]`")):
+            reason = f"not in {_listed(lacking)}" if lacking else ""
+            if attribute == "obsm" and not lacking:
+                reason = _unify_obsm(sections, key)
+            if reason:
+                lost.append(f"`{attribute}[{key!r}]` ({reason})")
                 for section in sections:
                     getattr(section, attribute).pop(key, None)
     lacking = [file for section, file in zip(sections, files, strict=True) if section.raw is None]
@@ -170,19 +170,19 @@ def _keep_common_entries(sections: list[AnnData], files: Sequence[str]) -> None:
         )
 
 
-def _unify_obsm(sections: list[AnnData], key: str) -> list[str]:
-    """Make the entries of a key joinable; return why it has to be left out."""
+def _unify_obsm(sections: list[AnnData], key: str) -> str:
+    """Make the entries of a key joinable; return why they are not, or an empty text."""
     entries = [section.obsm[key] for section in sections]
     frames = [isinstance(entry, pd.DataFrame) for entry in entries]
     if all(frames) and all(list(entry.columns) == list(entries[0].columns) for entry in entries):
-        return []
+        return ""
     shapes = {entry.shape[1:] for entry in entries}
     if len(shapes) > 1:
-        return [f"`obsm[{key!r}]` (of different widths: {', '.join(str(entry.shape[1]) for entry in entries)})"]
+        return f"of different widths: {', '.join(str(entry.shape[1]) for entry in entries)}"
     for section, entry, frame in zip(sections, entries, frames, strict=True):
         if frame:
             section.obsm[key] = entry.to_numpy()
-    return []
+    return ""
 
 
 def _only_matrices(section: AnnData) -> AnnData:

@@ -30,7 +30,7 @@ def list_paths(paths: Any) -> list[Path]:
     TypeError
         If something else was passed.
     ValueError
-        If there is no path, or one is there twice.
+        If there is no path.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -40,10 +40,6 @@ def list_paths(paths: Any) -> list[Path]:
     checked = [_checked_path(path) for path in paths]
     if not checked:
         raise ValueError("`paths` has no path; if it comes from a search for files, check its folder and pattern.")
-    absolute = [os.path.abspath(path) for path in checked]
-    for i, path in enumerate(absolute):
-        if path in absolute[:i]:
-            raise ValueError(f"{checked[i]} is in `paths` twice; pass each file once.")
     return checked
 
 

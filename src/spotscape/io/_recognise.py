@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import zarr
 
-from spotscape.io._refusals import UnreadableError, refuse_file, refuse_folder, refuse_hdf5, refuse_zarr
+from spotscape.io._refusals import UnreadableError, explained, refuse_file, refuse_folder, refuse_hdf5, refuse_zarr
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zattrs", ".zmetadata")
 #: Names of positions files beside a matrix, in the order in which they are looked for.
@@ -74,7 +74,7 @@ def _recognise_file(path: Path) -> Source:
         return Source("h5ad.gz", path)
     if not h5py.is_hdf5(path):
         refuse_file(path)
-    with h5py.File(path, "r") as file:
+    with explained(path, "an HDF5 file"), h5py.File(path, "r") as file:
         keys = set(file)
         if file.attrs.get("encoding-type") == "MuData" or "mod" in keys:
             return Source("h5mu", path)
@@ -90,8 +90,9 @@ def _is_tenx(file: h5py.File) -> bool:
 
 
 def _recognise_zarr(path: Path) -> Source:
-    group = zarr.open(path, mode="r")
-    keys = set(group.keys()) if isinstance(group, zarr.Group) else set()
+    with explained(path, "a zarr store"):
+        group = zarr.open(path, mode="r")
+        keys = set(group.keys()) if isinstance(group, zarr.Group) else set()
     if "spatialdata_attrs" in group.attrs or keys & {"tables", "table", "shapes", "images", "labels", "points"}:
         return Source("spatialdata", path)
     if group.attrs.get("encoding-type") == "MuData" or "mod" in keys:

@@ -90,9 +90,11 @@ def explained(path: Path, expected: str) -> Iterator[None]:
 def refuse_file(path: Path) -> NoReturn:
     """Raise for a file that is no HDF5 file."""
     name = path.name.lower()
-    for suffixes, (what, help_) in _KNOWN.items():
-        if name.endswith(suffixes):
-            raise UnreadableError(f"{path} is {what}; {help_}.")
+    known = {suffix: reason for suffixes, reason in _KNOWN.items() for suffix in suffixes if name.endswith(suffix)}
+    if known:
+        # The longest end says most: `.gem.gz` more than `.gz`.
+        what, help_ = known[max(known, key=len)]
+        raise UnreadableError(f"{path} is {what}; {help_}.")
     raise UnreadableError(f"{path} is of a format that is not read here; what is read is {_FORMATS}.")
 
 

@@ -107,5 +107,8 @@ def _centroids(element: Any) -> pd.DataFrame:
     from spatialdata.transformations import get_transformation
 
     systems = get_transformation(element, get_all=True)
-    centroids = get_centroids(element, "global" if "global" in systems else next(iter(systems))).compute()
+    with warnings.catch_warnings():
+        # It advises to sort the index, which nothing here relies on.
+        warnings.simplefilter("ignore")
+        centroids = get_centroids(element, "global" if "global" in systems else next(iter(systems))).compute()
     return centroids[[axis for axis in ("x", "y", "z") if axis in centroids]]

@@ -30,11 +30,10 @@ def read_matrix(path: Path, *, all_features: bool) -> AnnData:
 
     Gene symbols that occur more than once get a number, as scanpy numbers them.
     """
-    with explained(path, "a 10x matrix"):
+    with explained(path, "a 10x matrix"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="(Variable|Observation) names are not unique")
         adata = _read_mtx(path) if path.is_dir() else _read_h5(path)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="(Variable|Observation) names are not unique")
-            adata.var_names_make_unique()
+        adata.var_names_make_unique()
         adata.X = sparse.csr_matrix(adata.X)
     if all_features:
         return adata
