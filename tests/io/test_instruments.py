@@ -172,9 +172,7 @@ def test_xenium(tmp_path, counts, form, shape_type):
     names = [f"cell{i}-1" for i in range(N_SPOTS)]
     genes = ["NEGR1", "B", "C", "D", "NegControlProbe_1", "BLANK_1"]
     kinds = ["Gene Expression"] * 4 + ["Negative Control Probe", "Blank Codeword"]
-    write_h5(
-        tmp_path / "cell_feature_matrix.h5", counts, names, genes=genes, kinds=kinds, shape_type=shape_type
-    )
+    write_h5(tmp_path / "cell_feature_matrix.h5", counts, names, genes=genes, kinds=kinds, shape_type=shape_type)
     cells = pd.DataFrame({"cell_id": names, "x_centroid": np.arange(40.0), "y_centroid": 1.5, "cell_area": 7.0})
     shuffled = cells.sample(frac=1, random_state=0)
     if form == "parquet":

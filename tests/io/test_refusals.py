@@ -120,7 +120,7 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for paths in ("~/a.h5ad", Path("~/a.h5ad"), [Path("~/a.h5ad")], iter(["~/a.h5ad"])):
         assert read_sections(paths).shape == (3, 2)
-    for paths, error, message in (
+    for wrong, error, message in (
         ([], ValueError, "has no path"),
         ("", ValueError, "empty text"),
         ("~/none.h5ad", FileNotFoundError, "There is no file ~/none.h5ad"),
@@ -130,10 +130,10 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
         (anndata.AnnData(np.ones((3, 2))), TypeError, "of type AnnData"),
         (None, TypeError, "of type NoneType"),
         ([3], TypeError, "an object of type int"),
-        (b"a.h5ad", TypeError, "type int|type bytes"),
+        (b"a.h5ad", TypeError, "type bytes"),
     ):
         with pytest.raises(error, match=message):
-            read_sections(paths)
+            read_sections(wrong)
     for argument in ({"table": "rna"}, {"bin_size": 8}, {"join": "left"}):
         with pytest.raises(ValueError, match=f"`{next(iter(argument))}` is"):
             read_sections("~/a.h5ad", **argument)

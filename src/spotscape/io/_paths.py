@@ -35,7 +35,7 @@ def list_paths(paths: Any) -> list[Path]:
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
     # The keys of a dict and the columns of a table would be taken for paths.
-    elif isinstance(paths, Mapping) or hasattr(paths, "columns") or not isinstance(paths, Iterable):
+    elif isinstance(paths, Mapping | bytes) or hasattr(paths, "columns") or not isinstance(paths, Iterable):
         raise TypeError(f"`paths` is of type {type(paths).__name__}; pass one path, or a list of paths.")
     checked = [_checked_path(path) for path in paths]
     if not checked:
