@@ -1,6 +1,7 @@
 """AnnData, MuData and SpatialData: what is written by their own libraries is read back."""
 
 import gzip
+import sys
 
 import anndata
 import mudata
@@ -155,6 +156,13 @@ def test_spatialdata_without_table_is_refused(tmp_path):
     spatialdata.SpatialData(shapes={"cells": shapes}).write(tmp_path / "s.zarr")
     with pytest.raises(ValueError, match="has no tables"):
         read_sections(tmp_path / "s.zarr")
+
+
+def test_shapes_without_spatialdata_name_the_extra(tmp_path, monkeypatch):
+    path = spatial_store(tmp_path / "s.zarr", {"cells": section()})
+    monkeypatch.setitem(sys.modules, "spatialdata", None)
+    with pytest.raises(ImportError, match=r"spotscape\[io\]"):
+        read_sections(path)
 
 
 def test_spots_without_a_shape_are_left_out(tmp_path):

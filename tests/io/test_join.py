@@ -97,9 +97,13 @@ def test_categories_and_colours_are_joined(read):
 
 def test_columns_of_different_types_become_text(read):
     one, two = make(0), make(1)
+    one.obs["flag"], two.obs["flag"] = True, 2
+    one.obs["name"], two.obs["name"] = one.obs_names, two.obs_names
     one.obs["batch"], two.obs["batch"] = 1, "second"
     with pytest.warns(UserWarning, match=r"text in one file and numbers in another become text: 'batch' .*a.h5ad"):
-        assert set(read(one, two).obs["batch"]) == {"1", "second"}
+        joined = read(one, two)
+    assert set(joined.obs["batch"]) == {"1", "second"} and set(joined.obs["flag"]) == {1.0, 2.0}
+    assert list(joined.obs["name"]) == [*one.obs_names, *two.obs_names]
 
 
 def test_entries_of_uns_are_kept_if_they_agree(read):
@@ -115,11 +119,13 @@ def test_columns_of_genes_are_kept_if_they_agree(read):
     one, two = make(0), make(1, [f"gene{i}" for i in range(2, 10)])
     one.var["gene_ids"], two.var["gene_ids"] = [f"id{i}" for i in range(8)], [f"id{i}" for i in range(2, 10)]
     one.var["mean"], two.var["mean"] = 1.0, 2.0
+    one.var["panel"], one.var["marker"] = "first", True
     with pytest.warns(UserWarning) as caught:
         joined = read(one, two, join="outer")
     texts = " ".join(str(warning.message) for warning in caught)
     assert "`var` that differ" in texts and "'mean'" in texts and "4 of 10 genes" in texts
     assert list(joined.var["gene_ids"]) == [f"id{i}" for i in range(10)]
+    assert joined.var["panel"].isna().sum() == 2 and joined.var["marker"].dtype == "boolean"
 
 
 def test_coordinates_must_be_in_all_files(read):

@@ -124,6 +124,8 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
         ([], ValueError, "has no path"),
         ("", ValueError, "empty text"),
         ("~/none.h5ad", FileNotFoundError, "There is no file ~/none.h5ad"),
+        ("~/*.h5ad", FileNotFoundError, "list the files that fit it"),
+        ("~nobody-here/a.h5ad", FileNotFoundError, "There is no file"),
         (["~/a.h5ad", tmp_path / "a.h5ad"], ValueError, "Slice 'a' is in more than one file"),
         ("https://example.org/a.h5ad", ValueError, "download it"),
         ({"a": "a.h5ad"}, TypeError, "of type dict"),

@@ -64,8 +64,9 @@ def join_sections(sections: list[AnnData], files: Sequence[str], *, slice_key: s
     var = join_genes([section.var for section in sections], files, genes)
     uns = join_uns(sections, files, obs)
     bare = [_only_matrices(section) for section in sections]
-    joined = anndata.concat(bare, join=join, merge=None, uns_merge=None, fill_value=0)[:, genes]
-    joined = joined.copy() if joined.is_view else joined
+    joined = anndata.concat(bare, join=join, merge=None, uns_merge=None, fill_value=0)
+    if not joined.var_names.equals(genes):
+        joined = joined[:, genes].copy()
     joined.obs, joined.var = obs, var
     for key, value in uns.items():
         joined.uns[key] = value

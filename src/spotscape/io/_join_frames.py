@@ -86,42 +86,41 @@ def join_genes(frames: Sequence[pd.DataFrame], files: Sequence[str], genes: pd.I
 
 
 def _joined(parts: list[pd.Series | None], lengths: list[int], *, as_text: bool) -> pd.Series:
-    there = [part for part in parts if part is not None]
     if as_text:
         return _joined_text(parts, lengths)
-    values = [
-        pd.Series([pd.NA] * length, dtype="object") if part is None else part.astype(object)
+    there = [part for part in parts if part is not None]
+    lacking = len(there) < len(parts)
+    filled = [
+        pd.Series([None] * length, dtype=object) if part is None else part.astype(object)
         for part, length in zip(parts, lengths, strict=True)
     ]
-    if len(there) == len(parts):
-        return pd.concat([part.reset_index(drop=True) for part in there], ignore_index=True)
-    together = pd.concat(values, ignore_index=True)
     if all(types.is_bool_dtype(part) for part in there):
-        return together.astype("boolean")
-    if all(types.is_numeric_dtype(part) for part in there):
-        return pd.to_numeric(together.where(together.notna(), np.nan)).astype(float)
-    return together.where(together.notna(), None).infer_objects()
+        return pd.concat(filled, ignore_index=True).astype("boolean" if lacking else there[0].dtype)
+    if all(types.is_numeric_dtype(part) for part in there) and (lacking or any(map(types.is_bool_dtype, there))):
+        return pd.concat(filled, ignore_index=True).astype(float)
+    if lacking:
+        return pd.concat(filled, ignore_index=True).infer_objects()
+    return pd.concat(there, ignore_index=True)
 
 
 def _joined_text(parts: list[pd.Series | None], lengths: list[int]) -> pd.Series:
-    """Categories of all files, in their order; ordered only if all agree."""
-    there = [
-        part if isinstance(part.dtype, pd.CategoricalDtype) else part.astype("category")
-        for part in parts
-        if part is not None
-    ]
-    ordered = all(part.cat.ordered and part.cat.categories.equals(there[0].cat.categories) for part in there)
-    categories = list(dict.fromkeys(str(level) for part in there for level in part.cat.categories))
-    values: list[object] = []
-    for part, length in zip(parts, lengths, strict=True):
-        values += (
-            [None] * length
-            if part is None
-            else [
-                None if missing else str(value) for value, missing in zip(part.astype(object), part.isna(), strict=True)
-            ]
-        )
-    return pd.Series(pd.Categorical(values, categories, ordered=ordered))
+    """Text as it is if all files have it; else categories of all files, in their order, ordered only if all agree."""
+    there = [part for part in parts if part is not None]
+    if len(there) == len(parts) and all(part.dtype == object and part.notna().all() for part in there):
+        return pd.concat([part.astype(str) for part in there], ignore_index=True)
+    columns = [None if part is None else part.astype("category").cat for part in parts]
+    known = [column for column in columns if column is not None]
+    ordered = all(column.ordered and column.categories.equals(known[0].categories) for column in known)
+    categories = pd.Index(dict.fromkeys(str(level) for column in known for level in column.categories))
+    codes = []
+    for column, length in zip(columns, lengths, strict=True):
+        if column is None:
+            codes.append(np.full(length, -1))
+            continue
+        # The last entry is that of missing values, whose code is -1.
+        place = np.append(categories.get_indexer([str(level) for level in column.categories]), -1)
+        codes.append(place[column.codes.to_numpy()])
+    return pd.Series(pd.Categorical.from_codes(np.concatenate(codes), categories, ordered=ordered))
 
 
 def _restored(merged: pd.Series, sources: list[pd.Series]) -> pd.Series:

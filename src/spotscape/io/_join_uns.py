@@ -46,6 +46,9 @@ def join_uns(sections: Sequence[AnnData], files: Sequence[str], obs: pd.DataFram
     joined: dict[str, Any] = {}
     lost = []
     for key in dict.fromkeys(key for section in sections for key in section.uns):
+        # Set-up of scvi-tools is registered for one AnnData, and done again for the joined one.
+        if key.startswith("_scvi"):
+            continue
         there = [(section, file) for section, file in zip(sections, files, strict=True) if key in section.uns]
         if key in _BY_SLICE and all(isinstance(section.uns[key], Mapping) for section, _ in there):
             joined[key] = _joined_libraries(there, key)

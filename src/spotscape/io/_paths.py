@@ -68,9 +68,10 @@ def _checked_path(path: Any) -> Path:
         raise ValueError(f"{path} is an address on the internet; download it, and pass the path of the local file.")
     if not str(path):
         raise ValueError("`paths` contains an empty text; pass the path of a file or folder.")
-    checked = Path(path).expanduser()
+    checked = Path(os.path.expanduser(path))
     if not checked.exists():
-        raise FileNotFoundError(f"There is no file {path}; check the path.")
+        pattern = "list the files that fit it with `pathlib.Path.glob`" if "*" in str(path) else "check the path"
+        raise FileNotFoundError(f"There is no file {path}; {pattern}.")
     return checked
 
 
