@@ -52,6 +52,20 @@ def test_errors_are_one_line(files, tmp_path, capsys):
         main(["run", *files, "--out", "x"])
 
 
+def test_small_slices_and_absent_slice_keys_are_refused_before_training(files, tmp_path, capsys):
+    anndata.read_h5ad(files[1])[:20].copy().write_h5ad(files[1])
+    out = tmp_path / "out"
+    for further, message in (
+        ([], "Slice 'slice_2' has 20 spots, too few for domains"),
+        (["--slice-key", "section"], "`slice_key` is 'section', which is in no file"),
+        (["--bin-size", "8"], "`bin_size` is 8, but no path"),
+    ):
+        assert main(["run", *files, "--n-domains", "3", "--out", str(out), *further]) == 1
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+        assert not out.exists()
+
+
 @pytest.mark.slow
 def test_demo(tmp_path):
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0

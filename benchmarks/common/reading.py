@@ -141,7 +141,8 @@ def keys_of(known: AnnotatedFile) -> Keys:
 def load_section(source: Source) -> Section:
     """Read a section, without all that neither model nor metrics need."""
     keys = source.keys
-    everything = sps.io.read_sections(source.paths, slice_key=keys.slice)
+    # Files without the default column are one slice each; a column that was asked for must be there.
+    everything = sps.io.read_sections(source.paths, slice_key=None if keys.slice == Keys.slice else keys.slice)
     everything = everything[everything.obs[keys.slice].astype(str).isin(source.slices)]
     size_factor_key = keys.size_factor if keys.size_factor in everything.obs else None
     columns = [keys.slice, *([size_factor_key] if size_factor_key else [])]

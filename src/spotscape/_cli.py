@@ -40,11 +40,14 @@ def _quieten() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
-def _run(files: list[Path], out: Path, slice_key: str, **options: Any) -> None:
+def _run(
+    paths: list[Path], out: Path, slice_key: str | None, table: str | None, bin_size: int | None, **options: Any
+) -> None:
     from spotscape._workflow import analyse
     from spotscape.io import read_sections
 
-    _report(analyse(read_sections(files, slice_key=slice_key), out, slice_key=slice_key, **options), out)
+    adata = read_sections(paths, slice_key=slice_key, table=table, bin_size=bin_size)
+    _report(analyse(adata, out, slice_key=slice_key or "slice", **options), out)
 
 
 def _demo(out: Path, seed: int) -> None:
@@ -69,11 +72,23 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="from sections to domains, pictures and a saved model")
     run.set_defaults(command=_run)
-    run.add_argument("files", nargs="+", type=Path, metavar="FILE", help="an .h5ad file with one slice or several")
+    run.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="a file or folder with one slice or several: .h5ad, .zarr, .h5mu, or the output folder of an instrument",
+    )
     run.add_argument("--n-domains", type=int, required=True, help="number of spatial domains")
     run.add_argument("--out", type=Path, required=True, help="folder for the results")
     run.add_argument("--layer", help="layer with the counts (default: X)")
-    run.add_argument("--slice-key", default="slice", help="column of obs with the slice of each spot (default: slice)")
+    run.add_argument(
+        "--slice-key",
+        help="column of obs with the slice of each spot, which all files must have (default: slice, or else each file "
+        "is one slice)",
+    )
+    run.add_argument("--table", help="table of SpatialData stores, or modality of MuData files (default: the only one)")
+    run.add_argument("--bin-size", type=int, help="bin size of Visium HD in micrometres (default: the only one)")
     run.add_argument("--spatial-key", default="spatial", help="key of obsm with the coordinates (default: spatial)")
     run.add_argument(
         "--size-factor-key", help="column of obs with each spot's total over all genes (default: computed)"

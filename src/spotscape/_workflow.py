@@ -15,6 +15,8 @@ from spotscape import metrics, pl, tl
 from spotscape._validate import check_integer
 from spotscape.model import SPOTSCAPE
 
+#: Slices with fewer spots have hardly more neighbourhoods than domains.
+_MIN_SPOTS = 50
 #: More spots make the picture of the embedding slower to draw than the model to train, and no clearer.
 _SPOTS_IN_EMBEDDING = 4000
 
@@ -68,6 +70,7 @@ def analyse(
             f"No spot is annotated in `adata.obs[{label_key!r}]`; nothing is scored.", UserWarning, stacklevel=2
         )
         label_key = None
+    _check_sizes(adata, slice_key)
     check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
     if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
         raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
@@ -104,6 +107,18 @@ def analyse(
     adata.write_h5ad(out / "sections.h5ad", compression="lzf")
     _draw(adata, model, out, label_key=label_key, slice_key=slice_key, spatial_key=spatial_key)
     return result
+
+
+def _check_sizes(adata: AnnData, slice_key: str) -> None:
+    """Raise ``ValueError`` if a slice has too few spots for domains."""
+    if slice_key not in adata.obs:
+        return
+    sizes = adata.obs[slice_key].astype(str).value_counts()
+    if len(sizes) and sizes.iloc[-1] < _MIN_SPOTS:
+        raise ValueError(
+            f"Slice {sizes.index[-1]!r} has {sizes.iloc[-1]} spots, too few for domains; leave out slices with fewer "
+            f"than {_MIN_SPOTS}."
+        )
 
 
 def _scores(adata: AnnData, label_key: str, slice_key: str) -> dict[str, dict[str, float]]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from spotscape.datasets import synthetic_tissue
-from spotscape.io import _read_sections, read_sections
+from spotscape.io import _anndata_files, _read_sections, read_sections
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def files(tmp_path):
 
 def test_sections_are_joined_on_common_genes(files):
     adata, paths = files
-    joined = read_sections(paths)
+    with pytest.warns(UserWarning, match="20 of 50 genes are not in all 2 files and are left out"):
+        joined = read_sections(paths)
     assert joined.shape == (80, 30) and joined.obs_names.is_unique and not joined.obsp
     np.testing.assert_array_equal(joined.layers["counts"].toarray(), adata.layers["counts"][:, 10:40].toarray())
     assert list(joined.obs["slice"].cat.categories) == ["slice_1", "slice_2"]
@@ -28,9 +29,45 @@ def test_sections_are_joined_on_common_genes(files):
 
 def test_a_single_file_is_unchanged_and_files_without_slices_give_their_name(files):
     _, paths = files
-    assert read_sections(paths[:1]).shape == (40, 40)
-    joined = read_sections(paths, slice_key="section")
-    assert set(joined.obs["section"]) == {"section0", "section1"}
+    for one in (paths[:1], paths[0], str(paths[0])):
+        assert read_sections(one).shape == (40, 40)
+    for path in paths:
+        section = anndata.read_h5ad(path)[:, "gene_11":"gene_40"].copy()
+        del section.obs["slice"]
+        section.write_h5ad(path)
+    assert set(read_sections(paths).obs["slice"]) == {"section0", "section1"}
+
+
+@pytest.mark.parametrize(
+    ("places", "names"),
+    [
+        (["A/adata.h5ad", "B/adata.h5ad"], ["A", "B"]),
+        (["A/x/adata.h5ad", "B/x/adata.h5ad", "c.h5ad"], ["A", "B", "c"]),
+        (["A/one.h5ad", "A/two.h5ad", "B/one.h5ad", "B/two.h5ad"], ["A_one", "A_two", "B_one", "B_two"]),
+        (["A/outs/adata.h5ad", "B/outs/adata.h5ad"], ["A", "B"]),
+        (["A.1.h5ad", "A.2.h5ad"], ["A.1", "A.2"]),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(files, tmp_path, places, names):
+    section = anndata.read_h5ad(files[1][0])
+    del section.obs["slice"]
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        section.write_h5ad(tmp_path / place)
+    joined = read_sections([tmp_path / place for place in places])
+    assert list(joined.obs["slice"].cat.categories) == names
+
+
+def test_a_named_slice_key_must_be_in_all_files(files):
+    _, paths = files
+    with pytest.raises(KeyError, match="'section', which is in no file .*pass one of .*'domain'"):
+        read_sections(paths, slice_key="section")
+    section = anndata.read_h5ad(paths[1])
+    section.obs["section"] = "b"
+    section.write_h5ad(paths[1])
+    with pytest.raises(KeyError, match=r"1 of 2 files lack \(.*section0.h5ad\)"):
+        read_sections(paths, slice_key="section")
+    assert "slice" in read_sections(paths[1], slice_key="section").obs
 
 
 def as_zarr(paths):
@@ -41,10 +78,11 @@ def as_zarr(paths):
 
 
 @pytest.mark.filterwarnings("ignore:Writing zarr v2")
+@pytest.mark.filterwarnings("ignore:20 of 50 genes")
 @pytest.mark.parametrize(("storage", "n_files", "chunk"), [("h5ad", 1, 1 << 23), ("zarr", 2, 1 << 23), ("both", 2, 1)])
 def test_lazy_sections_equal_those_in_memory(files, storage, n_files, chunk, monkeypatch):
-    monkeypatch.setattr(_read_sections, "_N_ENTRIES_CHUNK", chunk)
-    monkeypatch.setattr(_read_sections, "_MIN_SPOTS_CHUNK", 7)
+    monkeypatch.setattr(_anndata_files, "_N_ENTRIES_CHUNK", chunk)
+    monkeypatch.setattr(_anndata_files, "_MIN_SPOTS_CHUNK", 7)
     paths = files[1][:n_files]
     folders = as_zarr(paths)
     wanted = {"h5ad": paths, "zarr": folders, "both": [paths[0], *folders[1:]]}[storage]
