@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._slices import slice_names
 from spotscape.io._genes import check_gene_names, measured_genes, shared_genes
 from spotscape.io._join_frames import join_columns, join_genes
 from spotscape.io._join_uns import by_slice, join_uns
@@ -53,7 +54,7 @@ def join_sections(sections: list[AnnData], files: Sequence[str], *, slice_key: s
     _keep_common_entries(sections, files)
     for section, of_file in zip(sections, slices, strict=True):
         by_slice(section, "spatial", of_file)
-        section.obs[slice_key] = pd.Categorical(section.obs[slice_key].astype(str), of_file)
+        section.obs[slice_key] = pd.Categorical(slice_names(section.obs[slice_key]).astype(str), of_file)
     if pd.concat([section.obs_names.to_series() for section in sections]).duplicated().any():
         for section in sections:
             section.obs_names = section.obs_names.astype(str) + "-" + section.obs[slice_key].astype(str)
@@ -83,7 +84,7 @@ def _slice_names(section: AnnData, file: str, slice_key: str) -> list[str]:
         raise ValueError(
             f"`obs[{slice_key!r}]` of {file} is missing for {n_missing} spots; assign each spot to a slice."
         )
-    return list(column.astype(str).unique())
+    return list(slice_names(column).cat.categories)
 
 
 def _unpack_coordinates(section: AnnData, file: str) -> None:

@@ -95,8 +95,8 @@ def read_sections(
     ``.uns["spatial_units"]``
         For each slice with a known unit, ``"unit"`` and, if known, ``"micrometres_per_unit"``.
     ``.varm["measured"]``
-        With ``join="outer"``: whether each slice measured each gene, a data frame of genes by slices. Models refuse
-        genes that a slice did not measure, or complete them; see :doc:`/user_guide/reading`.
+        With ``join="outer"``: whether each slice measured each gene, a data frame of genes by slices. Set-up refuses
+        genes that a slice did not measure; :func:`spotscape.pp.measured_genes` finds the others.
 
     Graphs (``obsp``) are dropped, because they must be rebuilt for the joined data. Whatever else only some of the
     files have is named in a warning.
