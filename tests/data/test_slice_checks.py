@@ -164,3 +164,27 @@ def test_numbers_are_one_slice_however_they_are_stored():
     model = sps.SPOTSCAPE(adata, n_hidden=8, n_latent=4)
     model.train(max_epochs=1, enable_progress_bar=False)
     assert sorted(model.get_slice_novelty(query).index) == ["1", "2"]
+
+
+@pytest.mark.parametrize("train", ["array", "frame"])
+@pytest.mark.parametrize("container", ["array", "frame", "other names", "three axes", "integers", "Fortran order"])
+def test_only_the_values_of_coordinates_matter(train, container):
+    def stored(values, kind, names):
+        return {
+            "array": lambda: values,
+            "frame": lambda: pd.DataFrame(values, columns=["x", "y"], index=names),
+            "other names": lambda: pd.DataFrame(values, columns=["pxl_col", "pxl_row"], index=names),
+            "three axes": lambda: np.column_stack([values, np.zeros(len(values))]),
+            "integers": lambda: np.rint(values).astype(int),
+            "Fortran order": lambda: np.asfortranarray(values),
+        }[kind]()
+
+    adata, query = tissue(), tissue(seed=1)
+    query.obsm["spatial"] = np.rint(query.obsm["spatial"])
+    adata.obsm["spatial"] = stored(adata.obsm["spatial"], train, adata.obs_names)
+    sps.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
+    model = sps.SPOTSCAPE(adata, n_hidden=8, n_latent=4)
+    model.train(max_epochs=1, enable_progress_bar=False)
+    expected = model.get_latent_representation(query.copy())
+    query.obsm["spatial"] = stored(query.obsm["spatial"], container, query.obs_names)
+    np.testing.assert_allclose(model.get_latent_representation(query), expected, atol=1e-5)

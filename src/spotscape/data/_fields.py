@@ -124,6 +124,33 @@ class SliceField(CategoricalObsField):
         }
 
 
+class CoordinatesField(ObsmField):
+    """Field of the coordinates. New data may store them in another container, with other names or another axis.
+
+    Parameters
+    ----------
+    spatial_key
+        Key of ``obsm``.
+
+    Examples
+    --------
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> sps.data.CoordinatesField("spatial").register_field(adata)["column_names"]
+    ['x', 'y']
+    """
+
+    def __init__(self, spatial_key: str):
+        super().__init__(FIELD_KEYS.COORDINATES, spatial_key, correct_data_format=False)
+
+    def transfer_field(self, state_registry: dict, adata_target: AnnData, **kwargs: Any) -> dict:
+        """Register the coordinates of new data, of which only the values matter."""
+        return self.register_field(adata_target)
+
+    def _setup_column_names(self, adata: AnnData) -> list[str]:
+        return ["x", "y", "z"][: self.get_field_data(adata).shape[1]]
+
+
 class SpatialGraphField(BaseAnnDataField):
     """Field of the spatial graph in ``obsp``, which is built on registration unless the same graph is already stored.
 
@@ -306,7 +333,7 @@ def _spot_fields(
     """Slice, coordinates and, if there is a key, size factor of each spot."""
     fields = [
         make(SliceField, setup_args["slice_key"], findings),
-        make(ObsmField, FIELD_KEYS.COORDINATES, setup_args["spatial_key"], correct_data_format=False),
+        make(CoordinatesField, setup_args["spatial_key"]),
     ]
     if (key := setup_args["size_factor_key"]) is not None:
         fields.append(make(NumericalObsField, REGISTRY_KEYS.SIZE_FACTOR_KEY, key))

@@ -1,9 +1,13 @@
 """Tiles cut out of images, and the files that images come from."""
 
+import warnings
+
 import numpy as np
 import pytest
+from anndata import AnnData
 from PIL import Image
 
+from spotscape.pp import image_features
 from spotscape.pp.image._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
 
 
@@ -76,3 +80,26 @@ def test_other_number_types_become_eight_bits(image):
 def test_arrays_that_are_not_images_are_refused(values):
     with pytest.raises(ValueError, match="The image has"):
         as_rgb(values, "The image")
+
+
+@pytest.mark.parametrize("background", [245, 205])
+def test_swapped_axes_are_noticed_by_tiles_on_bare_glass(background):
+    rng = np.random.default_rng(0)
+    rows, columns = np.divmod(np.arange(180), 18)
+    positions = np.column_stack([columns, rows]) * 100.0 + 50
+    image = np.full((2000, 2000, 3), background, np.uint8)
+    image[:1000, :1800] = rng.normal([150, 90, 140], 20, (1000, 1800, 3)).clip(0, 255)
+    adata = AnnData(np.ones((180, 2), dtype=np.float32), obsm={"spatial": positions})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image_features(adata, image=image, tile_size=80, n_jobs=1)
+    adata.obsm["spatial"] = positions[:, ::-1]
+    with pytest.warns(UserWarning, match=r"44% of the tiles show background.*swapped .*is 0%"):
+        image_features(adata, image=image, tile_size=80, n_jobs=1)
+    adata.obsm["spatial"] = positions * 1.08 + 700
+    with pytest.warns(UserWarning, match=r"of the tiles show background.*scale_factor"):
+        image_features(adata, image=image, tile_size=80, n_jobs=1, scale_factor=0.7)
+    # An image without a bright background, such as one of fluorescence, says nothing.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image_features(adata, image=255 - image, tile_size=80, n_jobs=1, scale_factor=0.7)

@@ -20,14 +20,15 @@ _N_STAIN_TILES = 500
 _STAIN_PIXEL_STEP = 4
 
 
-def tile_reader(slide: Slide, spot_names: NDArray[Any], stain: str, n_pixels: int) -> TileReader:
-    """Read a slide and learn its stains from tiles evenly chosen among its spots; the tiles come after normalisation.
+def tile_reader(
+    slide: Slide, pixels: NDArray[np.uint8], spot_names: NDArray[Any], stain: str, n_pixels: int
+) -> TileReader:
+    """Learn the stains of a slide from tiles evenly chosen among its spots; the tiles come after normalisation.
 
     Returns
     -------
     Function of some spots and of a scale to their tiles, ``(n_tiles, n_pixels, n_pixels, 3)``.
     """
-    pixels = slide.pixels()
 
     def read(spots: NDArray[np.intp] | slice, scale: float) -> NDArray[np.uint8]:
         return slide.tiles(pixels, spots, scale, n_pixels)

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
+from spotscape.pp.image._blank_tiles import warn_of_blank_tiles
 from spotscape.pp.image._cache import FeatureCache, content_key
 from spotscape.pp.image._extraction import Extractor, extract_features, tile_reader
 from spotscape.pp.image._slide import Slide, evenly_chosen_spots
@@ -133,7 +134,8 @@ def image_features(
     Warns
     -----
     UserWarning
-        If some spots have no image, or tiles are less than 16 pixels of the image wide.
+        If some spots have no image, many tiles of a slide show its background, or tiles are less than 16 pixels of the
+        image wide.
 
     Examples
     --------
@@ -190,8 +192,10 @@ def image_features(
         n_spots = sum(len(slide.spots) for slide in missing)
         with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
             for slide in missing:
+                pixels = slide.pixels()
+                warn_of_blank_tiles(slide, pixels)
                 features[slide.name] = extract_features(
-                    tile_reader(slide, spot_names[slide.name], stain, n_pixels),
+                    tile_reader(slide, pixels, spot_names[slide.name], stain, n_pixels),
                     len(slide.spots),
                     extractors,
                     scales,
@@ -275,7 +279,7 @@ def _extractors(
     n_spots = sum(len(slide.spots) for slide in slides)
     tiles = []
     for slide in slides:
-        read = tile_reader(slide, spot_names[slide.name], stain, n_pixels)
+        read = tile_reader(slide, slide.pixels(), spot_names[slide.name], stain, n_pixels)
         # Each slice and scale gets its share of the training tiles.
         max_spots = max(1, MAX_TRAINING_TILES * len(slide.spots) // (n_spots * len(scales)))
         spots = evenly_chosen_spots(spot_names[slide.name], max_spots)
