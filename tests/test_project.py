@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "pl": FOUNDATIONS | {"model", "pp", "tl"},
 }
 # The private modules at the top: those that every folder may import know no folder, the others may know all.
-SHARED = {"_constants.py", "_distributed.py", "_slices.py", "_uns.py", "_validate.py"}
+SHARED = {"_centroids.py", "_constants.py", "_distributed.py", "_slices.py", "_uns.py", "_validate.py"}
 ON_TOP = {"_cli.py", "_workflow.py"}
 
 # Folders and files (below src/spotscape) that must do without a library, wherever in the file it is imported.

@@ -1,15 +1,15 @@
 """Reader of SpatialData stores: a table, and the centroids of the elements that it annotates."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anndata
-import numpy as np
-import pandas as pd
 from anndata import AnnData
 
+from spotscape._centroids import annotated_regions, centroids_of_spots
 from spotscape.io._anndata_files import choose_table, lazy_anndata, open_group
 from spotscape.io._refusals import UnreadableError
 from spotscape.io._tables import keep_located
@@ -45,38 +45,19 @@ def read_spatialdata(path: Path, table: str | None, *, lazy: bool) -> tuple[AnnD
         folder = group["tables"] if "tables" in group else group.get("table", {})
         name = choose_table(path, sorted(folder), table, "tables")
         adata = lazy_anndata(folder[name]) if lazy else anndata.io.read_elem(folder[name])
-    attributes = adata.uns.get("spatialdata_attrs", {})
-    regions = [str(region) for region in np.atleast_1d(attributes.get("region", []))]
+    regions = annotated_regions(adata)
     if "spatial" not in adata.obsm:
-        adata = _with_centroids(adata, path, name, regions, attributes)
-    return adata, attributes["region_key"] if len(regions) > 1 else None
+        if not regions:
+            raise UnreadableError(
+                f"The table {name!r} of {path} annotates no shapes and has no `obsm['spatial']`, so its spots have no "
+                "position; set one of them and write the store again."
+            )
+        adata.obsm["spatial"] = centroids_of_spots(adata, partial(_read_elements, path))
+        adata = keep_located(adata, str(path))
+    return adata, adata.uns["spatialdata_attrs"]["region_key"] if len(regions) > 1 else None
 
 
-def _with_centroids(
-    adata: AnnData, path: Path, name: str, regions: list[str], attributes: Mapping[str, Any]
-) -> AnnData:
-    if not regions:
-        raise UnreadableError(
-            f"The table {name!r} of {path} annotates no shapes and has no `obsm['spatial']`, so its spots have no "
-            "position; set one of them and write the store again."
-        )
-    positions = np.full((adata.n_obs, 3), np.nan)
-    n_axes = 2
-    of_region = adata.obs[attributes["region_key"]].astype(str).to_numpy()
-    ids = adata.obs[attributes["instance_key"]].to_numpy()
-    elements = _read_elements(path, regions)
-    for region in regions:
-        rows = np.flatnonzero(of_region == region)
-        centroids = _centroids(elements[region])
-        n_axes = max(n_axes, centroids.shape[1])
-        place = centroids.index.get_indexer(pd.Index(ids[rows]))
-        found = rows[place >= 0]
-        positions[found, : centroids.shape[1]] = centroids.to_numpy()[place[place >= 0]]
-    adata.obsm["spatial"] = positions[:, :n_axes]
-    return keep_located(adata, str(path))
-
-
-def _read_elements(path: Path, regions: list[str]) -> dict[str, Any]:
+def _read_elements(path: Path, regions: Collection[str]) -> dict[str, Any]:
     """Elements of a store by name; shapes first, because labels and points are rarely annotated."""
     try:
         import spatialdata
@@ -100,15 +81,3 @@ def _read_elements(path: Path, regions: list[str]) -> dict[str, Any]:
             "position; set `obsm['spatial']` of the table and write the store again."
         )
     return found
-
-
-def _centroids(element: Any) -> pd.DataFrame:
-    from spatialdata import get_centroids
-    from spatialdata.transformations import get_transformation
-
-    systems = get_transformation(element, get_all=True)
-    with warnings.catch_warnings():
-        # It advises to sort the index, which nothing here relies on.
-        warnings.simplefilter("ignore")
-        centroids = get_centroids(element, "global" if "global" in systems else next(iter(systems))).compute()
-    return centroids[[axis for axis in ("x", "y", "z") if axis in centroids]]

@@ -25,6 +25,7 @@ from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._setup import check_data, check_kind, check_unchanged
+from spotscape.model._spatialdata import SpatialDataMixin
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.train import ScheduledTrainingPlan
@@ -38,7 +39,7 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(QueryMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(QueryMixin, SpatialDataMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base class of all models.
 
     A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
