@@ -9,7 +9,10 @@ import spotscape as sps
 spatialdata = pytest.importorskip("spatialdata")
 
 # Of spatialdata, when it writes.
-pytestmark = pytest.mark.filterwarnings("ignore:Call to deprecated class Scaler:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Call to deprecated class Scaler:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:zarr v3 autosharding:UserWarning"),
+]
 
 SMALL = {sps.SPOTSCAPE: {"n_hidden": 8, "n_latent": 4}, sps.SEDR: {"n_latent": 4}, sps.AESTETIK: {"n_latent": 4}}
 
