@@ -118,6 +118,24 @@ def test_scaling_of_anchors_is_unbiased():
     torch.testing.assert_close(torch.stack(each).mean(), whole)
 
 
+def test_scaling_of_patches_is_that_of_the_batch_and_not_of_the_tissue():
+    # Two slices that are alike, in four patches each of spots that are alike.
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    z = centres.repeat_interleave(6, 0) + 0.1 * torch.randn(24, 5, generator=generator, dtype=torch.float64)
+    z, slices, patches = torch.cat([z, z]), torch.arange(2).repeat_interleave(24), torch.arange(8).repeat_interleave(6)
+    losses = []
+    for drawn in itertools.combinations(range(8), 4):
+        rows = torch.isin(patches, torch.tensor(drawn))
+        loss = nn.similarity_scaling_loss(z[rows], z[rows], slices[rows], n_similar=2)
+        torch.testing.assert_close(
+            loss, slow_scaling(z[rows], z[rows], slices[rows], 2) if len(slices[rows].unique()) > 1 else loss
+        )
+        losses.append(loss)
+    whole = nn.similarity_scaling_loss(z, z, slices, n_similar=2)
+    assert torch.stack(losses).mean() > 5 * whole
+
+
 def test_scaling_of_one_slice_is_zero_with_zero_gradient():
     z1, z2 = views()
     loss = nn.similarity_scaling_loss(z1, z2, torch.zeros(40, dtype=torch.long))
