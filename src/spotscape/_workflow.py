@@ -19,6 +19,8 @@ from spotscape.model import SPOTSCAPE
 _MIN_SPOTS = 50
 #: More spots make the picture of the embedding slower to draw than the model to train, and no clearer.
 _SPOTS_IN_EMBEDDING = 4000
+#: ``layers["denoised"]`` holds counts per 10,000.
+_LIBRARY_SIZE = 1e4
 
 
 def analyse(
@@ -95,9 +97,7 @@ def analyse(
     start = time.perf_counter()
     tl.domains(adata, n_domains=n_domains, method=method, seed=seed)
     seconds["domains"] = time.perf_counter() - start
-    adata.layers["denoised"] = model.get_normalized_expression(
-        library_size=model.preprocessor.target_sum, return_numpy=True
-    )
+    adata.layers["denoised"] = model.get_normalized_expression(library_size=_LIBRARY_SIZE, return_numpy=True)
 
     result: dict[str, Any] = {"seconds": {name: round(value, 2) for name, value in seconds.items()}}
     if label_key is not None:

@@ -1,7 +1,9 @@
 """What Python and scvi-tools users expect of any model."""
 
 import copy
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -149,3 +151,32 @@ def test_expression_that_is_gone_is_said_to_be(model_class):
     adata.X = None
     with pytest.raises(ValueError, match="changed since `setup_anndata`: `X` is gone"):
         model_class(adata)
+
+
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_notebooks_show_a_table(model_class):
+    adata = synthetic_tissue(n_slices=2, n_spots=60, n_genes=40, seed=0)
+    adata.layers["<b>"] = adata.layers["counts"] * 0.9
+    layer = {"rna_key": "<b>"} if model_class is AESTETIK else {"layer": "<b>"}
+    with pytest.warns(UserWarning, match="corrected"):
+        model_class.setup_anndata(adata, slice_key="slice", **layer)
+    model = model_class(adata, n_latent=4)
+    html = model._repr_html_()
+    assert "120 spots, 40 genes, 2 slices" in html and "not trained" in html
+    assert "corrected" in html and "<b>" not in html and "&quot;" in html
+    model.train(max_epochs=2, enable_progress_bar=False)
+    assert "2 epochs" in model._repr_html_()
+
+
+def test_data_are_freed_with_their_model():
+    adata, query = (synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=seed) for seed in (0, 1))
+    SPOTSCAPE.setup_anndata(adata, layer="counts")
+    model = SPOTSCAPE(adata, n_hidden=8, n_latent=4)
+    model.train(max_epochs=1, enable_progress_bar=False)
+    model.get_latent_representation(query)
+    references = [weakref.ref(data) for data in (adata, query)]
+    # scvi-tools keeps what was set up until it is told not to.
+    model.deregister_manager(adata)
+    del model, adata, query
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]

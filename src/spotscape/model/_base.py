@@ -1,6 +1,7 @@
 """Base of all models: latent representation, novelty, saving and loading."""
 
 import inspect
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -24,6 +25,7 @@ from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
+from spotscape.model._repr import NotebookMixin
 from spotscape.model._setup import check_data, check_kind, check_unchanged
 from spotscape.model._spatialdata import SpatialDataMixin
 from spotscape.novelty import NoveltyReference
@@ -39,7 +41,7 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(QueryMixin, SpatialDataMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base class of all models.
 
     A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
@@ -70,6 +72,8 @@ class LatentModel(QueryMixin, SpatialDataMixin, UnsupervisedTrainingMixin, BaseM
             check_unchanged(self.adata_manager)
         self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
         self.format_version_ = _save_load.FORMAT_VERSION
+        # scvi-tools keeps what a model has seen for as long as the process lives.
+        weakref.finalize(self, type(self)._per_instance_manager_store.pop, self.id, None)
 
     def _check_has_data(self, adata: AnnData | MuData | None) -> None:
         if adata is None:
