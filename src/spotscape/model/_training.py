@@ -137,8 +137,8 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
         raise ValueError("`reduce_lr_on_plateau` needs `schedule='constant'`; the other schedule sets the rate itself.")
     if trainer_kwargs.get("ckpt_path") is not None:
         raise ValueError(
-            f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; save "
-            "the model with `save`, and train it on after `load`."
+            f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; "
+            "save the model with `save`, and train it on after `load`."
         )
     for name in trainer_kwargs:
         if name.startswith("early_stopping_"):

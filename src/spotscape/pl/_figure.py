@@ -115,6 +115,8 @@ def savefig_or_show(
 
     if save:
         path = _file_path(save, name, Path(settings.figdir), settings.file_format_figs)
+        if not path.suffix:
+            path = path.with_name(f"{path.name}.{plt.rcParams['savefig.format']}")
         with whole_file(path) as unfinished:
             figure.savefig(unfinished, dpi=300, bbox_inches="tight")
     if return_fig:

@@ -6,8 +6,8 @@ from scvi.train import TrainRunner
 class SafeTrainRunner(TrainRunner):
     """Runner whose training history comes from memory.
 
-    With several processes, scvi-tools writes the history to ``history.pkl`` and may read it from there. Whoever can write
-    to that folder could then run code, so the file is never read here. Only the first process has a history.
+    With several processes, scvi-tools writes the history to ``history.pkl`` and may read it from there. Whoever can
+    write to that folder could then run code, so the file is never read here. Only the first process has a history.
     """
 
     def _update_history(self) -> None:
