@@ -1,8 +1,8 @@
 """Writing: a file or folder is replaced by a whole one in one step, or stays as it was.
 
-Content is written to a temporary folder beside its target, flushed to the disk, and renamed. A process that is killed at
-any moment therefore leaves the old or the new content under the name of the target. What it leaves beside the target is
-removed by the next process that writes there.
+Content is written to a temporary folder beside its target, flushed to the disk, and renamed. A process that is killed
+at any moment therefore leaves the old or the new content under the name of the target. What it leaves beside the target
+is removed by the next process that writes there.
 """
 
 import glob
