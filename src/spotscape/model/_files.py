@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import anndata
 import mudata
+import torch
 from anndata import AnnData
 from mudata import MuData
 from scvi.data import AnnDataManager
@@ -152,6 +153,8 @@ class FilesMixin:
             raise ValueError(
                 f"{path} has weights that do not fit its model, so it is damaged or was changed; save the model again."
             ) from error
+        if not all(torch.isfinite(weight).all() for weight in model.module.parameters()):
+            raise ValueError(f"{path} has weights that are not finite, so it is damaged; save the model again.")
         model.to_device(torch_device)
         model.module.eval()
         if data is not None:
@@ -205,6 +208,9 @@ class FilesMixin:
         Setup via `SPOTSCAPE.setup_anndata` with arguments:
         ...
         """
+        # scvi-tools uses it without importing it.
+        import rich.pretty  # noqa: F401
+
         AnnDataManager.view_setup_method_args(FilesMixin.load_registry(dir_path, prefix, allow_pickle=allow_pickle))
 
     @classmethod
