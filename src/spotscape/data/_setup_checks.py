@@ -12,6 +12,9 @@ from spotscape.graph._checks import check_coordinates
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._values import Values, check_size_factors, check_values, summarize_values
 
+#: Median ratio of size factors to totals from which they may be totals, of counts that were corrected since.
+_MIN_SIZE_FACTOR = 0.5
+
 
 def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
     """Check the names, coordinates and slices of the spots.
@@ -83,8 +86,20 @@ def check_expression(adata: AnnData, layer: str | None, values: str, size_factor
             raise TypeError(
                 f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers."
             )
-        check_size_factors(column.to_numpy(dtype=float), summarize_values(rows).totals, kind)
+        totals = summarize_values(rows).totals
+        _check_level(check_size_factors(column.to_numpy(dtype=float), totals, kind), totals, size_factor_key)
     return kind
+
+
+def _check_level(factors: np.ndarray, totals: np.ndarray, size_factor_key: str) -> None:
+    """Raise if size factors are far below the totals of the genes at hand, whose spots cannot have fewer over all."""
+    counted = totals > 0
+    ratio = np.median(factors[counted] / totals[counted]) if counted.any() else 1.0
+    if ratio < _MIN_SIZE_FACTOR:
+        raise ValueError(
+            f"`adata.obs[{size_factor_key!r}]` is {ratio:.2g} times the counts of the genes at hand (median); size "
+            "factors are the totals of the spots over all genes, so pass those, or leave `size_factor_key` out."
+        )
 
 
 def check_modalities(adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> Values | None:

@@ -124,6 +124,7 @@ class FilesMixin:
         folder, prefix = _checked_place(dir_path, prefix)
         *_, torch_device = parse_device_args(accelerator, device, return_device="torch", validate_single_device=True)
         path = folder / f"{prefix}{_MODEL}"
+        identity = _identity(folder)
         contents = _save_load.read_model_file(path, allow_pickle=allow_pickle, backup_url=backup_url)
         attributes, weights = contents["attr_dict"], contents["model_state_dict"]
         registry, init_params = attributes.pop("registry_"), attributes.pop("init_params_")
@@ -137,6 +138,9 @@ class FilesMixin:
                 "update with `pip install --upgrade spotscape`."
             )
         data = _read_data(folder, prefix, registry) if adata is None else adata
+        if adata is None and backup_url is None and _identity(folder) != identity:
+            # Another process has replaced the model and its data in the meantime.
+            return cls.load(folder, None, accelerator, device, prefix, allow_pickle=allow_pickle, **kwargs)
         if data is not False and data is not None:
             check_kind(data, registry["setup_args"])
             method = "setup_mudata" if "modality" in registry["setup_args"] else "setup_anndata"
@@ -280,6 +284,14 @@ def _warn_of_old_data(folder: Path, prefix: str) -> None:
                 UserWarning,
                 stacklevel=3,
             )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _read_data(folder: Path, prefix: str, registry: dict[str, Any]) -> AnnData | MuData | None:
