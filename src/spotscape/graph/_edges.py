@@ -54,8 +54,8 @@ def radius_edges(positions: Positions, radius: float, slice_name: str) -> Edges:
         )
     if len(pairs) == n_spots * (n_spots - 1) // 2 and n_spots >= _MIN_SPOTS_NOT_ALL_JOINED:
         raise ValueError(
-            f"`radius` is {radius} and joins every spot of {slice_name} with all {n_spots - 1} others, so there are no "
-            "neighbourhoods; it is a multiple of the median nearest-neighbour distance: pass a smaller one, such as 1.5."
+            f"`radius` is {radius} and joins every spot of {slice_name} with all {n_spots - 1} others, so there "
+            "are no neighbourhoods; it is a multiple of the median nearest-neighbour distance: pass a smaller one."
         )
     return pairs[:, 0], pairs[:, 1]
 
