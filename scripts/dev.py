@@ -109,7 +109,7 @@ def prepare_environment(extras: list[str] | None, groups: list[str]) -> None:
 def _command_lines(command: str, further: list[str]) -> list[list[str]]:
     python = str(_binary("python"))
     if command == "demo":
-        return [[str(_binary("spotscape")), "demo", "--out", "demo", *further]]
+        return [[str(_binary("spotscape")), "demo", "--out", "demo", "--force", *further]]
     if command == "test":
         return [[python, "-m", "pytest", "-n", "2", *further]]
     if command == "docs":

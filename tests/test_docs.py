@@ -14,3 +14,10 @@ def test_files_named_on_the_page_about_extending_exist():
     assert not {
         name for name in named if not any((base / name).exists() for base in (ROOT, ROOT / "src" / "spotscape"))
     }
+
+
+def test_tests_named_on_the_page_of_promises_exist():
+    text = (ROOT / "docs" / "user_guide" / "promises.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(names) > 15
+    assert not [name for path, name in names if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")]

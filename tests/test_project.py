@@ -44,8 +44,11 @@ MAY_IMPORT = {
     "pl": FOUNDATIONS | {"model", "pp", "tl"},
 }
 # The private modules at the top: those that every folder may import know no folder, the others may know all.
-SHARED = {"_centroids.py", "_constants.py", "_distributed.py", "_slices.py", "_uns.py", "_validate.py"}
-ON_TOP = {"_cli.py", "_workflow.py"}
+SHARED = {
+    *("_centroids.py", "_constants.py", "_distributed.py", "_slices.py", "_uns.py", "_validate.py"),
+    *("_write.py", "_write_system.py"),
+}
+ON_TOP = {"_cli.py", "_results.py", "_workflow.py"}
 
 # Folders and files (below src/spotscape) that must do without a library, wherever in the file it is imported.
 MODELS = {"lightning", "scvi", "torch", "torch_geometric"}

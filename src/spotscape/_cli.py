@@ -41,22 +41,34 @@ def _quieten() -> None:
 
 
 def _run(
-    paths: list[Path], out: Path, slice_key: str | None, table: str | None, bin_size: int | None, **options: Any
+    paths: list[Path],
+    out: Path,
+    slice_key: str | None,
+    table: str | None,
+    bin_size: int | None,
+    force: bool,
+    **options: Any,
 ) -> None:
+    from spotscape._results import check_out
+
+    check_out(out, force=force, inputs=paths)
     from spotscape._workflow import analyse
     from spotscape.io import read_sections
 
     adata = read_sections(paths, slice_key=slice_key, table=table, bin_size=bin_size)
-    _report(analyse(adata, out, slice_key=slice_key or "slice", **options), out)
+    _report(analyse(adata, out, slice_key=slice_key or "slice", force=force, **options), out)
 
 
-def _demo(out: Path, seed: int) -> None:
+def _demo(out: Path, seed: int, force: bool) -> None:
+    from spotscape._results import check_out
+
+    check_out(out, force=force)
     from spotscape._workflow import analyse
     from spotscape.datasets import synthetic_tissue
 
     adata = synthetic_tissue(seed=seed)
     n_domains = adata.obs["domain"].nunique()
-    _report(analyse(adata, out, n_domains=n_domains, layer="counts", label_key="domain", seed=seed), out)
+    _report(analyse(adata, out, n_domains=n_domains, layer="counts", label_key="domain", seed=seed, force=force), out)
 
 
 def _report(result: dict[str, Any], out: Path) -> None:
@@ -107,11 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--batch-size", type=int, help="spots a step (default: all)")
     run.add_argument("--accelerator", default="auto", help="auto, cpu, gpu, ... (default: auto)")
     run.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
+    run.add_argument("--force", action="store_true", help="replace the results of an earlier run in --out")
 
     demo = commands.add_parser("demo", help="the same on the built-in tissue, with scores")
     demo.set_defaults(command=_demo)
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
     demo.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
+    demo.add_argument("--force", action="store_true", help="replace the results of an earlier run in --out")
     return parser
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from anndata import AnnData
 
 from spotscape import metrics, pl, tl
+from spotscape._results import into_whole_folder
 from spotscape._validate import check_integer
 from spotscape.model import SPOTSCAPE
 
@@ -23,6 +24,7 @@ _SPOTS_IN_EMBEDDING = 4000
 _LIBRARY_SIZE = 1e4
 
 
+@into_whole_folder
 def analyse(
     adata: AnnData,
     out: Path,
@@ -47,7 +49,8 @@ def analyse(
     adata
         Sections. The results are added to it.
     out
-        Folder to write to, made if need be.
+        Folder of the results. It appears, or replaces results of an earlier run if ``force`` is given, when all files
+        are complete. Other files in it are kept.
     n_domains
         Number of domains.
     layer, slice_key, spatial_key, size_factor_key, values
@@ -63,7 +66,7 @@ def analyse(
 
     Returns
     -------
-    Seconds of each step and, with ``label_key``, scores over all spots and for each slice.
+    Seconds of each step, names of the files and, with ``label_key``, scores over all spots and for each slice.
     """
     if label_key is not None and label_key not in adata.obs:
         raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
@@ -85,7 +88,6 @@ def analyse(
         size_factor_key=size_factor_key,
         values=values,
     )
-    out.mkdir(parents=True, exist_ok=True)
     model = SPOTSCAPE(adata, seed=seed)
     seconds["set-up"] = time.perf_counter() - start
     start = time.perf_counter()

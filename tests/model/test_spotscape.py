@@ -196,7 +196,7 @@ def test_a_warm_up_that_never_ends_is_said(adata):
 
 
 def test_early_stopping_waits_for_the_warm_up_and_then_stops(adata):
-    arguments = {"early_stopping": True, "early_stopping_patience": 3, "lr": 0.0, "prototype_warmup": 10}
+    arguments = {"early_stopping": True, "early_stopping_patience": 3, "lr": 1e-12, "prototype_warmup": 10}
     model = small_model(adata, epochs=80, train=arguments)
     assert 13 <= len(model.history["train_loss"]) < 80
 

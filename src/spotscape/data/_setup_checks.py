@@ -16,6 +16,9 @@ from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._value_summary import summarize_values
 from spotscape.preprocessing._values import Values, check_size_factors, check_values
 
+#: Median ratio of size factors to totals from which they may be totals, of counts that were corrected since.
+_MIN_SIZE_FACTOR = 0.5
+
 
 def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str, findings: Findings) -> pd.Series | None:
     """Check the names, coordinates and slices of the spots.
@@ -113,8 +116,20 @@ def check_expression(
             raise TypeError(
                 f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers."
             )
-        check_size_factors(column.to_numpy(dtype=float), summary.totals, kind)
+        factors = check_size_factors(column.to_numpy(dtype=float), summary.totals, kind)
+        _check_level(factors, summary.totals, size_factor_key)
     return kind
+
+
+def _check_level(factors: np.ndarray, totals: np.ndarray, size_factor_key: str) -> None:
+    """Raise if size factors are far below the totals of the genes at hand, whose spots cannot have fewer over all."""
+    counted = totals > 0
+    ratio = np.median(factors[counted] / totals[counted]) if counted.any() else 1.0
+    if ratio < _MIN_SIZE_FACTOR:
+        raise ValueError(
+            f"`adata.obs[{size_factor_key!r}]` is {ratio:.2g} times the counts of the genes at hand (median); size "
+            "factors are the totals of the spots over all genes, so pass those, or leave `size_factor_key` out."
+        )
 
 
 def check_modalities(

@@ -10,6 +10,8 @@ from scipy.spatial import Delaunay, KDTree, QhullError
 
 # A lattice has many neighbours at exactly the radius; rounding must not tell them apart.
 RADIUS_SLACK = 1e-6
+#: Fewer spots may well be all within reach of each other.
+_MIN_SPOTS_NOT_ALL_JOINED = 20
 MAX_MEAN_NEIGHBORS = 1000
 QUERY_ROWS = 100_000
 
@@ -45,6 +47,16 @@ def radius_edges(positions: Positions, radius: float, slice_name: str) -> Edges:
             "a multiple of the median nearest-neighbour distance, not a length: pass a smaller one, for example 1.5."
         )
     pairs = tree.query_pairs(reach, output_type="ndarray").astype(np.int32)
+    if not len(pairs) and n_spots > 1:
+        raise ValueError(
+            f"`radius` is {radius} and joins no spots of {slice_name}; it is a multiple of the median "
+            "nearest-neighbour distance: pass a larger one, for example 1.5."
+        )
+    if len(pairs) == n_spots * (n_spots - 1) // 2 and n_spots >= _MIN_SPOTS_NOT_ALL_JOINED:
+        raise ValueError(
+            f"`radius` is {radius} and joins every spot of {slice_name} with all {n_spots - 1} others, so there "
+            "are no neighbourhoods; it is a multiple of the median nearest-neighbour distance: pass a smaller one."
+        )
     return pairs[:, 0], pairs[:, 1]
 
 

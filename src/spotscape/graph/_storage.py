@@ -183,7 +183,13 @@ def _precomputed(
             f"`adata.uns['{key}_neighbors']` names the graph {named!r}, not '{key}_connectivities'; store it under the "
             f"usual name, or pass the `graph_key` {str(named).removesuffix('_connectivities')!r}."
         )
-    return validate_graph(stored, slices)
+    graph = validate_graph(stored, slices)
+    if not graph.nnz:
+        raise ValueError(
+            f"The graph in `adata.obsp['{key}_connectivities']` has no edges between different spots; build it again "
+            "with `spotscape.pp.spatial_neighbors`."
+        )
+    return graph
 
 
 def _entry(adata: AnnData, key: str) -> Mapping[str, Any]:

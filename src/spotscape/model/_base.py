@@ -3,8 +3,7 @@
 import inspect
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from spotscape.data._fields import SliceField, registered_slices, slices_of
 from spotscape.data._findings import Findings, as_table
 from spotscape.model import _save_load
 from spotscape.model._docs import docs
+from spotscape.model._files import FilesMixin
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._repr import NotebookMixin
@@ -31,6 +31,7 @@ from spotscape.model._spatialdata import SpatialDataMixin
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.train import ScheduledTrainingPlan
+from spotscape.train._runner import SafeTrainRunner
 
 #: Largest number of spots that are encoded at a time, if the user gives none.
 _ENCODING_BATCH_SIZE = 65_536
@@ -41,7 +42,7 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(FilesMixin, QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass):
     """Base class of all models.
 
     A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.
@@ -65,6 +66,7 @@ class LatentModel(QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrain
     _data_loader_cls = SpotDataLoader
     _data_splitter_cls = SpotDataSplitter
     _training_plan_cls = ScheduledTrainingPlan
+    _train_runner_cls = SafeTrainRunner
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)
@@ -297,82 +299,7 @@ class LatentModel(QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrain
             slices_of(manager.registry)[SliceField.FINDINGS_KEY] = findings.columns
         return adata
 
-    # -------------------------------------------------------------------------------------- saving and loading
-
     def _remember(self, arguments: dict[str, Any], preprocessing: dict[str, Any]) -> None:
         """Store the arguments of ``__init__`` and the fitted preprocessing, which are saved with the model."""
         self.init_params_ = self._get_init_params(arguments)
         self.init_params_["non_kwargs"] |= {"preprocessing": preprocessing, "seed": self.seed}
-
-    @docs.dedent
-    def save(self, dir_path: str, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
-        """Save the weights, preprocessing, setup arguments and training history. The file contains no code.
-
-        Parameters
-        ----------
-        dir_path
-            Folder. It is created if it does not exist.
-        prefix
-            Prefix of the file names.
-        overwrite
-            Whether the folder may already exist.
-        **kwargs
-            See :meth:`scvi.model.base.BaseModelClass.save`. ``save_anndata=True`` also saves the data.
-
-        %(save_example)s
-        """
-        super().save(str(dir_path), prefix=prefix, overwrite=overwrite, **kwargs)
-
-    @classmethod
-    @docs.dedent
-    def load(
-        cls,
-        dir_path: str,
-        adata: AnnData | MuData | Literal[False] | None = None,
-        accelerator: str = "auto",
-        device: int | str = "auto",
-        prefix: str | None = None,
-        backup_url: str | None = None,
-        *,
-        allow_pickle: bool = False,
-        **kwargs: Any,
-    ) -> Self:
-        """Load a saved model.
-
-        Parameters
-        ----------
-        dir_path
-            Folder that :meth:`save` wrote.
-        adata
-            Data of the model, set up with the saved arguments. ``None``: the data saved with the model, if any.
-            ``False``: no data. New data can be passed to the methods that take ``adata``.
-        %(load_files)s
-        **kwargs
-            See :meth:`scvi.model.base.BaseModelClass.load`.
-
-        Returns
-        -------
-        The model.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If there is no model, the file is damaged or not of this package, or the genes of the data differ.
-
-        %(load_example)s
-        """
-        path = Path(dir_path) / f"{prefix or ''}model.pt"
-        setup_args = _save_load.check_model_file(
-            path, cls.__name__, backup_url, allow_pickle, kwargs.get("allowed_classes_names_list") or ()
-        )
-        if adata is not None and adata is not False:
-            check_kind(adata, setup_args)
-        model = super().load(
-            str(dir_path), adata=adata, accelerator=accelerator, device=device, prefix=prefix, **kwargs
-        )
-        if model.history_ is not None:
-            model.history_ = _save_load.restored_history(model.history_)
-        return model
-
-    def _get_user_attributes(self) -> list[tuple[str, Any]]:
-        return _save_load.plain_attributes(dict(super()._get_user_attributes()))

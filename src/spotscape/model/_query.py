@@ -16,7 +16,7 @@ from scvi.model.base import BaseModelClass
 from spotscape._constants import MEASURED_KEY
 from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.model._docs import docs
-from spotscape.model._save_load import read_model_file
+from spotscape.model._files import read_reference
 from spotscape.model._setup import check_kind
 from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._missing_genes import check_overlap
@@ -108,11 +108,7 @@ class QueryMixin:
 
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
     """Preprocessor and setup arguments of a model, or of a saved model, which is read without building the model."""
-    if isinstance(reference_model, BaseModelClass):
-        init_params, registry = reference_model.init_params_, reference_model.registry_
-    else:
-        attributes = read_model_file(Path(reference_model) / "model.pt")["attr_dict"]
-        init_params, registry = attributes["init_params_"], attributes["registry_"]
+    init_params, registry = read_reference(reference_model)
     preprocessing = init_params["non_kwargs"]["preprocessing"]
     state = preprocessing.get("pipelines", {"rna": preprocessing})["rna"]["preprocessor"]
     if state is None:

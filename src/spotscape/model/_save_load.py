@@ -1,14 +1,19 @@
-"""Saved models: files without code, and how they are read without running code."""
+"""Saved models: files without code, with a checksum, and how they are read without running code."""
 
+import io
 import pickle
+import urllib.error
 import urllib.request
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+
+from spotscape._write import recover, whole_file
 
 #: Version of the saved format. Raised when a file of this package can no longer be read by older releases.
 FORMAT_VERSION = 1
@@ -29,10 +34,16 @@ _SAFE_TYPES: list[Any] = [
     },
 ]
 _ENTRIES = {"model_state_dict", "var_names", "attr_dict"}
+_DOWNLOAD_SECONDS = 60
+
+# The checksum is the comment of the zip archive, which other readers skip.
+_ZIP_END, _LENGTH_OF_ZIP_END = b"PK\x05\x06", 22
+_CHECKSUM = b"spotscape-sha256:"
+_LENGTH_OF_COMMENT = len(_CHECKSUM) + 64
 
 
-def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]:
-    """Read a saved model without executing code.
+def read_model_file(path: Path, *, allow_pickle: bool = False, backup_url: str | None = None) -> dict[str, Any]:
+    """Read a saved model once, without executing code, and verify its checksum.
 
     Parameters
     ----------
@@ -40,6 +51,8 @@ def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]
         The file ``model.pt``.
     allow_pickle
         Whether to read a file with anything but numbers, strings and plain containers. Any code in it is run.
+    backup_url
+        URL from which the file is downloaded if it does not exist. It is kept only if it can be read.
 
     Returns
     -------
@@ -51,63 +64,39 @@ def read_model_file(path: Path, *, allow_pickle: bool = False) -> dict[str, Any]
         If the file does not exist, is damaged, is not a model of this package, was saved by a newer release, or may
         execute code.
     """
+    recover(path.parent)
+    if backup_url is not None and not path.is_file():
+        content = _downloaded(backup_url)
+        contents = _parsed(content, f"{path} (from {backup_url})", allow_pickle)
+        with whole_file(path) as unfinished:
+            unfinished.write_bytes(content)
+        return contents
     if not path.is_file():
         raise FileNotFoundError(f"There is no model at {path}; pass the folder that `save` made (and its `prefix`).")
     try:
-        with torch.serialization.safe_globals(_SAFE_TYPES):
-            contents = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if not _is_archive(path):
-            raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
-        if not allow_pickle:
-            raise ValueError(
-                f"{path} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if "
-                "you trust whoever made it."
-            ) from error
-        contents = torch.load(path, map_location="cpu", weights_only=False)
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or no model file; save the model again.") from error
-    if not isinstance(contents, dict) or not _ENTRIES <= contents.keys():
-        raise ValueError(f"{path} is not a model saved by scvi-tools or this package.")
-    version = contents["attr_dict"].get("format_version_")
-    if version is None:
-        raise ValueError(f"{path} was not saved by this package; load it with the package that made it.")
-    if version > FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format {version}, but this release reads up to {FORMAT_VERSION}; update with "
-            "`pip install --upgrade spotscape`."
-        )
-    return contents
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}); copy it to another place.") from error
+    return _parsed(content, str(path), allow_pickle)
 
 
-def check_model_file(
-    path: Path, class_name: str, backup_url: str | None, allow_pickle: bool, allowed_names: Collection[str]
-) -> dict[str, Any]:
-    """Check that a file holds a model of the right class that can be read safely.
+def add_checksum(path: Path) -> None:
+    """Add the SHA-256 of a model file to it, as the comment of the zip archive."""
+    content = bytearray(path.read_bytes())
+    end = len(content) - _LENGTH_OF_ZIP_END
+    # Files in the older format of PyTorch are no archive.
+    if content[end : end + 4] != _ZIP_END:
+        return
+    content[-2:] = _LENGTH_OF_COMMENT.to_bytes(2, "little")
+    content += _CHECKSUM + sha256(content).hexdigest().encode()
+    path.write_bytes(content)
 
-    Parameters
-    ----------
-    path
-        The file ``model.pt``.
-    class_name, allowed_names
-        Name of the class, and of other classes that are allowed.
-    backup_url
-        URL from which the file is downloaded if it does not exist.
-    allow_pickle
-        As in :func:`read_model_file`.
 
-    Returns
-    -------
-    Setup arguments of the model.
-    """
-    if backup_url is not None and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        urllib.request.urlretrieve(backup_url, path)
-    registry = read_model_file(path, allow_pickle=allow_pickle)["attr_dict"]["registry_"]
+def check_class(path: Path, registry: Mapping[str, Any], class_name: str, allowed_names: Any) -> None:
+    """Raise ``ValueError`` unless a file holds a model of a class, or of another class that is allowed."""
     saved_as = registry.get("model_name")
-    if saved_as != class_name and saved_as not in allowed_names:
+    if saved_as != class_name and saved_as not in (allowed_names or ()):
         raise ValueError(f"{path} holds a {saved_as} model; load it with `{saved_as}.load`.")
-    return registry["setup_args"]
 
 
 def plain_attributes(attributes: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -131,9 +120,60 @@ def restored_history(history: dict[str, dict[str, np.ndarray]]) -> dict[str, pd.
     }
 
 
-def _is_archive(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
+def _parsed(content: bytes, name: str, allow_pickle: bool) -> dict[str, Any]:
+    """Contents of a model file, checked."""
+    damaged = f"{name} is damaged or no model file; copy it again from its source, or save the model again."
+    marker = content[-_LENGTH_OF_COMMENT:]
+    if marker.startswith(_CHECKSUM):
+        found = sha256(content[:-_LENGTH_OF_COMMENT]).hexdigest().encode()
+        if marker[len(_CHECKSUM) :] != found:
+            raise ValueError(f"{name} is damaged: its checksum differs. Copy it from its source, or save it again.")
+    try:
+        with torch.serialization.safe_globals(_SAFE_TYPES):
+            contents = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if not content.startswith(b"PK"):
+            raise ValueError(damaged) from error
+        if not allow_pickle:
+            raise ValueError(
+                f"{name} holds Python objects that could run code when it is read; pass `allow_pickle=True` only if "
+                "you trust whoever made it."
+            ) from error
+        contents = torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
+    # The reader meets whatever bytes a damaged file has, and none of these errors says more than that.
+    except Exception as error:
+        raise ValueError(damaged) from error
+    if not isinstance(contents, dict) or not _ENTRIES <= contents.keys():
+        raise ValueError(f"{name} is not a model saved by scvi-tools or this package.")
+    attributes = contents["attr_dict"]
+    version = attributes.get("format_version_") if isinstance(attributes, dict) else None
+    if version is None:
+        raise ValueError(f"{name} was not saved by this package; load it with the package that made it.")
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ValueError(
+            f"{name} has format {version}, but this release reads up to {FORMAT_VERSION}; update with "
+            "`pip install --upgrade spotscape`."
+        )
+    registry, init_params = attributes.get("registry_"), attributes.get("init_params_")
+    if not (
+        isinstance(version, int)
+        and isinstance(registry, dict)
+        and isinstance(registry.get("setup_args"), dict)
+        and isinstance(init_params, dict)
+        and isinstance(init_params.get("non_kwargs"), dict)
+        and isinstance(contents["model_state_dict"], dict)
+    ):
+        raise ValueError(damaged)
+    return contents
+
+
+def _downloaded(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=_DOWNLOAD_SECONDS) as response:
+            return response.read()
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise ValueError(f"The model cannot be downloaded from {url!r} ({reason}); check `backup_url`.") from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,14 +1,26 @@
 """Training of all models: batches, learning rate schedule and early stopping."""
 
 import math
+import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning.pytorch import Callback
 from scvi.model.base import UnsupervisedTrainingMixin
 
-from spotscape._validate import Rule, check_arguments, check_flag, choice, integer, number, optional
+from spotscape._validate import (
+    Rule,
+    check_arguments,
+    check_flag,
+    check_number,
+    check_positive,
+    choice,
+    integer,
+    number,
+    optional,
+)
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import default_batch_size, default_n_steps
 
@@ -17,11 +29,21 @@ if TYPE_CHECKING:
     from spotscape.model._base import LatentModel
 
 _MIN_EPOCHS = 20
+
+
+def _check_train_size(value: Any, name: str) -> None:
+    check_number(value, name, maximum=1)
+    check_positive(value, name)
+
+
 _RULES: dict[str, Rule] = {
     "max_epochs": optional(integer(1)),
     "batch_size": optional(integer(2)),
     "patch_size": optional(integer(1)),
-    "lr weight_decay early_stopping_min_change": number(0),
+    "lr": check_positive,
+    "weight_decay early_stopping_min_change": number(0),
+    "train_size": optional(_check_train_size),
+    "validation_size": optional(number(0, 1)),
     "schedule": choice(("one-cycle", "constant")),
     "early_stopping": check_flag,
     "early_stopping_patience": integer(1),
@@ -58,6 +80,7 @@ class TrainingRun:
         self.trainer_kwargs = dict(arguments["trainer_kwargs"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
+        _check_processes(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
         self.batch_size = self.arguments["batch_size"] or default_batch_size(n_spots)
         self.max_epochs = self.arguments["max_epochs"]
@@ -129,12 +152,31 @@ class TrainingRun:
         self.model._after_training(dataset)
 
 
+def _check_processes(devices: Any, accelerator: str) -> None:
+    """Raise if training on processors was to start more processes than there are cores."""
+    on_processors = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    n_processes = int(devices) if isinstance(devices, int) or str(devices).isdecimal() else 1
+    n_cores = os.cpu_count() or 1
+    if on_processors and n_processes > n_cores:
+        raise ValueError(
+            f"`devices` is {devices}, but the computer has {n_cores} core(s), each of which trains one process; pass "
+            f"at most {n_cores}."
+        )
+
+
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
     for name in ("lr", "weight_decay", "schedule"):
         if name in plan_kwargs:
             raise ValueError(f"`plan_kwargs` has {name!r}; pass `{name}` to `train` itself.")
     if plan_kwargs.get("reduce_lr_on_plateau") and schedule != "constant":
         raise ValueError("`reduce_lr_on_plateau` needs `schedule='constant'`; the other schedule sets the rate itself.")
+    if trainer_kwargs.get("ckpt_path") is not None:
+        raise ValueError(
+            f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; "
+            "save the model with `save`, and train it on after `load`."
+        )
+    if trainer_kwargs.get("limit_train_batches") in (0, 0.0) and trainer_kwargs["limit_train_batches"] is not None:
+        raise ValueError("`limit_train_batches` is 0, so nothing would be trained; leave it out.")
     for name in trainer_kwargs:
         if name.startswith("early_stopping_"):
             raise ValueError(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from spotscape._validate import check_integer
+from spotscape._write import whole_file
 
 # Larger numbers of points are rasterised in vector files, which would otherwise take minutes to open.
 N_POINTS_VECTOR = 3000
@@ -114,8 +115,10 @@ def savefig_or_show(
 
     if save:
         path = _file_path(save, name, Path(settings.figdir), settings.file_format_figs)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=300, bbox_inches="tight")
+        if not path.suffix:
+            path = path.with_name(f"{path.name}.{plt.rcParams['savefig.format']}")
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, dpi=300, bbox_inches="tight")
     if return_fig:
         plt.close(figure)
         return figure

@@ -184,8 +184,9 @@ def image_features(
         name: content_key(digest, (method_name, *method_state, stain, scales, n_pixels))
         for name, digest in digests.items()
     }
-    cached = {} if cache is None else {name: cache.read(key) for name, key in keys.items()}
-    features = {name: values for name, values in cached.items() if values is not None}
+    sizes = {slide.name: len(slide.spots) for slide in slides}
+    cached = {} if cache is None else {name: cache.read(key, sizes[name]) for name, key in keys.items()}
+    features = _of_one_width({name: values for name, values in cached.items() if values is not None})
     missing = [slide for slide in slides if slide.name not in features]
     if missing:
         extractors = _extractors(method, folder, slides, spot_names, colors_only, stain, scales, n_pixels, seed)
@@ -235,6 +236,11 @@ def image_features(
         }
     )
     return target if copy else None
+
+
+def _of_one_width(features: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """Cached features of all slices, or none: those of different widths were not made with one setting."""
+    return features if len({values.shape[1] for values in features.values()}) < 2 else {}
 
 
 def _method_identity(
