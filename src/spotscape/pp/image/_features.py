@@ -194,9 +194,10 @@ def image_features(
         with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
             for slide in missing:
                 pixels = slide.pixels()
+                read = tile_reader(slide, pixels, spot_names[slide.name], stain, n_pixels)
                 warn_of_blank_tiles(slide, pixels)
                 features[slide.name] = extract_features(
-                    tile_reader(slide, pixels, spot_names[slide.name], stain, n_pixels),
+                    read,
                     len(slide.spots),
                     extractors,
                     scales,
