@@ -137,6 +137,9 @@ def check_unchanged(manager: AnnDataManager) -> None:
         If the data was changed.
     """
     data: Any = manager.adata
+    n_spots = manager.registry["field_registries"][REGISTRY_KEYS.X_KEY]["summary_stats"].get("n_cells", data.n_obs)
+    if n_spots != data.n_obs:
+        raise _changed(f"it had {n_spots} spots and has {data.n_obs}")
     for registry_key, place in manager.data_registry.items():
         holder = data.mod[place["mod_key"]] if place.get("mod_key") else data
         attribute, key = place["attr_name"], place.get("attr_key")
