@@ -3,3 +3,5 @@ from ._domains import domains as domains
 from ._harmony import harmony as harmony
 from ._transfer_labels import transfer_labels as transfer_labels
 from .alignment import align as align
+from .expression import differential_expression as differential_expression
+from .expression import markers as markers

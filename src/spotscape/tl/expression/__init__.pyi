@@ -1,0 +1,2 @@
+from ._differential_expression import differential_expression as differential_expression
+from ._markers import markers as markers
