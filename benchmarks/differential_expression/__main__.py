@@ -90,11 +90,11 @@ def _block(case: Case, block: int, n_simulations: int, options: argparse.Namespa
     for _ in range(n_simulations):
         adata, differs = simulate(tissue, Variation(case.between, case.between / 2), planted, rng)
         if case.experiment == "halves":
-            adata.obs["half"] = random_halves(adata, rng)
             # Halves of one domain, so that they do not differ in their share of other domains.
             adata = adata[adata.obs["domain"] == _DOMAIN].copy()
+            adata.obs["half"] = random_halves(adata, rng)
             sps.tl.differential_expression(
-                adata, "left", replicate="slice", domain_key="half", reference_domain="right", min_spots=5
+                adata, "left", replicate="slice", domain_key="half", reference_domain="right"
             )
         else:
             replicate = "slice" if case.method == "pseudobulk" else None

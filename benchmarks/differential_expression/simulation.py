@@ -101,10 +101,7 @@ def simulate(
 
 
 def random_halves(adata: AnnData, rng: np.random.Generator) -> pd.Categorical:
-    """Halves of each slice on either side of a random line, which have the same domains in the same shares.
-
-    Two such halves of one domain differ by chance only.
-    """
+    """Halves of the spots of each slice on either side of a random line, which differ by chance only."""
     side = np.zeros(adata.n_obs, dtype=int)
     for rows in adata.obs.groupby("slice", observed=True).indices.values():
         angle = rng.uniform(0, 2 * np.pi)
