@@ -157,7 +157,7 @@ def differential_expression(
     paired = condition is None
     if condition is not None:
         conditions = read_labels(adata, condition, "condition")
-        pair = _read_groups(conditions, groups, condition)
+        pair = read_groups(conditions, groups, condition)
         sides = conditions.set_categories(list(pair))
         paired = replicates is not None and _is_crossed(replicates, sides)
     else:
@@ -259,7 +259,7 @@ def _test(
     return table.assign(unit="replicate"), row
 
 
-def _read_groups(conditions: pd.Categorical, groups: tuple[str, str] | None, key: str) -> tuple[str, str]:
+def read_groups(conditions: pd.Categorical, groups: tuple[str, str] | None, key: str) -> tuple[str, str]:
     """Return the condition and its reference."""
     names = list(conditions.categories)
     if groups is None:
