@@ -66,8 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = results_of(options.out)
     done = results.done()
     with one_thread(), warnings.catch_warnings():
-        # That spots are no replicates is what is measured.
-        warnings.filterwarnings("ignore", message="There are no replicates", category=UserWarning)
+        # That spots are no replicates is what is measured, and small simulated slices may lack a domain.
+        for message in ("There are no replicates", "Replicates without", "Not tested"):
+            warnings.filterwarnings("ignore", message=message, category=UserWarning)
         for case in CASES:
             few = case.experiment == "planted" or case.method != "pseudobulk"
             total = max(1, options.simulations // 10) if few else options.simulations

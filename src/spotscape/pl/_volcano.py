@@ -15,6 +15,10 @@ from spotscape.pl._colors import PALETTE, UNANNOTATED
 from spotscape.pl._figure import N_POINTS_VECTOR, panel_grid, savefig_or_show, style_axes
 
 _SMALLEST = 1e-300
+# Size of a letter in shares of the panel.
+_CHARACTER = 0.026
+_LINE = 0.055
+_LONGEST_NAME = 12
 
 
 def volcano(
@@ -33,7 +37,7 @@ def volcano(
     """Draw fold changes and p values of all tested genes, one panel per domain.
 
     Genes that pass both thresholds are coloured, and those with the smallest p values are named. If spots were tested
-    for want of replicates, the title says so.
+    in place of replicates, the title says so.
 
     Parameters
     ----------
@@ -82,7 +86,7 @@ def volcano(
     check_integer(n_labels, "n_labels", minimum=0)
     columns = ["domain", "reference", "gene", "log2_fold_change", "p_value", "p_adjusted"]
     table = filter_table(read_result(adata, key, "differential_expression", columns), domain)
-    by_domain = {name: rows for name, rows in table.groupby("domain", sort=False, observed=True)}
+    by_domain = dict(iter(table.groupby("domain", sort=False, observed=True)))
     figure, axes = panel_grid(len(by_domain), ncols, panel_size=(3.4, 3.2))
     for panel, (name, rows) in zip(axes, by_domain.items(), strict=True):
         effect = rows["log2_fold_change"].to_numpy()
@@ -91,15 +95,19 @@ def volcano(
         colors = np.where(effect > 0, PALETTE[5], PALETTE[0])
         colors = np.where(passes, colors, UNANNOTATED)
         panel.scatter(effect, height, s=9, c=colors, linewidths=0, alpha=0.85, rasterized=len(rows) > N_POINTS_VECTOR)
-        widest = 1.25 * max(float(np.abs(effect).max(initial=0.0)), min_log2_fold_change, 0.1)
+        genes = rows["gene"].astype(str).to_numpy()
+        order = np.flatnonzero(passes)[np.argsort(-height[passes], kind="stable")]
+        # Room for the names, which are drawn on the outer side.
+        longest = max(map(len, genes[order[: 2 * n_labels]]), default=0) if n_labels else 0
+        widest = max(float(np.abs(effect).max(initial=0.0)), min_log2_fold_change, 0.1)
+        widest /= 0.95 - 2 * _CHARACTER * min(longest, _LONGEST_NAME)
         panel.set_xlim(-widest, widest)
         panel.set_ylim(0, 1.08 * max(float(height.max(initial=0.0)), 1.0))
         for threshold in (-min_log2_fold_change, min_log2_fold_change):
             panel.axvline(threshold, color="#BBBBBB", linewidth=0.7, linestyle=(0, (4, 3)), zorder=0)
         style_axes(panel, "log2 fold change", "−log10 p")
         panel.set_title(_title(str(name), rows), fontsize=9)
-        order = np.flatnonzero(passes)[np.argsort(-height[passes], kind="stable")]
-        _draw_names(panel, rows["gene"].astype(str).to_numpy(), effect, height, order, n_labels)
+        _draw_names(panel, genes, effect, height, order, n_labels)
     return savefig_or_show(figure, axes, "volcano", show=show, save=save, return_fig=return_fig)
 
 
@@ -107,7 +115,8 @@ def _title(name: str, rows: pd.DataFrame) -> str:
     reference = str(rows["reference"].iloc[0])
     group = str(rows["group"].iloc[0]) if "group" in rows else name
     title = f"{name} against {reference}" if group == name else f"{name}: {group} against {reference}"
-    return f"{title}\n(spots, not replicates)" if "unit" in rows and rows["unit"].iloc[0] == "spot" else title
+    by_replicate = "unit" in rows and rows["unit"].iloc[0] == "replicate"
+    return title if by_replicate else f"{title}\n(spots, not replicates)"
 
 
 def _draw_names(
@@ -121,10 +130,9 @@ def _draw_names(
             return
         x, y = to_share((effect[row], height[row]))
         side = 1 if effect[row] > 0 else -1
-        # In shares of the panel: characters are about 0.026 wide and 0.055 high.
-        end = x + side * (0.02 + 0.026 * len(genes[row]))
+        end = x + side * (0.02 + _CHARACTER * len(genes[row]))
         left, right = min(x, end), max(x, end)
-        if any(abs(y - other) < 0.055 and left < high and right > low for low, high, other in taken):
+        if any(abs(y - other) < _LINE and left < high and right > low for low, high, other in taken):
             continue
         taken.append((left, right, y))
         panel.annotate(

@@ -13,13 +13,15 @@ _MIN_SPOTS = 20
 _MIN_IN_ONE_SLICE = 0.9
 _MAX_SPREAD = 1.5
 _MIN_OFFSET = 0.75
-# Of the genes that differ from the spots around: at most this share of the tested genes, or this many, ...
+# Of the genes that differ from the spots around: at most this share of the measured genes, or this many, ...
 _MAX_SHARE_OF_GENES = 0.01
-_MAX_FEW_GENES = 10
+_MAX_FEW_GENES = 20
 # ... of which those that are about threefold or more carry this share of the signal, and are at least three.
 _MIN_LOG2_FOLD_CHANGE = 1.5
 _MIN_GAINED_SHARE = 0.5
 _MIN_GAINED_GENES = 3
+# In a small panel, which is chosen for its markers, few genes are all that can differ.
+_MIN_GENES = 500
 _MIN_MITOCHONDRIAL_RATIO = 2.0
 _MITOCHONDRIAL = ("MT-", "mt-", "Mt-")
 
@@ -128,7 +130,7 @@ def _local_contrast(
 
 def _reasons(row: dict, n_genes: int) -> list[str]:
     reasons = []
-    is_few = row["n_local_genes"] <= max(_MAX_FEW_GENES, _MAX_SHARE_OF_GENES * n_genes)
+    is_few = n_genes >= _MIN_GENES and row["n_local_genes"] <= max(_MAX_FEW_GENES, _MAX_SHARE_OF_GENES * n_genes)
     if is_few and row["n_gained_genes"] >= _MIN_GAINED_GENES and row["gained_share"] >= _MIN_GAINED_SHARE:
         reasons.append(
             f"only {row['n_local_genes']} of {n_genes} genes differ from the spots around it, and "

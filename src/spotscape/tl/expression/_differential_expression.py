@@ -192,9 +192,8 @@ def differential_expression(
         tables.append(table.assign(domain=name, group=group, reference=reference))
         rows.append({"domain": name} | row)
     if refused and (domain is not None or not rows):
-        raise ValueError(
-            f"A test needs {_NEEDED[replicates is None]}, but {'; '.join(refused)}; omit these, or add some."
-        )
+        some = "; ".join(refused[:2]) + (f", and {len(refused) - 2} more like it" if len(refused) > 2 else "")
+        raise ValueError(f"A test needs {_NEEDED[replicates is None]}, but {some}; omit these domains, or add data.")
     notes += [f"Not tested: {text}." for text in refused]
     for note in notes[n_quiet:]:
         warnings.warn(note, UserWarning, stacklevel=2)

@@ -95,9 +95,9 @@ def markers(
         of squared scores; and ``contamination_like`` with the ``reason``.
 
         A domain is flagged if it is one compact patch off the centre of one slice with at most 5 % of its spots, and
-        differs from the spots around it by few genes (at most 1 %, or 10), of which strongly increased ones carry at
-        least half of the difference; or has at least twice the mitochondrial share of the other domains. Fewer than 20
-        spots are never flagged.
+        differs from the spots around it by few genes (at most 1 %, or 20), of which strongly increased ones carry at
+        least half of the difference; or has at least twice the mitochondrial share of the other domains. The number of
+        genes is not judged with fewer than 500, and fewer than 20 spots are never flagged.
     ``"notes"``
         What to know about the p values, if anything.
     ``"params"``
