@@ -136,6 +136,24 @@ def test_genes_without_counts_are_not_tested(adata):
     assert table["gene"].isin(adata.var_names[20:]).all()
 
 
+def test_domains_of_noise_differ_in_the_genes_they_were_found_from_only():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(np.exp(rng.normal(0, 1, 200)) * np.exp(0.3 * rng.normal(size=(800, 1)))).astype(np.float32)
+    adata = anndata.AnnData(counts, obs=pd.DataFrame({"slice": np.repeat(list("abcd"), 200)}))
+    adata.obs_names = adata.obs_names.astype(str)
+    adata.var_names = [f"g{i}" for i in range(200)]
+    adata.var["left_out"] = np.arange(200) % 2 == 0
+    values = np.log1p(counts[:, 1::2] / counts.sum(axis=1, keepdims=True) * 200)
+    adata.obsm["X_pca"] = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)[0][:, :5]
+    sps.tl.domains(adata, "X_pca", 3, method="kmeans", n_init=3)
+    below = {}
+    for name, genes in (("same", adata.var_names[1::2]), ("left out", "left_out")):
+        arguments = {"replicate": "slice", "reference_domain": "rest", "genes": genes, "min_counts": 0}
+        table = run(adata, domain_key="spatial_domain", **arguments)
+        below[name] = (table["p_value"] < 0.05).mean()
+    assert below["same"] > 0.2 and below["left out"] < 0.09
+
+
 @pytest.mark.slow
 def test_error_rates_and_power():
     """Conditions drawn 150 times on eight slices without a difference, 20 times on six with one."""

@@ -240,7 +240,7 @@ def _test(
             return f"{sizes[0]} spot(s) in {group!r} and {sizes[1]} in {reference!r}"
         table = rank_sum_tests(counts, sides, [group], reference).drop(columns="group")
         table = table.assign(standard_error=np.nan, unit="spot").sort_values("p_value", kind="stable")
-        row = {"n_replicates": 0, "n_replicates_reference": 0, "paired": False}
+        row: dict[str, Any] = {"n_replicates": 0, "n_replicates_reference": 0, "paired": False}
         return table, row | {"n_genes": len(table), "lacking": "", "prior_df": np.nan}
     bulk = make_pseudobulk(counts, pd.DataFrame({"group": sides, "replicate": replicates}))
     expected = set(np.asarray(replicates)[candidates & replicates.notna()])
