@@ -43,6 +43,13 @@ def test_dots_do_not_depend_on_x_and_are_saved(adata, tmp_path):
     assert "markers" in adata.uns and "dendrogram" not in str(list(adata.uns))
 
 
+def test_dots_are_those_of_the_layer_that_was_tested(adata):
+    adata.layers["raw"] = adata.layers.pop("counts")
+    adata.X = adata.X * 0.5
+    sps.tl.markers(adata, "domain", layer="raw")
+    assert len(sps.pl.markers(adata, show=False)) > 1
+
+
 def test_no_marker_is_an_error(adata):
     with pytest.raises(ValueError, match="lower `min_log2_fold_change`"):
         sps.pl.markers(adata, min_log2_fold_change=20)

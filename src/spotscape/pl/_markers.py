@@ -50,7 +50,7 @@ def markers(
     max_p_adjusted, min_log2_fold_change
         Thresholds for markers.
     layer, size_factor_key
-        As in :func:`spotscape.tl.markers`.
+        As in :func:`spotscape.tl.markers`. If ``None``, those of the result.
     cmap
         Colour map of the expression.
     title
@@ -100,6 +100,7 @@ def markers(
             f"No gene has an adjusted p value up to {max_p_adjusted} and a log2 fold change of at least "
             f"{min_log2_fold_change}; raise `max_p_adjusted` or lower `min_log2_fold_change`."
         )
+    layer = params.get("layer") if layer is None else layer
     size_factor_key = params.get("size_factor_key") if size_factor_key is None else size_factor_key
     # The values that were tested, whatever `adata.X` holds now.
     wanted = [gene for chosen in genes.values() for gene in chosen]

@@ -159,6 +159,7 @@ def markers(
                 "domain_key": domain_key,
                 "reference": str(reference),
                 "counts": counts.source,
+                "layer": layer,
                 "size_factor_key": size_factor_key,
                 "n_genes": n_genes,
                 "n_tested": len(counts.genes),
