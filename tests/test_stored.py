@@ -34,6 +34,11 @@ def write_everything(adata):
     sps.tl.choose_n_domains(adata, "Z", range(2, 5), n_splits=2, n_init=1)
     sps.tl.transfer_labels(adata, "domain", use_rep="Z", reference="slice_1", query="slice_2", slice_key="slice")
     sps.tl.harmony(adata, "Z", slice_key="slice")
+    sps.tl.markers(adata, "domain")
+    adata.obs["side"] = np.where(adata.obsm["Z"][:, 0] > 0, "left", "right")
+    sps.tl.differential_expression(adata, replicate="slice", domain_key="side", reference_domain="rest", min_counts=0)
+    sps.tl.enrichment(adata, {"first": adata.var_names[:9]})
+    sps.tl.composition(adata)
     sps.pl.domains(adata, show=False)
 
 

@@ -1,6 +1,7 @@
 from . import cluster as cluster
 from . import data as data
 from . import datasets as datasets
+from . import get as get
 from . import graph as graph
 from . import io as io
 from . import metrics as metrics

@@ -1,9 +1,12 @@
 from ._alignment import alignment as alignment
 from ._alternatives import alternatives as alternatives
+from ._composition import composition as composition
 from ._domains import domains as domains
 from ._embedding import embedding as embedding
 from ._history import history as history
 from ._integration import integration as integration
+from ._markers import markers as markers
 from ._n_domains import n_domains as n_domains
 from ._similarity import similarity as similarity
 from ._tiles import tiles as tiles
+from ._volcano import volcano as volcano

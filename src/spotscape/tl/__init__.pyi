@@ -1,5 +1,9 @@
 from ._choose_n_domains import choose_n_domains as choose_n_domains
+from ._composition import composition as composition
 from ._domains import domains as domains
 from ._harmony import harmony as harmony
 from ._transfer_labels import transfer_labels as transfer_labels
 from .alignment import align as align
+from .expression import differential_expression as differential_expression
+from .expression import enrichment as enrichment
+from .expression import markers as markers

@@ -1,0 +1,4 @@
+from ._composition import composition as composition
+from ._differential_expression import differential_expression as differential_expression
+from ._enrichment import enrichment as enrichment
+from ._markers import markers as markers
