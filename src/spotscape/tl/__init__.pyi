@@ -1,3 +1,4 @@
+from ._choose_correction import choose_slice_correction as choose_slice_correction
 from ._choose_n_domains import choose_n_domains as choose_n_domains
 from ._composition import composition as composition
 from ._domains import domains as domains
