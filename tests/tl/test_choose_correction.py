@@ -1,0 +1,95 @@
+"""The correction of slices is chosen by genes that it has not seen."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+import spotscape as sps
+from spotscape.tl._choose_correction import _agreement
+
+
+def tissue(batch_effect, **kwargs):
+    return sps.datasets.synthetic_tissue(
+        **({"n_slices": 2, "n_spots": 250, "n_genes": 200, "batch_effect": batch_effect, "seed": 0} | kwargs)
+    )
+
+
+def test_a_strong_batch_effect_is_corrected():
+    adata = tissue("strong")
+    assert sps.tl.choose_slice_correction(adata, "slice") == "harmony"
+    stored = adata.uns["slice_correction"]
+    assert stored["chosen"] == "harmony"
+    assert stored["table"].loc["harmony", "agreement"] > stored["table"].loc["none", "agreement"]
+
+
+def different_tissues():
+    """Two slices that share one of five kinds of spots, each in a stripe."""
+    rng = np.random.default_rng(0)
+    profiles = rng.gamma(1, 1, (5, 120))
+    parts, slices = [], []
+    for name, kinds in (("a", (0, 1, 2)), ("b", (0, 3, 4))):
+        rows, columns = np.divmod(np.arange(300), 20)
+        kind = np.array(kinds)[np.minimum(rows // 5, 2)]
+        parts.append(AnnData(rng.poisson(3 * profiles[kind]).astype(np.float32)))
+        parts[-1].obsm["spatial"] = np.column_stack([columns, rows]) * 100.0
+        slices += [name] * 300
+    adata = AnnData(np.vstack([part.X for part in parts]))
+    adata.obsm["spatial"] = np.vstack([part.obsm["spatial"] for part in parts])
+    adata.obs["slice"] = slices
+    return adata
+
+
+def test_slices_that_share_little_are_left_apart():
+    adata = different_tissues()
+    assert sps.tl.choose_slice_correction(adata, "slice") == "none"
+
+
+def test_the_choice_does_not_depend_on_the_order_of_the_slices_and_is_reproducible():
+    adata = tissue("weak", n_slices=3)
+    again = adata.copy()
+    for data in (adata, again):
+        sps.tl.choose_slice_correction(data, "slice", n_splits=1, seed=3)
+    pd.testing.assert_frame_equal(*(data.uns["slice_correction"]["table"] for data in (adata, again)))
+
+
+def test_agreement_equals_its_definition():
+    rng = np.random.default_rng(0)
+    features, truth = rng.normal(size=(50, 3)), rng.normal(size=(50, 4))
+    slices = np.repeat(["a", "b"], [30, 20])
+    slow = []
+    for name in ("a", "b"):
+        own, others = np.flatnonzero(slices == name), np.flatnonzero(slices != name)
+        predicted = np.array(
+            [
+                truth[others[np.argsort(((features[others] - features[i]) ** 2).sum(axis=1))[:15]]].mean(axis=0)
+                for i in own
+            ]
+        )
+        first, second = truth[own] - truth[own].mean(axis=0), predicted - predicted.mean(axis=0)
+        slow.append((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
+    assert _agreement(features, truth, slices) == pytest.approx(np.mean(slow))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "error", "message"),
+    [
+        (lambda adata: None, {"candidates": ["none"]}, ValueError, "at least two of"),
+        (lambda adata: None, {"candidates": "harmony"}, ValueError, "at least two of"),
+        (lambda adata: None, {"candidates": ["none", "mnn"]}, ValueError, "'mnn'"),
+        (lambda adata: None, {"slice_key": "donor"}, KeyError, "donor"),
+        (lambda adata: None, {"layer": "log"}, KeyError, "log"),
+        (lambda adata: None, {"spatial_key": "xy"}, KeyError, "xy"),
+        (lambda adata: None, {"n_splits": 0}, ValueError, "`n_splits` is 0"),
+        (lambda adata: adata.obs.__setitem__("slice", "one"), {}, ValueError, "one slice only"),
+        (lambda adata: adata.layers.update({"counts": adata.layers["counts"].log1p()}), {}, ValueError, "need counts"),
+        (lambda adata: adata._inplace_subset_var(np.arange(30)), {}, ValueError, "30 genes are expressed"),
+    ],
+)
+def test_bad_input_is_refused(change, arguments, error, message):
+    adata = tissue("none", n_spots=60, n_genes=60)
+    adata.obs["slice"] = adata.obs["slice"].astype(str)
+    change(adata)
+    with pytest.raises(error, match=message):
+        sps.tl.choose_slice_correction(adata, **({"slice_key": "slice"} | arguments))
+    assert "slice_correction" not in adata.uns
