@@ -1,8 +1,12 @@
 """What the functions write into an AnnData can be read by everyone, and goes when the answer is replaced."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import anndata
 import numpy as np
 import pytest
 
@@ -39,13 +43,49 @@ def write_everything(adata):
     sps.tl.differential_expression(adata, replicate="slice", domain_key="side", reference_domain="rest", min_counts=0)
     sps.tl.enrichment(adata, {"first": adata.var_names[:9]})
     sps.tl.composition(adata)
+    sps.tl.choose_slice_correction(adata, "slice", n_splits=1)
+    sps.tl.align(adata, reference="slice_1", slice_key="slice", use_rep="Z", transform=None)
+    image = np.random.default_rng(0).integers(0, 150, (400, 400, 3), dtype=np.uint8)
+    images = dict.fromkeys(("slice_1", "slice_2"), image)
+    sps.pp.image_features(adata, image=images, scale_factor=0.2, slice_key="slice")
     sps.pl.domains(adata, show=False)
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr v2", "ignore:zarr v3 autosharding")
 def test_nothing_that_is_stored_is_none(adata, tmp_path):
     write_everything(adata)
     assert [path for path, value in entries(adata.uns) if value is None] == []
     adata.write_h5ad(tmp_path / "all.h5ad")
+    adata.write_zarr(tmp_path / "all.zarr")
+    for stored in (anndata.read_h5ad(tmp_path / "all.h5ad"), anndata.read_zarr(tmp_path / "all.zarr")):
+        assert dict(entries(stored.uns)).keys() == dict(entries(adata.uns)).keys()
+
+
+READ = """
+import sys
+import anndata
+assert anndata.__version__.startswith("0.10."), anndata.__version__
+adata = anndata.read_h5ad(sys.argv[1])
+print(adata.n_obs, len(adata.uns), sorted(adata.obsm))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_stored_is_read_by_an_older_anndata(adata, tmp_path):
+    """AnnData before 0.12 and the packages for R refuse a whole file for one entry that they do not know."""
+    write_everything(adata)
+    adata.write_h5ad(tmp_path / "all.h5ad")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "old"], check=True)
+    python = tmp_path / "old" / "bin" / "python"
+    packages = ["anndata==0.10.9", "numpy<2", "pandas<2.3", "scipy<1.14", "zarr<3"]
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    if subprocess.run(install).returncode:
+        pytest.skip("anndata 0.10 cannot be installed here")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python, "-W", "ignore", "-c", READ, tmp_path / "all.h5ad"]
+    read = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert read.returncode == 0, read.stderr
+    assert read.stdout.startswith(f"160 {len(adata.uns)} ")
 
 
 def test_colours_of_another_number_of_domains_go(adata):
