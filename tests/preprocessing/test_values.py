@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from spotscape.preprocessing import _row_blocks as row_blocks
 from spotscape.preprocessing import recognise_values
+from spotscape.preprocessing._value_summary import summarize_values
 from spotscape.preprocessing._values import check_values
 
 from .conftest import fitted, simulate
@@ -118,3 +120,31 @@ def test_empty_spots_are_reported_and_become_zero_rows():
     log = model.transform(counts)
     assert log[[4, 7]].nnz == 0
     assert np.isfinite(log.data).all()
+
+
+@pytest.mark.parametrize("n_slices", [1, 3, 70])
+def test_genes_are_counted_by_slice(n_slices, monkeypatch):
+    monkeypatch.setattr(row_blocks, "_VALUES_IN_BLOCK", 2000)
+    counts = simulate(300, 40)
+    counts.data[::7] = 0
+    for slices in (np.sort(np.arange(300) % n_slices), np.arange(300) % n_slices):
+        summary = summarize_values(counts, slices)
+        dense = counts.toarray() > 0
+        expected = np.stack([dense[slices == code].sum(axis=0) for code in range(n_slices)])
+        np.testing.assert_array_equal(summary.detected, expected > 0)
+        np.testing.assert_array_equal(summary.spots_with_gene, expected.sum(axis=0))
+        np.testing.assert_array_equal(summary.n_detected, dense.sum(axis=1))
+        np.testing.assert_allclose(summary.totals, counts.toarray().sum(axis=1))
+
+
+def test_genes_of_many_spots_are_counted_in_some(monkeypatch):
+    monkeypatch.setattr(row_blocks, "_VALUES_IN_BLOCK", 2000)
+    monkeypatch.setattr("spotscape.preprocessing._value_summary._N_SPOTS_COUNTED", 100)
+    counts, slices = simulate(310, 40), np.arange(310) // 155
+    summary = summarize_values(counts, slices)
+    dense = counts.toarray()[::3] > 0
+    np.testing.assert_array_equal(summary.spots_with_gene, dense.sum(axis=0))
+    expected, absent = summary.absent_genes([np.flatnonzero(slices == code) for code in (0, 1)])
+    share = dense.sum(axis=0) / np.array([[52, 52]]).sum()
+    np.testing.assert_array_equal(expected[0], 52 * share >= 10)
+    assert not absent.any()

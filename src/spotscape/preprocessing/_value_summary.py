@@ -16,6 +16,9 @@ _MIN_SPOTS_TO_RECOGNISE = 20
 # Division by the library size makes this correlation -0.6 or lower, and corrected counts have -0.2 or more.
 _DEPTH_CORRELATION = -0.35
 _N_SPOTS_KEPT = 100
+_N_SPOTS_COUNTED = 100_000
+# Slices in a block up to which genes are counted slice by slice.
+_MAX_RUNS = 50
 # In a slice where a gene is expected in this many spots, none at all is not chance.
 _N_SPOTS_EXPECTED = 10
 
@@ -37,9 +40,10 @@ class ValueSummary:
     totals, n_detected
         Total and number of genes above zero of each spot. ``(n_spots,)`` each.
     detected
-        Whether a gene is above zero in any spot of a slice. ``(n_slices, n_genes)``. ``None`` without slices.
+        Whether a gene is above zero in any of the counted spots of a slice. ``(n_slices, n_genes)``. ``None`` without
+        slices.
     spots_with_gene
-        Number of spots in which a gene is above zero. ``(n_genes,)``. ``None`` without slices.
+        Number of counted spots in which a gene is above zero. ``(n_genes,)``. ``None`` without slices.
     """
 
     def __init__(self, where: slice, n_genes: int, slices: np.ndarray | None = None) -> None:
@@ -49,6 +53,8 @@ class ValueSummary:
         self.detected: np.ndarray | None = None
         self.spots_with_gene: np.ndarray | None = None
         self._slices = slices
+        # Genes are counted in at most 100,000 to 200,000 evenly spaced spots.
+        self._step = max(1, n_spots // _N_SPOTS_COUNTED)
         if slices is not None:
             self.detected = np.zeros((int(slices.max(initial=0)) + 1, n_genes), dtype=bool)
             self.spots_with_gene = np.zeros(n_genes, dtype=np.int64)
@@ -81,7 +87,9 @@ class ValueSummary:
         self.totals[rows] = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
         self.n_detected[rows] = np.diff(block.indptr)
         if self._slices is not None:
-            self._count_genes(self._slices[rows], block)
+            first = -rows.start % self._step
+            some = block if self._step == 1 else block[first :: self._step]
+            self._count_genes(self._slices[rows][first :: self._step], some)
 
     def _note_fractional(self, rows: slice, block: sparse.csr_matrix, fractional: np.ndarray) -> None:
         if self._fraction is None:
@@ -92,11 +100,16 @@ class ValueSummary:
 
     def _count_genes(self, slices: np.ndarray, block: sparse.csr_matrix) -> None:
         assert self.detected is not None and self.spots_with_gene is not None
-        self.spots_with_gene += np.bincount(block.indices, minlength=block.shape[1])
         # Spots of a slice mostly follow each other.
         bounds = np.flatnonzero(np.diff(slices, prepend=-1, append=-1))
+        if len(bounds) > _MAX_RUNS:
+            self.spots_with_gene += np.bincount(block.indices, minlength=block.shape[1])
+            self.detected[np.repeat(slices, np.diff(block.indptr)), block.indices] = True
+            return
         for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
-            self.detected[slices[start], block.indices[block.indptr[start] : block.indptr[stop]]] = True
+            counts = np.bincount(block.indices[block.indptr[start] : block.indptr[stop]], minlength=block.shape[1])
+            self.spots_with_gene += counts
+            self.detected[slices[start]] |= counts > 0
 
     def check(self, values: str) -> None:
         """Raise ``ValueError`` if values are invalid, or not on the declared scale."""
@@ -163,7 +176,8 @@ class ValueSummary:
         Whether each gene is expected in a slice, and whether it is expected and absent. ``(n_slices, n_genes)`` each.
         """
         assert self.detected is not None and self.spots_with_gene is not None
-        n_spots = np.array([np.count_nonzero(self.totals[spots]) for spots in spots_of], dtype=float)
+        counted = (self.totals > 0) & (np.arange(len(self.totals)) % self._step == 0)
+        n_spots = np.array([np.count_nonzero(counted[spots]) for spots in spots_of], dtype=float)
         share = self.spots_with_gene / np.maximum(n_spots @ self.detected, 1)
         expected = n_spots[:, None] * share >= _N_SPOTS_EXPECTED
         return expected, expected & ~self.detected
