@@ -74,9 +74,10 @@ size_factor_key
     Column of ``adata.obs`` with the total counts of each spot over all genes, for data that contains only some of the
     genes. ``None``: the totals over the genes in the data.
 values
-    Scale of the expression. ``"auto"`` detects it, and warns if the values are not counts. ``"counts"`` raises an error
-    if they are not. ``"normalized"`` (divided by the library size, not log-transformed) and ``"log-normalized"`` use
-    the values as declared.""",
+    Scale of the expression. ``"auto"`` detects it, see :func:`~spotscape.preprocessing.recognise_values`, and warns if
+    the values are not whole numbers. ``"counts"`` are whole numbers, or counts that were corrected, for example for
+    ambient RNA; their library size is removed. ``"normalized"`` (divided by the library size, not log-transformed) and
+    ``"log-normalized"`` use the values as declared.""",
     setup_results="""\
 Returns
 -------
