@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
+
+from spotscape.metrics import compare_scores
 
 
 def paired_difference(difference: pd.Series) -> dict[str, Any]:
@@ -21,10 +22,17 @@ def paired_difference(difference: pd.Series) -> dict[str, Any]:
     Their mean, the number of sections with a positive one, P of the two-sided Wilcoxon signed-rank test (1 where all
     are zero), and the worst difference and its section.
     """
+    rows = [
+        (name, str(section), value)
+        for name, values in (("ours", difference), ("theirs", 0 * difference))
+        for section, value in values.items()
+    ]
+    scores = pd.DataFrame(rows, columns=["method", "section", "score"])
+    found = compare_scores(scores, "theirs").loc["ours"]
     return {
-        "mean difference": difference.mean(),
-        "ours above": f"{int((difference > 0).sum())} of {len(difference)}",
-        "P": float(wilcoxon(difference).pvalue) if (difference != 0).any() else 1.0,
+        "mean difference": found["difference"],
+        "ours above": f"{int(found['n_above'])} of {int(found['n_pairs'])}",
+        "P": found["p_wilcoxon"],
         "worst difference": difference.min(),
         "where": difference.idxmin(),
     }

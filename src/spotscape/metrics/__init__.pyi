@@ -8,6 +8,7 @@ from ._clustering_scores import homogeneity as homogeneity
 from ._clustering_scores import purity as purity
 from ._clustering_scores import silhouette as silhouette
 from ._clustering_scores import v_measure as v_measure
+from ._comparison import compare_scores as compare_scores
 from ._integration import IntegrationScores as IntegrationScores
 from ._integration import integration_scores as integration_scores
 from ._label_transfer import label_transfer_adjusted_rand_index as label_transfer_adjusted_rand_index
