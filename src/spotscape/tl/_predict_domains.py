@@ -150,7 +150,7 @@ def _read_reference(
         fitted, where = reference, "reference"
     else:
         raise TypeError(
-            f"`reference` is a {type(reference).__name__}; pass an AnnData with domains, or its `uns['spatial_domain']`."
+            f"`reference` is a {type(reference).__name__}; pass an AnnData with domains, or its entry of `uns`."
         )
     if not isinstance(fitted, Mapping) or not {"method", "use_rep", "n_domains", "smoothing"} <= set(fitted):
         raise ValueError(f"`{where}` is not a result of `spotscape.tl.domains`; call it on the reference first.")
