@@ -5,5 +5,7 @@ from ._embedding import embedding as embedding
 from ._history import history as history
 from ._integration import integration as integration
 from ._n_domains import n_domains as n_domains
+from ._neighborhood import neighborhood as neighborhood
 from ._similarity import similarity as similarity
 from ._tiles import tiles as tiles
+from ._trajectory import trajectory as trajectory
