@@ -8,7 +8,7 @@ from anndata import AnnData
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from spotscape._validate import check_choice, check_flag, check_integer, check_positive
@@ -95,14 +95,14 @@ def neighborhood(
     matrices = _matrices(result, names, value, per_slice)
     finite = np.abs(np.concatenate([matrix[np.isfinite(matrix)] for matrix in matrices.values()]))
     limit = vmax if vmax is not None else float(finite.max(initial=0)) or 1.0
-    mappable = ScalarMappable(TwoSlopeNorm(0, -limit, limit), colormaps[cmap].with_extremes(bad=UNANNOTATED))
+    norm, colors = Normalize(-limit, limit), colormaps[cmap].with_extremes(bad=UNANNOTATED)
 
     side = 1.2 + 0.28 * len(names) + 0.05 * max(map(len, names))
     figure, axes = panel_grid(len(matrices), ncols, panel_size=(side, side), right=0.9)
     for panel, (title, matrix) in zip(axes, matrices.items(), strict=True):
         # Minus infinity, for pairs that are never neighbours, is a value; a missing one is not.
         shown = np.ma.masked_invalid(np.clip(matrix, -limit, limit))
-        panel.imshow(shown, cmap=mappable.cmap, norm=mappable.norm)
+        panel.imshow(shown, cmap=colors, norm=norm)
         panel.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
         panel.set_yticks(range(len(names)), names, fontsize=8)
         panel.tick_params(length=0)
@@ -110,7 +110,7 @@ def neighborhood(
         panel.set_xlabel("neighbour", fontsize=9)
         panel.set_ylabel("domain", fontsize=9)
         panel.set_title(title, fontsize=11)
-    draw_color_bar(axes, mappable, _LABELS[value])
+    draw_color_bar(axes, ScalarMappable(norm, colors), _LABELS[value])
     return savefig_or_show(figure, axes, "neighborhood", show=show, save=save, return_fig=return_fig)
 
 
@@ -120,11 +120,11 @@ def _matrices(result: Mapping, names: list[str], value: str, per_slice: bool) ->
         return {"": _values(result["count"], result["expected"], result["zscore"], value)}
     found = {}
     for name, rows in result["table"].groupby("slice", sort=False):
-        wide = [
+        count, expected, zscore = (
             rows.pivot(index="domain", columns="neighbor", values=column).reindex(index=names, columns=names).to_numpy()
             for column in ("count", "expected", "zscore")
-        ]
-        found[str(name)] = _values(*wide, value)
+        )
+        found[str(name)] = _values(count, expected, zscore, value)
     return found
 
 
