@@ -13,8 +13,9 @@ from benchmarks.common.results import Row
 
 FLOOR = "PCA, 2 hops"
 REP = "X_represented"
-#: Numbers of neighbours: the default of scanpy, that of ``tl.trajectory``, and more.
-N_NEIGHBORS = (15, 30, 50)
+#: Number of neighbours of ``tl.trajectory``, and others: the default of scanpy, and more.
+DEFAULT = 30
+N_NEIGHBORS = (DEFAULT, 15, 50)
 
 
 def annotated(section: Section, latent: NDArray[np.floating], order: Sequence[str] | None) -> AnnData:

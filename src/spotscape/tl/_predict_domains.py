@@ -162,7 +162,8 @@ def _read_reference(
         )
     if "classifier" not in fitted:
         raise ValueError(
-            f"`{where}` has no 'classifier': an earlier release found these domains; call `spotscape.tl.domains` again."
+            f"`{where}` has no 'classifier', the fitted clustering that earlier releases did not keep; call "
+            "`spotscape.tl.domains` again."
         )
     return key, fitted
 
