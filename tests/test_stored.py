@@ -1,6 +1,7 @@
 """What the functions write into an AnnData can be read by everyone, and goes when the answer is replaced."""
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,10 @@ def write_everything(adata):
     sps.tl.choose_n_domains(adata, "Z", range(2, 5), n_splits=2, n_init=1)
     sps.tl.transfer_labels(adata, "domain", use_rep="Z", reference="slice_1", query="slice_2", slice_key="slice")
     sps.tl.harmony(adata, "Z", slice_key="slice")
+    sps.tl.predict_domains(adata, adata, reference_key="levels", key_added="predicted")
+    if find_spec("igraph"):
+        sps.tl.trajectory(adata, "1", use_rep="spatial")
+        sps.tl.trajectory(adata, "1", use_rep="spatial", per_slice=True, key_added="of_slices")
     sps.pl.domains(adata, show=False)
 
 
@@ -41,6 +46,7 @@ def test_nothing_that_is_stored_is_none(adata, tmp_path):
     write_everything(adata)
     assert [path for path, value in entries(adata.uns) if value is None] == []
     adata.write_h5ad(tmp_path / "all.h5ad")
+    adata.write_zarr(tmp_path / "all.zarr")
 
 
 def test_colours_of_another_number_of_domains_go(adata):

@@ -1,5 +1,7 @@
 """Enrichment of pairs of domains or cell types among spatial neighbours."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -104,7 +106,10 @@ def neighborhood_enrichment(
     key_added = f"{domain_key}_neighborhood" if key_added is None else key_added
     check_name(key_added, "key_added", "an entry of `adata.uns`")
     try:
-        import squidpy  # noqa: F401
+        # Some releases of squidpy warn about their own docstrings when they are imported.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            import squidpy  # noqa: F401
     except ImportError as error:
         raise ImportError('`neighborhood_enrichment` needs squidpy; run: pip install "spotscape[squidpy]"') from error
     slice_key = find_slice_key(adata, slice_key)
