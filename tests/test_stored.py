@@ -42,6 +42,7 @@ def write_everything(adata):
     sps.pl.domains(adata, show=False)
 
 
+@pytest.mark.filterwarnings("ignore:Writing zarr v2 data")
 def test_nothing_that_is_stored_is_none(adata, tmp_path):
     write_everything(adata)
     assert [path for path, value in entries(adata.uns) if value is None] == []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spotscape import SPOTSCAPE, datasets, metrics, tl
+from spotscape import SPOTSCAPE, datasets, io, metrics, tl
 
 
 @pytest.fixture
@@ -93,27 +93,43 @@ def test_the_domain_of_a_spot_does_not_depend_on_the_others(adata):
     assert (part.obs["predicted"] == part.obs["spatial_domain"]).all()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 1])
-def test_held_back_slices_of_the_tissue_are_as_good_as_clustered_together(seed):
-    tissue = datasets.synthetic_tissue(n_slices=4, seed=seed)
-    is_new = (tissue.obs["slice"] == "slice_3").to_numpy()
-    known, new = tissue[~is_new].copy(), tissue[is_new].copy()
-    keys = {"layer": "counts", "slice_key": "slice"}
-    for data in (known, tissue):
-        SPOTSCAPE.setup_anndata(data, **keys)
-    model = SPOTSCAPE(known, seed=seed)
+def train(adata, **keys):
+    SPOTSCAPE.setup_anndata(adata, **keys)
+    model = SPOTSCAPE(adata)
     model.train(enable_progress_bar=False)
-    known.obsm["X_spotscape"] = model.get_latent_representation()
+    adata.obsm["X_spotscape"] = model.get_latent_representation()
+    return model
+
+
+@pytest.mark.slow
+def test_a_held_back_slice_is_as_good_as_clustered_with_the_others():
+    tissue = datasets.synthetic_tissue(n_slices=4, seed=0)
+    is_new = (tissue.obs["slice"] == "slice_4").to_numpy()
+    known, new = tissue[~is_new].copy(), tissue[is_new].copy()
+    model = train(known, layer="counts", slice_key="slice")
     new.obsm["X_spotscape"] = model.get_latent_representation(new)
     tl.domains(known, n_domains=7)
     tl.predict_domains(new, known)
-    together = SPOTSCAPE(tissue, seed=seed)
-    together.train(enable_progress_bar=False)
-    tissue.obsm["X_spotscape"] = together.get_latent_representation()
-    tl.domains(tissue, n_domains=7)
-    of_both = [
-        metrics.adjusted_rand_index(new.obs["domain"], found)
-        for found in (new.obs["spatial_domain"], tissue.obs.loc[is_new, "spatial_domain"])
-    ]
-    assert of_both[0] > of_both[1] - 0.03, of_both
+    both = anndata.concat([known, new])
+    tl.domains(both, n_domains=7)
+    together = both.obs.loc[new.obs_names, "spatial_domain"]
+    scores = [metrics.adjusted_rand_index(new.obs["domain"], one) for one in (new.obs["spatial_domain"], together)]
+    assert scores[0] > scores[1] - 0.03, scores
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*genes are not in all", "ignore:Entries of `uns` that differ")
+def test_a_cortex_section_is_as_good_as_trained_and_clustered_with_another(section, data_file):
+    known, new = (section(f"dlpfc_{name}_hvg") for name in (151673, 151675))
+    model = train(known, size_factor_key="total_umi_full")
+    SPOTSCAPE.prepare_query_anndata(new, model)
+    new.obsm["X_spotscape"] = model.get_latent_representation(new)
+    tl.domains(known, n_domains=7)
+    tl.predict_domains(new, known)
+    both = io.read_sections([data_file(f"dlpfc_{name}_hvg.h5ad") for name in (151673, 151675)])
+    train(both, slice_key="slice", size_factor_key="total_umi_full")
+    tl.domains(both, n_domains=7)
+    together = both[(both.obs["slice"] == "151675").to_numpy()].obs
+    scores = [metrics.adjusted_rand_index(one["domain"], one["spatial_domain"]) for one in (new.obs, together)]
+    assert scores[0] > scores[1] - 0.03, scores
