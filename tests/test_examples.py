@@ -13,7 +13,11 @@ import spotscape
 from .test_project import exported
 
 #: Examples that need a library that is not always installed.
-NEEDS = {"spotscape.metrics.integration_scores": "scib_metrics"}
+NEEDS = {
+    "spotscape.metrics.integration_scores": "scib_metrics",
+    **dict.fromkeys(("spotscape.tl.trajectory", "spotscape.pl.trajectory"), "igraph"),
+    **dict.fromkeys(("spotscape.tl.neighborhood_enrichment", "spotscape.pl.neighborhood"), "squidpy"),
+}
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

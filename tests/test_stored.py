@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 import anndata
@@ -48,6 +49,10 @@ def write_everything(adata):
     image = np.random.default_rng(0).integers(0, 150, (400, 400, 3), dtype=np.uint8)
     images = dict.fromkeys(("slice_1", "slice_2"), image)
     sps.pp.image_features(adata, image=images, scale_factor=0.2, slice_key="slice")
+    sps.tl.predict_domains(adata, adata, reference_key="levels", key_added="predicted")
+    if find_spec("igraph"):
+        sps.tl.trajectory(adata, "1", use_rep="spatial")
+        sps.tl.trajectory(adata, "1", use_rep="spatial", per_slice=True, key_added="of_slices")
     sps.pl.domains(adata, show=False)
 
 

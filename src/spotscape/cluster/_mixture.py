@@ -119,14 +119,26 @@ class SharedCovarianceMixture:
         return cls(**state)
 
 
-def leading_scores(representation: NDArray[Any], seed: int) -> NDArray[np.float64]:
-    """Principal components to fit the mixture to, without those of zero variance. ``(n_spots, <= 12)``."""
+class LeadingScores(NamedTuple):
+    """Result of :func:`leading_scores`."""
+
+    scores: NDArray[np.float64]
+    """Principal components. ``(n_spots, n_components)``."""
+    mean: NDArray[np.float64]
+    """Mean of the representation. ``(n_dimensions,)``."""
+    axes: NDArray[np.float64]
+    """Axes of the principal components. ``(n_dimensions, n_components)``."""
+
+
+def leading_scores(representation: NDArray[Any], seed: int) -> LeadingScores:
+    """Principal components to fit the mixture to, at most 12, without those of zero variance."""
     n_components = min(N_COMPONENTS_MIXTURE, *representation.shape)
     # A representation has few columns, so its covariance is small however many spots there are.
     solver = "covariance_eigh" if representation.shape[1] <= 1000 else "arpack"
     pca = PCA(n_components, svd_solver=solver, random_state=seed)
     scores = pca.fit_transform(representation.astype(np.float64))
-    return scores[:, pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]]
+    varies = pca.explained_variance_ > 1e-10 * pca.explained_variance_[0]
+    return LeadingScores(scores[:, varies], pca.mean_, np.ascontiguousarray(pca.components_[varies].T))
 
 
 class FittedMixture(NamedTuple):

@@ -8,7 +8,14 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from spotscape.cluster._mixture import FittedMixture, SharedCovarianceMixture, fit_mixture, leading_scores
+from spotscape.cluster._classifier import CentroidClassifier, Classifier, MixtureClassifier, silhouettes, tempered
+from spotscape.cluster._mixture import (
+    FittedMixture,
+    LeadingScores,
+    SharedCovarianceMixture,
+    fit_mixture,
+    leading_scores,
+)
 
 N_SPOTS_STARTS = 10_000
 #: Starts whose sum of squares is within this factor of the best are taken for equally good ones.
@@ -62,6 +69,9 @@ class Partition(NamedTuple):
         Confidence that each spot belongs to each domain, from 0 to 1. ``(n_spots, n_domains)``.
     alternatives
         Partitions that fit nearly equally well; ``None`` for k-means.
+    classifier
+        The fitted clustering, whose method ``predict`` gives affinities and confidences of further spots. ``None`` if
+        it was not kept.
 
     Examples
     --------
@@ -76,6 +86,7 @@ class Partition(NamedTuple):
     affinities: np.ndarray
     confidences: np.ndarray
     alternatives: Alternatives | None = None
+    classifier: Classifier | None = None
 
 
 def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> Partition:
@@ -113,12 +124,9 @@ def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, se
     array([0.95, 0.94, 0.94, 0.95])
     """
     means = _best_of_starts(representation, n_domains, n_init, seed)
-    distances = means.transform(representation)
-    nearest = np.sort(distances, axis=1)[:, :2]
-    others = np.where(distances == nearest[:, :1], nearest[:, 1:], nearest[:, :1])
-    largest = np.maximum(distances, others)
-    confidences = np.divide(others - distances, largest, out=np.zeros_like(distances), where=largest > 0)
-    return Partition(np.eye(n_domains)[means.labels_], np.maximum(confidences, 0))
+    confidences = silhouettes(means.transform(representation))
+    classifier = CentroidClassifier(means.cluster_centers_)
+    return Partition(np.eye(n_domains)[means.labels_], confidences, classifier=classifier)
 
 
 def mixture_partition(
@@ -158,34 +166,43 @@ def mixture_partition(
     >>> sorted(partition.affinities.sum(axis=0).round().tolist())
     [20.0, 20.0]
     """
-    scores, starts, mixtures, posteriors = _fit_starts(representation, n_domains, n_init, seed)
-    codes, kept, confidences = [posteriors.argmax(axis=1)], [0], [_tempered(posteriors, temperature)]
+    leading, starts, mixtures, chosen = _fit_starts(representation, n_domains, n_init, seed)
+    codes, kept, members = [chosen.posteriors.argmax(axis=1)], [0], [(chosen.slopes, chosen.intercepts)]
+    confidences = [tempered(chosen.posteriors, temperature)]
     for number in range(1, len(starts)):
         if len(kept) == N_PARTITIONS:
             break
-        other = mixtures[number].predict_proba(scores)
+        other = mixtures[number].predict_proba(leading.scores)
         labels = other.argmax(axis=1)
         if all(adjusted_rand_score(known, labels) < SAME_PARTITION for known in codes):
             columns = _matched(codes[0], labels, n_domains)
             codes.append(np.argsort(columns)[labels])
-            confidences.append(_tempered(other[:, columns], temperature))
+            confidences.append(tempered(other[:, columns], temperature))
+            members.append((mixtures[number].slopes[:, columns], mixtures[number].intercepts[columns]))
             kept.append(number)
     best = min(start.inertia_ for start in starts)
     excess = np.array([starts[number].inertia_ / best - 1 for number in kept])
     likelihood = np.array([mixtures[number].log_likelihood for number in kept])
-    return Partition(posteriors, np.mean(confidences, axis=0), Alternatives(np.array(codes), excess, likelihood))
+    slopes, intercepts = (np.array(values) for values in zip(*members, strict=True))
+    return Partition(
+        chosen.posteriors,
+        np.mean(confidences, axis=0),
+        Alternatives(np.array(codes), excess, likelihood),
+        MixtureClassifier(leading.mean, leading.axes, slopes, intercepts, temperature),
+    )
 
 
 def mixture_posteriors(representation: np.ndarray, n_domains: int, n_init: int, seed: int) -> np.ndarray:
     """Posterior probabilities of :func:`mixture_partition`, without alternatives. ``(n_spots, n_domains)``."""
-    return _fit_starts(representation, n_domains, n_init, seed)[-1]
+    return _fit_starts(representation, n_domains, n_init, seed)[-1].posteriors
 
 
 def _fit_starts(
     representation: np.ndarray, n_domains: int, n_init: int, seed: int
-) -> tuple[np.ndarray, list[KMeans], list[FittedMixture], np.ndarray]:
-    """Principal components, starts and their mixtures by descending likelihood, and the posteriors of the best."""
-    scores = leading_scores(representation, seed)
+) -> tuple[LeadingScores, list[KMeans], list[FittedMixture], FittedMixture]:
+    """Principal components, starts and their mixtures by descending likelihood, and the best, fitted to all spots."""
+    leading = leading_scores(representation, seed)
+    scores = leading.scores
     drawn = _drawn_for_starts(len(representation), seed)
     starts = _close_starts(representation[drawn], n_domains, n_init, seed)
     mixtures = [fit_mixture(scores[drawn], start.labels_, n_domains) for start in starts]
@@ -194,13 +211,7 @@ def _fit_starts(
     chosen = mixtures[0]
     if not isinstance(drawn, slice):
         chosen = fit_mixture(scores, _finished(starts[0], representation, drawn).labels_, n_domains)
-    return scores, starts, mixtures, chosen.posteriors
-
-
-def _tempered(posteriors: np.ndarray, temperature: float) -> np.ndarray:
-    """Posteriors to the power of one over the temperature, with rows that sum to one."""
-    powers = posteriors ** (1 / temperature)
-    return powers / powers.sum(axis=1, keepdims=True)
+    return leading, starts, mixtures, chosen
 
 
 def _matched(codes: np.ndarray, others: np.ndarray, n_domains: int) -> np.ndarray:

@@ -14,3 +14,5 @@ from ._integration import integration_scores as integration_scores
 from ._label_transfer import label_transfer_adjusted_rand_index as label_transfer_adjusted_rand_index
 from ._normalized_mutual_information import normalized_mutual_information as normalized_mutual_information
 from ._scores import scores as scores
+from ._trajectory import TrajectoryScores as TrajectoryScores
+from ._trajectory import trajectory_scores as trajectory_scores

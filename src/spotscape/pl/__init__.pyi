@@ -7,6 +7,8 @@ from ._history import history as history
 from ._integration import integration as integration
 from ._markers import markers as markers
 from ._n_domains import n_domains as n_domains
+from ._neighborhood import neighborhood as neighborhood
 from ._similarity import similarity as similarity
 from ._tiles import tiles as tiles
+from ._trajectory import trajectory as trajectory
 from ._volcano import volcano as volcano

@@ -5,15 +5,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from spotscape._validate import check_choice, check_integer, check_number
+from spotscape.cluster._classifier import Classifier, get_state
 from spotscape.cluster._hierarchy import merge_domains
 from spotscape.cluster._partitions import Alternatives, kmeans_partition, mixture_partition
+from spotscape.tl._domain_columns import as_categorical, merged_domains, store_domains
 from spotscape.tl._label_propagation import propagate_labels, read_spatial_graph
 from spotscape.tl._leiden import leiden_codes
 from spotscape.tl._representation import read_representation
@@ -115,7 +116,9 @@ def domains(
         ``"alternatives"``: the partitions that fit nearly equally well, the chosen one first, as ``"domains"``
         (``(n_spots, n_partitions)``, before smoothing, numbered like the domains that they overlap with most), the
         ``"excess"`` of the sum of squares of their k-means starts over the best, their ``"log_likelihood"`` per spot,
-        and their ``"agreement"``, the adjusted Rand index of each pair.
+        and their ``"agreement"``, the adjusted Rand index of each pair. For the mixture and k-means also
+        ``"classifier"``, the fitted clustering as small arrays, with which :func:`predict_domains` assigns the spots of
+        a new section to the same domains.
 
     Raises
     ------
@@ -165,6 +168,7 @@ def domains(
 
     confidences: np.ndarray | None = None
     alternatives: Alternatives | None = None
+    classifier: Classifier | None = None
     if method == "leiden":
         codes, params["resolution"] = leiden_codes(rows, n_domains, resolution, params["n_neighbors"], seed)
         affinities = np.eye(codes.max() + 1)[codes]
@@ -174,7 +178,7 @@ def domains(
         # With one thread, sums are always in the same order, so labels do not depend on the number of threads. One
         # thread is also much faster on a busy machine, where each short iteration would wait for the slowest thread.
         with threadpool_limits(1, user_api="openmp"):
-            affinities, confidences, alternatives = partition(rows, n_domains, params["n_init"], seed)
+            affinities, confidences, alternatives, classifier = partition(rows, n_domains, params["n_init"], seed)
     if graph is not None:
         ordered_graph = graph[order][:, order]
         affinities = propagate_labels(affinities, ordered_graph, smoothing)
@@ -201,7 +205,9 @@ def domains(
         "n_domains": n_found,
         "sizes": np.bincount(codes, minlength=n_found),
     }
-    columns: dict[str, Any] = {key_added: _as_categorical(codes[inverse])}
+    columns: dict[str, Any] = {key_added: as_categorical(codes[inverse])}
+    if classifier is not None:
+        result["classifier"] = get_state(classifier.renumbered(np.argsort(number)))
     if confidence is not None:
         columns[f"{key_added}_confidence"] = confidence[inverse]
     if alternatives is not None:
@@ -211,25 +217,16 @@ def domains(
         # A level with more domains than were found does not exist; that there are fewer has been said above.
         levels = [level for level in levels if level <= n_found]
         result["levels"] = np.array(levels, dtype=int)
+        merged = merge_domains(rows, codes, levels)
+        result["merged"] = np.array([merged[level] for level in levels], dtype=int).reshape(len(levels), n_found)
         # Columns in the order of the numbers of the domains.
         ordered = confidences[:, np.argsort(number)][:, :n_found]
-        for level, merged in merge_domains(rows, codes, levels).items():
-            coarse = merged[codes]
-            confidence = (ordered @ np.eye(level)[merged])[np.arange(len(coarse)), coarse]
-            columns[f"{key_added}_{level}"] = _as_categorical(coarse[inverse])
+        for level in levels:
+            coarse, confidence = merged_domains(codes, ordered, merged[level])
+            columns[f"{key_added}_{level}"] = as_categorical(coarse[inverse])
             columns[f"{key_added}_{level}_confidence"] = confidence[inverse]
-
     target = adata.copy() if copy else adata
-    for name in _columns_of(target, key_added) - set(columns):
-        del target.obs[name]
-        target.uns.pop(f"{name}_colors", None)
-    for name, column in columns.items():
-        target.obs[name] = column
-        # Colours of an earlier answer with another number of domains, which squidpy refuses.
-        colors = target.uns.get(f"{name}_colors")
-        if colors is not None and len(colors) != len(getattr(column, "categories", colors)):
-            del target.uns[f"{name}_colors"]
-    target.uns[key_added] = result
+    store_domains(target, key_added, columns, result)
     return target if copy else None
 
 
@@ -246,19 +243,6 @@ def _check_levels(n_domains: int | Sequence[int] | None, method: str) -> tuple[l
         check_integer(level, "n_domains", minimum=2)
     levels = sorted({int(level) for level in levels})
     return levels, levels[-1]
-
-
-def _as_categorical(codes: np.ndarray) -> pd.Categorical:
-    return pd.Categorical.from_codes(codes, categories=[str(number + 1) for number in range(codes.max() + 1)])
-
-
-def _columns_of(adata: AnnData, key: str) -> set[str]:
-    """Columns that describe the domains of an earlier call, besides the domains themselves."""
-    if key not in adata.uns:
-        return set()
-    levels = np.asarray(adata.uns[key].get("levels", []), dtype=int).tolist()
-    names = [f"{key}_confidence", *(f"{key}_{level}{end}" for level in levels for end in ("", "_confidence"))]
-    return {name for name in names if name in adata.obs}
 
 
 def _describe(alternatives: Alternatives, number: np.ndarray, inverse: np.ndarray) -> dict[str, np.ndarray]:
