@@ -66,7 +66,7 @@ def compare_scores(
     own = scores[scores[method] == reference]
     rows = {}
     for name, others in scores[scores[method] != reference].groupby(method, sort=False):
-        row = {"n": len(others), "n_reference": len(own)}
+        row: dict[str, float] = {"n": len(others), "n_reference": len(own)}
         if pair_by is None:
             row |= {"difference": others[score].mean() - own[score].mean()}
         else:
