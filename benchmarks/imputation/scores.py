@@ -1,5 +1,7 @@
 """How well hidden counts are told."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -10,6 +12,8 @@ from benchmarks.imputation.hiding import Hidden
 PSEUDO_WEIGHT = 0.05
 #: A gene is correlated if so many of its molecules, or of its entries, are hidden.
 MIN_HIDDEN = 50
+#: A gene is rare and strong if half of its molecules are in this share of the spots.
+SHARE_OF_SPOTS = 0.02
 #: Genes that are made dense at once.
 N_GENES_BLOCK = 512
 
@@ -31,22 +35,38 @@ def score_thinning(shares: np.ndarray, hidden: Hidden) -> dict[str, float]:
 
     Returns
     -------
-    ``"deviance"``, ``"pearson"`` and ``"spearman"``.
+    ``"deviance"``, ``"pearson"`` and ``"spearman"``, and ``"deviance_rare"``, the deviance for each hidden molecule of
+    rare and strong genes; NaN if there are none.
     """
     shown = np.asarray(hidden.adata.X.sum(axis=0, dtype=np.float64)).ravel() + 1
     mean, totals = shown / shown.sum(), np.asarray(hidden.counts.sum(axis=1))
-    deviance, pearson, spearman = 0.0, [], []
+    rare = rare_and_strong(hidden.adata.X)
+    deviance, deviance_rare, pearson, spearman = 0.0, 0.0, [], []
     for start in range(0, len(mean), N_GENES_BLOCK):
         genes = slice(start, start + N_GENES_BLOCK)
         observed = hidden.counts[:, genes].toarray().astype(np.float64)
         expected = totals * (np.maximum(shares[:, genes], 0) + PSEUDO_WEIGHT * mean[genes]) / (1 + PSEUDO_WEIGHT)
         deviance += poisson_deviance(observed, expected)
+        deviance_rare += poisson_deviance(observed[:, rare[genes]], expected[:, rare[genes]])
         often = observed.sum(axis=0) >= MIN_HIDDEN
         pearson += list(correlation(observed[:, often], expected[:, often]))
         ranks = (pd.DataFrame(matrix[:, often]).rank().to_numpy() for matrix in (observed, expected))
         spearman += list(correlation(*ranks))
     means = {"pearson": float(np.mean(pearson)), "spearman": float(np.mean(spearman))}
-    return {"deviance": deviance / hidden.counts.data.sum(dtype=np.float64)} | means
+    n_hidden = np.asarray(hidden.counts.sum(axis=0, dtype=np.float64)).ravel()
+    means["deviance_rare"] = deviance_rare / n_hidden[rare].sum() if rare.any() else np.nan
+    return {"deviance": deviance / n_hidden.sum()} | means
+
+
+def rare_and_strong(counts: sparse.csr_matrix) -> np.ndarray:
+    """Tell which genes have at least half of their molecules, 50 or more, in 2 % of the spots. ``(n_genes,)``."""
+    columns = sparse.csc_matrix(counts)
+    n_top = max(1, round(SHARE_OF_SPOTS * counts.shape[0]))
+    found = np.zeros(counts.shape[1], dtype=bool)
+    for gene, (start, stop) in enumerate(pairwise(columns.indptr)):
+        values = np.sort(columns.data[start:stop])[::-1]
+        found[gene] = values.sum() >= MIN_HIDDEN and 2 * values[:n_top].sum() >= values.sum()
+    return found
 
 
 def score_hold_out(predicted: np.ndarray, hidden: Hidden) -> dict[str, float]:

@@ -13,12 +13,12 @@ from benchmarks.imputation.floors import FLOORS
 
 COLUMNS = {
     **{"data": str, "case": str, "seed": int, "method": str},
-    **dict.fromkeys(("deviance", "pearson", "spearman", "rmse", "l1"), float),
+    **dict.fromkeys(("deviance", "deviance_rare", "pearson", "spearman", "rmse", "l1"), float),
 }
 METHODS = (*MODELS, *FLOORS)
 #: Metrics of each way of hiding, and whether more is better.
 METRICS = {
-    "thinning": {"deviance": False, "pearson": True, "spearman": True},
+    "thinning": {"deviance": False, "deviance_rare": False, "pearson": True, "spearman": True},
     "hold-out": {"rmse": False, "l1": False, "pearson": True},
 }
 
