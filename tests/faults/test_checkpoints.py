@@ -79,24 +79,33 @@ def test_what_may_end_the_training_is_continued(tmp_path, name, arguments):
     assert_same(answers(train(new_model(name), epochs=20, checkpoint_dir=tmp_path, **arguments)), expected)
 
 
-# Continues a training again and again, killed at random moments, and then lets it end.
+# Continues a training again and again, killed after a given step or at random moments, and then lets it end.
 KILLS = """
-    import sys, warnings
+    import os, signal, sys, warnings
+    from pathlib import Path
     import numpy as np
     from benchmarks.faults.kills import kill_after, seconds_of
     sys.path.insert(0, "tests/faults")
-    from training import new_model, train
+    from training import AtStep, new_model, train
 
     warnings.filterwarnings("ignore")
-    name, folder, (batch_size, n_kills, epochs) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
-    model, draw = new_model(name), np.random.default_rng(0)
+    name, folder, (batch_size, step, n_kills, epochs) = sys.argv[1], sys.argv[2], map(int, sys.argv[3:])
+    model, draw, n_left = new_model(name), np.random.default_rng(0), 0
 
     def whole(**arguments):
         train(model, batch_size or None, epochs, **arguments)
 
-    seconds = seconds_of(whole)
+    def kill_itself():
+        whole(checkpoint_dir=folder, callbacks=[AtStep(step, lambda _: os.kill(os.getpid(), signal.SIGKILL))])
+
+    seconds = seconds_of(whole) if n_kills else 0
     for _ in range(n_kills):
         kill_after(lambda: whole(checkpoint_dir=folder), draw.uniform(0.1, 0.5) * seconds)
+        n_left += Path(folder, "training.ckpt").exists()
+    if step:
+        kill_after(kill_itself, 300)
+        n_left += Path(folder, "training.ckpt").exists()
+    assert n_left
     whole(checkpoint_dir=folder)
     same = train(new_model(name), batch_size or None, epochs)
     for key in same.history:
@@ -108,14 +117,17 @@ KILLS = """
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be copied on this system")
 @pytest.mark.parametrize(
-    ("name", "batch_size", "n_kills", "epochs"),
+    ("name", "batch_size", "step", "n_kills", "epochs"),
     [
-        ("SPOTSCAPE", 64, 1, 12),
-        *(pytest.param(name, size or 0, 10, 60, marks=pytest.mark.slow) for name, size in product(MODELS, BATCH_SIZES)),
+        ("SPOTSCAPE", 64, 30, 0, 12),
+        *(
+            pytest.param(name, size or 0, 0, 10, 60, marks=pytest.mark.slow)
+            for name, size in product(MODELS, BATCH_SIZES)
+        ),
     ],
 )
-def test_killed_and_continued_equals_unbroken(tmp_path, name, batch_size, n_kills, epochs):
-    assert run(KILLS, name, tmp_path / "run", batch_size, n_kills, epochs).splitlines()[-1] == "the same"
+def test_killed_and_continued_equals_unbroken(tmp_path, name, batch_size, step, n_kills, epochs):
+    assert run(KILLS, name, tmp_path / "run", batch_size, step, n_kills, epochs).splitlines()[-1] == "the same"
     assert not list((tmp_path / "run").iterdir())
 
 
