@@ -187,8 +187,8 @@ def test_damaged_checkpoints_are_named(stopped):
         (stopped / FILE).write_bytes(content)
         with pytest.raises(ValueError, match=r"training\.ckpt is damaged.*remove it to train from the start"):
             train(new_model("SPOTSCAPE"), checkpoint_dir=stopped)
-    for content in (whole[: len(whole) // 2], b""):
-        (stopped / FILE).write_bytes(content)
+    for length in (len(whole) // 2, 0):
+        (stopped / FILE).write_bytes(whole[:length])
         with pytest.raises(ValueError, match=r"training\.ckpt is damaged or no checkpoint"):
             train(new_model("SPOTSCAPE"), checkpoint_dir=stopped)
 
