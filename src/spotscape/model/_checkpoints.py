@@ -95,9 +95,7 @@ class Checkpoints(Callback):
         own, module = self.contents[_KEY], pl_module.module
         if isinstance(module, SeededModule):
             module.set_training_state(own["module"])
-        history = getattr(trainer.logger, "history", None)
-        if history is not None and trainer.is_global_zero:
-            history.update(_restored(own["history"]))
+        _history(trainer).update(_restored(own["history"]))
         _set_random_state(own["random"])
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -124,7 +122,7 @@ class Checkpoints(Callback):
             "format_version": _FORMAT_VERSION,
             "identity": self.identity,
             "module": module.get_training_state() if isinstance(module, SeededModule) else None,
-            "history": _plain(getattr(trainer.logger, "history", None) or {}),
+            "history": _plain(_history(trainer)),
             "random": _random_state(),
         }
 
@@ -182,6 +180,12 @@ def _check_readable(path: Path) -> None:
             "A callback or plugin of yours has a state with Python objects, which a checkpoint must not hold; leave "
             "out `checkpoint_dir`, or make its `state_dict` one of numbers, strings and tensors."
         ) from error
+
+
+def _history(trainer: Trainer) -> dict[str, pd.DataFrame]:
+    """History in the memory of the logger of scvi-tools, which only the first process has; empty for other loggers."""
+    history = getattr(trainer.logger, "history", None)
+    return history if isinstance(history, dict) else {}
 
 
 def _plain(history: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -187,8 +187,8 @@ class TrainingRun:
                 if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PROCESS):
                     raise
                 raise RuntimeError(
-                    "Another process of this training ended early, so this one stopped too and the model is not "
-                    "trained; the message of the process that failed first is printed above, or in its log."
+                    "Another process of this training ended early, so this one stopped too and the model is as "
+                    "it was before; the message of the process that failed first is printed above, or in its log."
                 ) from error
 
 
