@@ -82,6 +82,24 @@ def test_shuffling_is_seeded_and_covers_all(manager, features):
     np.testing.assert_array_equal(np.sort(order[0]), np.arange(120))
 
 
+@pytest.mark.parametrize("patch_size", [None, 1])
+def test_the_order_depends_only_on_the_seed_and_the_epoch(manager, features, patch_size):
+    def new_loader():
+        return SpotDataLoader(spots(manager, features, 1), batch_size=50, patch_size=patch_size, shuffle=True, seed=3)
+
+    def order(loader):
+        return np.concatenate([batch[BATCH_KEYS.NODE_INDEX][:40].numpy() for batch in loader])
+
+    loader = new_loader()
+    orders = [order(loader) for _ in range(4)]
+    assert not np.array_equal(orders[0], orders[2])
+    for epoch in (2, 0, 3, 1):
+        other = new_loader()
+        for one in (other, loader):
+            one.sampler.set_epoch(epoch)
+            np.testing.assert_array_equal(order(one), orders[epoch])
+
+
 def test_a_smaller_last_batch_can_be_dropped(manager, features):
     sizes = {
         drop: [int(b[BATCH_KEYS.NODES_WITHIN_HOP][0]) for b in loader]

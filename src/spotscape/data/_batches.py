@@ -30,7 +30,37 @@ class SeedBatch(NamedTuple):
     sample: NDArray[np.int64] | None = None
 
 
-class SpotBatches(Sampler):
+class _Epochs(Sampler):
+    """Random orders, one an epoch, which depend only on the seed and on the number of the epoch.
+
+    Parameters
+    ----------
+    seed
+        Random seed of the orders, the same in all processes.
+    """
+
+    def __init__(self, seed: int):
+        self.seed = seed
+        self.epoch = 0
+        self._n_drawn = 0
+        self._generator = np.random.default_rng(seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the number of the next epoch, from 0. Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def _order(self, values: NDArray[np.int64] | int) -> NDArray[np.int64]:
+        """Order of the next epoch. Those of earlier epochs are drawn before it."""
+        if self._n_drawn > self.epoch:
+            self._n_drawn, self._generator = 0, np.random.default_rng(self.seed)
+        while self._n_drawn <= self.epoch:
+            order = self._generator.permutation(values)
+            self._n_drawn += 1
+        self.epoch += 1
+        return order
+
+
+class SpotBatches(_Epochs):
     """Batches of spots that are drawn one by one. Their sizes differ by at most one.
 
     Parameters
@@ -52,15 +82,15 @@ class SpotBatches(Sampler):
     def __init__(
         self, seeds: NDArray[np.int64], batch_size: int, *, shuffle: bool, drop_last: bool, share: bool, seed: int
     ):
+        super().__init__(seed)
         self.process, self.n_processes = _own_process(share)
         self.seeds = seeds
         self.batch_size = batch_size
         self.shuffle = shuffle and batch_size < len(seeds)
         self.drop_last = drop_last and batch_size < len(seeds)
-        self.generator = np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[SeedBatch]:
-        order = self.generator.permutation(self.seeds) if self.shuffle else self.seeds
+        order = self._order(self.seeds) if self.shuffle else self.seeds
         if self.drop_last:
             order = order[: len(self) * self.batch_size]
         # Batches of one size but for one spot: a last batch of a few spots would have no batch statistics.
@@ -72,7 +102,7 @@ class SpotBatches(Sampler):
         return n_full + (rest > 0 and not self.drop_last)
 
 
-class PatchBatches(Sampler):
+class PatchBatches(_Epochs):
     """Batches of patches from the whole tissue, in new combinations in each epoch.
 
     Parameters
@@ -88,17 +118,17 @@ class PatchBatches(Sampler):
     """
 
     def __init__(self, patches: list[NDArray[np.int64]], batch_size: int, *, share: bool, seed: int):
+        super().__init__(seed)
         self.process, self.n_processes = _own_process(share)
         self.patches = patches
         self.n_spots = sum(map(len, patches))
         # Every process needs a patch.
         self.n_batches = max(1, min(-(-self.n_spots // batch_size), len(patches) // self.n_processes))
-        self.generator = np.random.default_rng(seed)
 
     def __iter__(self) -> Iterator[SeedBatch]:
         n_patches = len(self.patches)
         # In one batch their order is immaterial.
-        order = self.generator.permutation(n_patches) if self.n_batches > 1 else np.arange(n_patches)
+        order = self._order(n_patches) if self.n_batches > 1 else np.arange(n_patches)
         for drawn in np.array_split(order, self.n_batches):
             own = [self.patches[i] for i in np.array_split(drawn, self.n_processes)[self.process]]
             yield SeedBatch(

@@ -1,7 +1,7 @@
 """Data loader of spots, and the split into training, validation and test spots."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -140,6 +140,8 @@ class SpotDataSplitter(DataSplitter):
         kwargs.pop("distributed_sampler", None)
         self.dataset = dataset
         self.patch_size = patch_size
+        #: Epoch at which the training starts, if it is resumed.
+        self.first_epoch = 0
         train_size = 1.0 if train_size is None and kwargs.get("validation_size") is None else train_size
         super().__init__(adata_manager, train_size=train_size, **{"seed": 0} | kwargs)
 
@@ -156,9 +158,11 @@ class SpotDataSplitter(DataSplitter):
 
     def train_dataloader(self) -> SpotDataLoader:
         """Loader of the training seeds, shuffled."""
-        return self._loader(
+        loader = self._loader(
             self.train_idx, shuffle=True, share=True, drop_last=self.drop_last, patch_size=self.patch_size
         )
+        cast(SpotBatches | PatchBatches, loader.sampler).set_epoch(self.first_epoch)
+        return loader
 
     def val_dataloader(self) -> SpotDataLoader | list:
         """Loader of the validation seeds; an empty list if there are none."""

@@ -1,6 +1,7 @@
 """The AESTETIK model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -255,6 +256,7 @@ class AESTETIK(LatentModel):
         devices: int | list[int] | str = "auto",
         plan_kwargs: dict[str, Any] | None = None,
         datasplitter_kwargs: dict[str, Any] | None = None,
+        checkpoint_dir: str | Path | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Cluster each modality over all samples, and train the model.
@@ -265,8 +267,7 @@ class AESTETIK(LatentModel):
         %(optimiser)s
         %(schedule)s
         batch_size
-            Number of spots per training step, among which triplets are drawn. ``None``: all spots up to 10,000, and
-            8,192 otherwise.
+            Number of spots per training step, among which triplets are drawn. ``None``: all, or 8,192 above 10,000.
         %(training)s
 
         %(training_errors)s
@@ -275,9 +276,8 @@ class AESTETIK(LatentModel):
         """
         run = TrainingRun(self, locals())
         dataset = self._dataset(self.adata_manager)
-        dataset.clusters = self.pipelines.find_clusters(
-            dataset.features, dataset.windows, self.n_clusters, seed=self.seed
-        )
+        features, windows = dataset.features, dataset.windows
+        dataset.clusters = self.pipelines.find_clusters(features, windows, self.n_clusters, seed=self.seed)
         run.start(dataset)
 
     @docs.dedent

@@ -67,6 +67,8 @@ class LatentModel(FilesMixin, QueryMixin, SpatialDataMixin, NotebookMixin, Unsup
     _data_splitter_cls = SpotDataSplitter
     _training_plan_cls = ScheduledTrainingPlan
     _train_runner_cls = SafeTrainRunner
+    #: How the last training ended, if it did not end by itself.
+    _interruption: str | None = None
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)

@@ -50,6 +50,11 @@ plan_kwargs
     Further arguments of :class:`~spotscape.train.ScheduledTrainingPlan`.
 datasplitter_kwargs
     Further arguments of :class:`~spotscape.data.SpotDataSplitter`.
+checkpoint_dir
+    Folder of a checkpoint, the file ``training.ckpt``, which is written after each twentieth of the epochs. If the
+    file is there, training continues from it, with the same result as without the interruption; it must be of the same
+    data, arguments, releases and seed. It is removed when training has ended. ``None``: no checkpoints. See
+    :doc:`/user_guide/scale`.
 **trainer_kwargs
     Further arguments of :class:`scvi.train.Trainer`.""",
     optimiser="""\
@@ -61,9 +66,11 @@ weight_decay
 Raises
 ------
 ValueError, TypeError
-    If an argument is invalid, or the model was loaded without data.
+    If an argument is invalid, the model was loaded without data, or a checkpoint is damaged or of another training.
 RuntimeError
-    If the training loss becomes infinite or NaN.""",
+    If the training loss becomes infinite or NaN. As after any error, the model is as it was before.
+KeyboardInterrupt
+    If training is interrupted. The model is as it was before.""",
     slices="""\
 slice_key
     Column of ``adata.obs`` with the slice (tissue section) of each spot. ``None``: all spots belong to one slice.

@@ -56,7 +56,7 @@ class FilesMixin:
 
         %(save_example)s
         """
-        folder, prefix = _checked_place(dir_path, prefix)
+        folder, prefix = checked_place(dir_path, prefix)
         check_flag(overwrite, "overwrite")
         with_data = kwargs.get("save_anndata", False)
         check_flag(with_data, "save_anndata")
@@ -121,7 +121,7 @@ class FilesMixin:
         """
         if unknown := kwargs.keys() - _LOAD_ARGUMENTS:
             raise TypeError(f"`load` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
-        folder, prefix = _checked_place(dir_path, prefix)
+        folder, prefix = checked_place(dir_path, prefix)
         *_, torch_device = parse_device_args(accelerator, device, return_device="torch", validate_single_device=True)
         path = folder / f"{prefix}{_MODEL}"
         identity = _identity(folder)
@@ -189,7 +189,7 @@ class FilesMixin:
         >>> sps.SPOTSCAPE.load_registry("my_model")["setup_args"]["layer"]
         'counts'
         """
-        folder, prefix = _checked_place(dir_path, prefix)
+        folder, prefix = checked_place(dir_path, prefix)
         contents = _save_load.read_model_file(folder / f"{prefix}{_MODEL}", allow_pickle=allow_pickle)
         return contents["attr_dict"]["registry_"]
 
@@ -252,12 +252,12 @@ def read_reference(reference_model: str | Path | BaseModelClass) -> tuple[dict[s
     """Arguments and registry of a model, or of a saved model, which is read without building the model."""
     if isinstance(reference_model, BaseModelClass):
         return reference_model.init_params_, reference_model.registry_
-    folder, _ = _checked_place(reference_model, None, "reference_model")
+    folder, _ = checked_place(reference_model, None, "reference_model")
     attributes = _save_load.read_model_file(folder / _MODEL)["attr_dict"]
     return attributes["init_params_"], attributes["registry_"]
 
 
-def _checked_place(dir_path: Any, prefix: Any, name: str = "dir_path") -> tuple[Path, str]:
+def checked_place(dir_path: Any, prefix: Any, name: str = "dir_path") -> tuple[Path, str]:
     """Folder and prefix of model files."""
     if not isinstance(dir_path, (str, os.PathLike)) or not str(dir_path):
         raise TypeError(f"`{name}` is {dir_path!r}; pass the path of a folder.")

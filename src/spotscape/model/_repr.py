@@ -15,10 +15,21 @@ class NotebookMixin:
         is_trained: bool
         history_: dict[str, pd.DataFrame] | None
         _model_summary_string: str
+        _interruption: str | None
 
         def get_data_findings(self) -> pd.DataFrame: ...
 
         def _count_slices(self) -> int: ...
+
+    @property
+    def summary_string(self) -> str:
+        """Summary of the model, and how the last training ended if it did not end by itself."""
+        summary: str = super().summary_string  # type: ignore[misc]
+        return summary if self._interruption is None else f"{summary}; {self._of_interruption()}"
+
+    def _of_interruption(self) -> str:
+        kept = "; the model is as it was before" if self.is_trained else ""
+        return f"the last training was {self._interruption}{kept}"
 
     def _repr_html_(self) -> str:
         """Table of the model, its data and its training, and of what the checks of the data noticed."""
@@ -32,6 +43,8 @@ class NotebookMixin:
         if self.is_trained:
             epochs = max((len(values) for values in (self.history_ or {}).values()), default=0)
             rows["training"] = f"{epochs} epochs"
+        if self._interruption is not None:
+            rows["training"] += f"; {self._of_interruption()}"
         messages = self.get_data_findings()["message"].tolist()
         if messages:
             rows["noticed in the data"] = " ".join(messages)

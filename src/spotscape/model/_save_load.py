@@ -80,6 +80,45 @@ def read_model_file(path: Path, *, allow_pickle: bool = False, backup_url: str |
     return _parsed(content, str(path), allow_pickle)
 
 
+def read_checkpoint_file(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of training without executing code, and verify its checksum.
+
+    Parameters
+    ----------
+    path
+        File that was written with :func:`torch.save` and :func:`add_checksum`.
+
+    Returns
+    -------
+    Its contents.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, is no checkpoint, or may execute code.
+    """
+    remedy = "remove it to train from the start"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}); {remedy}.") from error
+    if not content[-_LENGTH_OF_COMMENT:].startswith(_CHECKSUM):
+        raise ValueError(f"{path} is damaged or no checkpoint: it has no checksum; {remedy}.")
+    if not _has_right_checksum(content):
+        raise ValueError(f"{path} is damaged: its checksum differs; {remedy}.")
+    try:
+        with torch.serialization.safe_globals(_SAFE_TYPES):
+            contents = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} holds Python objects that could run code when it is read; {remedy}.") from error
+    # The reader meets whatever bytes the file has, and none of these errors says more than that.
+    except Exception as error:
+        raise ValueError(f"{path} is damaged or no checkpoint; {remedy}.") from error
+    if not isinstance(contents, dict):
+        raise ValueError(f"{path} is no checkpoint of training; {remedy}.")
+    return contents
+
+
 def add_checksum(path: Path) -> None:
     """Add the SHA-256 of a model file to it, as the comment of the zip archive."""
     content = bytearray(path.read_bytes())
@@ -123,11 +162,8 @@ def restored_history(history: dict[str, dict[str, np.ndarray]]) -> dict[str, pd.
 def _parsed(content: bytes, name: str, allow_pickle: bool) -> dict[str, Any]:
     """Contents of a model file, checked."""
     damaged = f"{name} is damaged or no model file; copy it again from its source, or save the model again."
-    marker = content[-_LENGTH_OF_COMMENT:]
-    if marker.startswith(_CHECKSUM):
-        found = sha256(content[:-_LENGTH_OF_COMMENT]).hexdigest().encode()
-        if marker[len(_CHECKSUM) :] != found:
-            raise ValueError(f"{name} is damaged: its checksum differs. Copy it from its source, or save it again.")
+    if content[-_LENGTH_OF_COMMENT:].startswith(_CHECKSUM) and not _has_right_checksum(content):
+        raise ValueError(f"{name} is damaged: its checksum differs. Copy it from its source, or save it again.")
     try:
         with torch.serialization.safe_globals(_SAFE_TYPES):
             contents = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
@@ -165,6 +201,11 @@ def _parsed(content: bytes, name: str, allow_pickle: bool) -> dict[str, Any]:
     ):
         raise ValueError(damaged)
     return contents
+
+
+def _has_right_checksum(content: bytes) -> bool:
+    found = sha256(memoryview(content)[:-_LENGTH_OF_COMMENT]).hexdigest().encode()
+    return content[len(_CHECKSUM) - _LENGTH_OF_COMMENT :] == found
 
 
 def _downloaded(url: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -214,6 +215,7 @@ class SEDR(SpatialModel):
         devices: int | list[int] | str = "auto",
         plan_kwargs: dict[str, Any] | None = None,
         datasplitter_kwargs: dict[str, Any] | None = None,
+        checkpoint_dir: str | Path | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Train the model.

@@ -4,10 +4,11 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model.base import UnsupervisedTrainingMixin
 
 from spotscape._validate import (
@@ -21,8 +22,13 @@ from spotscape._validate import (
     number,
     optional,
 )
+from spotscape.model._checkpoints import Checkpoints
+from spotscape.model._files import checked_place
+from spotscape.model._training_identity import identity_of
+from spotscape.model._unchanged import unchanged_on_error
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import default_batch_size, default_n_steps
+from spotscape.train._plan import NonFiniteLossError
 
 if TYPE_CHECKING:
     from spotscape.data import SpotDataset
@@ -78,6 +84,7 @@ class TrainingRun:
         self.model = model
         self.arguments = {"patch_size": None} | dict(arguments)
         self.trainer_kwargs = dict(arguments["trainer_kwargs"])
+        self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
         _check_processes(self.arguments["devices"], self.arguments["accelerator"])
@@ -103,9 +110,15 @@ class TrainingRun:
         phase_start
             First epoch with all terms of the loss. Training does not stop before it.
         """
-        given = self.arguments
+        given, checkpoints = self.arguments, None
         # Those of the user come first: autotune of scvi-tools reads the first.
-        callbacks = [*(self.trainer_kwargs.pop("callbacks", None) or []), *([] if phase is None else [phase])]
+        callbacks = list(self.trainer_kwargs.pop("callbacks", None) or [])
+        if self.checkpoint_folder is not None:
+            checkpoints = Checkpoints(self.checkpoint_folder, self._identity(dataset), self.max_epochs)
+            # Before the phase, which changes the module at the start of an epoch.
+            callbacks.append(checkpoints)
+            self.trainer_kwargs |= checkpoints.trainer_arguments(self.trainer_kwargs.get("plugins"))
+        callbacks += [] if phase is None else [phase]
         if given["early_stopping"]:
             callbacks.append(
                 StopAtPlateau(
@@ -116,6 +129,39 @@ class TrainingRun:
             )
         plan_kwargs = {name: given[name] for name in ("lr", "weight_decay", "schedule")} | (given["plan_kwargs"] or {})
         splitter_kwargs = {"dataset": dataset, "patch_size": given["patch_size"], "seed": self.model.seed}
+        epochs = _CountedEpochs()
+        try:
+            with unchanged_on_error(self.model):
+                self._fit(plan_kwargs, splitter_kwargs | (given["datasplitter_kwargs"] or {}), [*callbacks, epochs])
+                _check_weights(self.model.module, given["lr"])
+                self.model._after_training(dataset)
+        except KeyboardInterrupt:
+            self.model._interruption = f"interrupted in epoch {epochs.last + 1} of {self.max_epochs}"
+            raise KeyboardInterrupt(self._said(checkpoints)) from None
+        except Exception as error:
+            self.model._interruption = f"ended by an error in epoch {epochs.last + 1} of {self.max_epochs}"
+            if isinstance(error, NonFiniteLossError) and checkpoints is not None:
+                # It would end in the same way again.
+                checkpoints.remove()
+            raise
+        self.model._interruption = None
+        if checkpoints is not None and self.model.trainer.is_global_zero:
+            checkpoints.remove()
+
+    def _identity(self, dataset: "SpotDataset") -> dict[str, Any]:
+        settled = {"max_epochs": self.max_epochs, "batch_size": self.batch_size}
+        return identity_of(self.model, dataset, self.arguments | self.trainer_kwargs | settled)
+
+    def _said(self, checkpoints: Checkpoints | None) -> str:
+        """Sentence for whoever interrupted the training."""
+        state = "is as it was before this training" if self.model.is_trained else "is not trained"
+        further = ""
+        if checkpoints is not None and checkpoints.path.exists():
+            further = f"; `train` with the same arguments continues from {checkpoints.path}"
+        return f"Training was {self.model._interruption}: the model {state}{further}."
+
+    def _fit(self, plan_kwargs: dict[str, Any], splitter_kwargs: dict[str, Any], callbacks: list[Callback]) -> None:
+        given = self.arguments
         # Lightning keeps the mode, which is that of evaluation if the model was trained or loaded before.
         self.model.module.train()
         with warnings.catch_warnings():
@@ -132,7 +178,7 @@ class TrainingRun:
                     batch_size=self.batch_size,
                     **{name: given[name] for name in ("train_size", "validation_size", "accelerator", "devices")},
                     plan_kwargs=plan_kwargs,
-                    datasplitter_kwargs=splitter_kwargs | (given["datasplitter_kwargs"] or {}),
+                    datasplitter_kwargs=splitter_kwargs,
                     callbacks=callbacks,
                     # The loader itself shares a batch between the processes.
                     **({"use_distributed_sampler": False} | self.trainer_kwargs),
@@ -141,15 +187,36 @@ class TrainingRun:
                 if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PROCESS):
                     raise
                 raise RuntimeError(
-                    "Another process of this training ended early, so this one stopped too and the model is not "
-                    "trained; the message of the process that failed first is printed above, or in its log."
+                    "Another process of this training ended early, so this one stopped too and the model is as "
+                    "it was before; the message of the process that failed first is printed above, or in its log."
                 ) from error
-        # The history is kept by the first process only.
-        last_loss = float(self.model.trainer.callback_metrics["train_loss"])
-        if not math.isfinite(last_loss):
-            self.model.is_trained_ = False
-            raise RuntimeError(f"The training loss became {last_loss}; lower `lr` from {given['lr']}.")
-        self.model._after_training(dataset)
+
+
+class _CountedEpochs(Callback):
+    """Knows which epoch was the last."""
+
+    last = 0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.last = trainer.current_epoch
+
+
+def _check_weights(module: torch.nn.Module, lr: float) -> None:
+    """Raise if the last step, after which no loss is computed, has spoilt the weights."""
+    if not all(torch.isfinite(weight).all() for weight in module.parameters()):
+        raise NonFiniteLossError(
+            f"The weights became infinite or NaN in the last training step; lower `lr` from {lr}. The model is as it "
+            "was before this training."
+        )
+
+
+def _checked_folder(checkpoint_dir: Any) -> Path | None:
+    if checkpoint_dir is None:
+        return None
+    folder, _ = checked_place(checkpoint_dir, None, "checkpoint_dir")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"`checkpoint_dir` is {str(folder)!r}, which is a file; pass a folder.")
+    return folder
 
 
 def _check_processes(devices: Any, accelerator: str) -> None:
@@ -173,7 +240,7 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
     if trainer_kwargs.get("ckpt_path") is not None:
         raise ValueError(
             f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; "
-            "save the model with `save`, and train it on after `load`."
+            "pass `checkpoint_dir` to continue an interrupted training."
         )
     if trainer_kwargs.get("limit_train_batches") in (0, 0.0) and trainer_kwargs["limit_train_batches"] is not None:
         raise ValueError("`limit_train_batches` is 0, so nothing would be trained; leave it out.")

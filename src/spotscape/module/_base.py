@@ -1,5 +1,6 @@
 """What the modules share: reproducible random numbers, and the inputs of modules that read a spatial graph."""
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -19,16 +20,35 @@ class SeededModule(BaseModuleClass):
         Seed of all random numbers.
     """
 
+    #: Attributes that training steps depend on besides the weights: numbers, tensors, or lists of them.
+    STATE: tuple[str, ...] = ("_n_steps",)
+
     def __init__(self, seed: int):
         super().__init__()
         self.seed = seed
         self._n_steps = 0
+
+    def get_training_state(self) -> dict[str, Any]:
+        """Whatever training steps depend on besides the weights, for a checkpoint."""
+        return {name: copy(getattr(self, name)) for name in self.STATE}
+
+    def set_training_state(self, state: dict[str, Any]) -> None:
+        """Set what :meth:`get_training_state` returned, on the device of the weights."""
+        device = next(self.parameters()).device
+        for name in self.STATE:
+            setattr(self, name, _on_device(state[name], device))
 
     def _key(self, stream: int) -> int:
         return nn.random_key(self.seed, self._n_steps if self.training else -1, stream)
 
     def _generator(self, stream: int, device: torch.device) -> torch.Generator:
         return torch.Generator(device).manual_seed(self._key(stream))
+
+
+def _on_device(value: Any, device: torch.device) -> Any:
+    if isinstance(value, list):
+        return [_on_device(entry, device) for entry in value]
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 class GraphModule(SeededModule):

@@ -80,6 +80,8 @@ class SEDRModule(GraphModule):
     torch.Size([10, 20])
     """
 
+    STATE = ("_n_steps", "_targets")
+
     def __init__(
         self,
         n_input: int,

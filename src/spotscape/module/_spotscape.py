@@ -80,6 +80,8 @@ class SpotscapeModule(GraphModule):
     torch.Size([10, 20])
     """
 
+    STATE = ("_n_steps", "_prototypes")
+
     def __init__(
         self,
         n_input: int,

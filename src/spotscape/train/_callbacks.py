@@ -70,6 +70,14 @@ class ClusterPhase(Callback):
         self.tolerance = tolerance
         self.clusters: torch.Tensor | None = None
 
+    def state_dict(self) -> dict[str, Any]:
+        """Clusters of the last update, for a checkpoint."""
+        return {"clusters": self.clusters}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the clusters of a checkpoint."""
+        self.clusters = state_dict["clusters"]
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set the argument ``use_clusters`` of the loss of the module, and update the targets if they are due."""
         plan, n_epochs_since_start = cast(TrainingPlan, pl_module), trainer.current_epoch - self.start_epoch
@@ -81,7 +89,8 @@ class ClusterPhase(Callback):
         if n_epochs_since_start == 0:
             module.start_clusters(encoded)
         clusters = module.update_targets(encoded, nodes)
-        changed = 1.0 if self.clusters is None else float((clusters != self.clusters).double().mean())
+        last = None if self.clusters is None else self.clusters.to(clusters.device)
+        changed = 1.0 if last is None else float((clusters != last).double().mean())
         self.clusters = clusters
         if changed < self.tolerance:
             trainer.should_stop = True
@@ -142,6 +151,15 @@ class StopAtPlateau(Callback):
         self.smoothed: float | None = None
         self.best = np.inf
         self.best_epoch = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Losses so far, for a checkpoint."""
+        return {"smoothed": self.smoothed, "best": float(self.best), "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from the losses of a checkpoint."""
+        self.smoothed, self.best = state_dict["smoothed"], state_dict["best"]
+        self.best_epoch = state_dict["best_epoch"]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Update the smoothed loss, and stop if it has not decreased for ``patience`` epochs."""

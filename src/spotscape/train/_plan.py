@@ -1,12 +1,17 @@
 """Training plan of all models: that of scvi-tools with a learning rate schedule."""
 
+import math
 from typing import Any, Literal
 
 import torch
-from scvi.module.base import BaseModuleClass
+from scvi.module.base import BaseModuleClass, LossOutput
 from scvi.train import TrainingPlan
 
 from spotscape._constants import BATCH_KEYS
+
+
+class NonFiniteLossError(RuntimeError):
+    """The training loss became infinite or NaN."""
 
 
 class ScheduledTrainingPlan(TrainingPlan):
@@ -59,6 +64,25 @@ class ScheduledTrainingPlan(TrainingPlan):
         the same in each process.
         """
         super().log(*args, **{"batch_size": self._n_seeds} | kwargs | {"sync_dist": False})
+
+    def compute_and_log_metrics(self, loss_output: LossOutput, metrics: dict[str, Any], mode: str) -> None:
+        """Log the terms of the loss, and end the training if the loss is not finite."""
+        if mode == "train":
+            self._check_finite(loss_output)
+        super().compute_and_log_metrics(loss_output, metrics, mode)
+
+    def _check_finite(self, output: LossOutput) -> None:
+        loss = float(output.loss.detach())
+        if math.isfinite(loss):
+            return
+        terms = {**(output.reconstruction_loss or {}), **(output.extra_metrics or {})}
+        wrong = [name.removesuffix("_loss") for name, term in terms.items() if not torch.isfinite(term).all()]
+        # Each term may be finite, and a weight so large that the sum is not.
+        what = f"not finite: {', '.join(wrong)}" if wrong else "not finite: their weighted sum"
+        raise NonFiniteLossError(
+            f"The training loss became {loss} in epoch {self.current_epoch + 1} of {self.trainer.max_epochs} (terms "
+            f"that are {what}); lower `lr` from {self.lr}. The model is as it was before this training."
+        )
 
     def on_train_batch_start(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         """Store the number of seed spots of the batch."""
