@@ -188,7 +188,7 @@ def _of_domains(tissue: Tissue) -> Iterator[Alert]:
         if len(values) and np.median(values) < _LOW_CONFIDENCE:
             yield Alert(
                 f"Domain {name} is uncertain",
-                f"The median confidence of its spots is {np.median(values):.2f}. They lie between domains; do not build "
-                "a conclusion on its borders.",
+                f"The median confidence of its spots is {np.median(values):.2f}. They lie between domains; do not "
+                "build a conclusion on its borders.",
                 False,
             )

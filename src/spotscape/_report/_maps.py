@@ -60,7 +60,8 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     low, extent = positions.min(axis=0), max(float(np.ptp(positions, axis=0).max()), 1e-9)
     steps_per_unit = _STEPS / extent
     quantised = np.rint((positions - low) * steps_per_unit).astype(np.uint16)
-    radius = 0.5 * tiling_diameter(positions) * steps_per_unit
+    # On an image, spots are translucent and must not overlap.
+    radius = (0.5 if image is None else 0.41) * tiling_diameter(positions) * steps_per_unit
 
     domains = tissue.domains.codes[rows].astype(np.int64)
     columns = {

@@ -54,8 +54,8 @@ _REFERENCES = {
         "https://doi.org/10.1162/089976604773717621",
     ),
     "umap": (
-        "McInnes L, Healy J, Saul N, Großberger L. UMAP: Uniform Manifold Approximation and Projection. Journal of Open "
-        "Source Software 3(29), 861 (2018).",
+        "McInnes L, Healy J, Saul N, Großberger L. UMAP: Uniform Manifold Approximation and Projection. Journal of "
+        "Open Source Software 3(29), 861 (2018).",
         "https://doi.org/10.21105/joss.00861",
     ),
     "scanpy": (
@@ -94,9 +94,9 @@ def methods_text(
     sentences += _of_domains(tissue, cite)
     if has_markers:
         sentences.append(
-            "Genes were ranked in each domain against all other domains by the Wilcoxon rank-sum test on log-normalised "
-            f"counts, with Benjamini-Hochberg adjustment, by scanpy {cite('scanpy')}. Since the domains were found in "
-            "the same expression, the p values only rank the genes."
+            "Genes were ranked in each domain against all other domains by the Wilcoxon rank-sum test on "
+            f"log-normalised counts, with Benjamini-Hochberg adjustment, by scanpy {cite('scanpy')}. Since the domains "
+            "were found in the same expression, the p values only rank the genes."
         )
     if "embedding" in drawn and tissue.adata.n_obs <= SPOTS_IN_UMAP:
         sentences.append(f"The representation was drawn with UMAP {cite('umap')}.")
@@ -131,12 +131,12 @@ def _of_model(model: Any, n_slices: int, cite: _Citations) -> list[str]:
     sentences = []
     preprocessor = getattr(model, "preprocessor", None)
     if preprocessor is not None:
-        sentences.append(
-            f"Counts were normalised by library size and log-transformed, {len(preprocessor.selected_genes):,} variable "
-            f"genes were selected, and expression was reduced to {preprocessor.n_features} "
-            f"{'principal components' if model.init_params_['non_kwargs'].get('features') == 'components' else 'genes'}."
-        )
-    correction = getattr(getattr(getattr(model, "pipeline", None), "correction", None), "name", "none")
+        genes = f"{len(preprocessor.selected_genes):,} variable genes were selected"
+        if model.init_params_["non_kwargs"].get("features") == "components":
+            genes += f", and their expression was reduced to {preprocessor.n_features} principal components"
+        sentences.append(f"Counts were normalised by library size and log-transformed; {genes}.")
+    pipeline = getattr(model, "pipeline", None)
+    correction = getattr(getattr(pipeline, "correction", None), "name", "none")
     if n_slices > 1 and correction != "none":
         by = {"harmony": f"Harmony {cite('harmony')}", "centre": "centring", "combat": "ComBat"}.get(
             correction, correction

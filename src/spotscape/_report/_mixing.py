@@ -1,18 +1,14 @@
-"""Mixing of slices in a representation: neighbours from other slices, compared with chance."""
+"""Mixing of slices in a representation: their distances, and slices unlike all others."""
 
 from typing import Any
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from spotscape._report._tissue import Tissue
-from spotscape.graph import cut_into_patches
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 _N_SPOTS = 6000
-_N_NEIGHBORS = 30
-_N_REGIONS = 8
 _N_REFERENCE, _N_QUERIES = 3000, 500
 #: A spot is unlike the other slices if it is farther from them than this share of their own spots from each other.
 _NOVEL = 0.99
@@ -34,11 +30,10 @@ def before_and_after(tissue: Tissue, model: Any) -> tuple[np.ndarray, np.ndarray
     return rows, before[rows], np.asarray(tissue.adata.obsm[tissue.use_rep])[rows]
 
 
-def slice_mixing(values: np.ndarray, slices: np.ndarray, coordinates: np.ndarray, n_slices: int) -> np.ndarray:
-    """Share of the 30 nearest neighbours from other slices, relative to the share expected by chance, for each slice.
+def slice_shifts(values: np.ndarray, slices: np.ndarray, n_slices: int) -> np.ndarray:
+    r"""Distance of each slice from the others, relative to the spread of spots within slices.
 
-    Spots of the same region, an eighth of a slice, are not counted: they share neighbours in the tissue, and are thus
-    close in any representation that includes these.
+    .. math:: \frac{\|\bar z_s - \bar z_{-s}\|}{\sqrt{\operatorname{mean}_i \|z_i - \bar z_{s(i)}\|^2}}
 
     Parameters
     ----------
@@ -46,28 +41,22 @@ def slice_mixing(values: np.ndarray, slices: np.ndarray, coordinates: np.ndarray
         Representation. ``(n_spots, n_dimensions)``.
     slices
         Number of the slice of each spot. ``(n_spots,)``.
-    coordinates
-        Position of each spot. ``(n_spots, 2)``.
     n_slices
         Number of slices.
 
     Returns
     -------
-    0 if slices are separate, 1 if they are mixed as by chance. ``(n_slices,)``.
+    0 if a slice has the mean of the others. NaN for slices without spots. ``(n_slices,)``.
     """
-    observed, by_chance = np.zeros(n_slices), np.zeros(n_slices)
-    for code in np.unique(slices):
-        own = np.flatnonzero(slices == code)
-        for region in cut_into_patches(coordinates[own], np.zeros(len(own), int), max(1, len(own) // _N_REGIONS)):
-            spots = own[region]
-            others = np.delete(np.arange(len(values)), spots)
-            if not len(others):
-                continue
-            search = NearestNeighbors(n_neighbors=min(_N_NEIGHBORS, len(others))).fit(values[others])
-            nearest = others[search.kneighbors(values[spots], return_distance=False)]
-            observed[code] += (slices[nearest] != code).mean(axis=1).sum()
-            by_chance[code] += (slices[others] != code).mean() * len(spots)
-    return observed / np.maximum(by_chance, 1e-12)
+    values = values.astype(np.float64)
+    sizes = np.bincount(slices, minlength=n_slices).astype(float)
+    sums = np.zeros((n_slices, values.shape[1]))
+    np.add.at(sums, slices, values)
+    means = sums / np.maximum(sizes, 1)[:, None]
+    spread = np.sqrt(((values - means[slices]) ** 2).sum(axis=1).mean())
+    others = (sums.sum(axis=0) - sums) / np.maximum(len(values) - sizes, 1)[:, None]
+    shifts = np.linalg.norm(means - others, axis=1) / max(float(spread), 1e-12)
+    return np.where(sizes > 0, shifts, np.nan)
 
 
 def shares_unlike_others(tissue: Tissue) -> np.ndarray:

@@ -13,7 +13,7 @@ from spotscape._report._alerts import find_alerts
 from spotscape._report._figures import Picture, draw_pictures, start_of_last_phase
 from spotscape._report._maps import as_json, map_documents, spot_names
 from spotscape._report._methods import methods_text, parameters
-from spotscape._report._mixing import before_and_after, slice_mixing
+from spotscape._report._mixing import before_and_after, slice_shifts
 from spotscape._report._tables import composition_counts, domain_table, marker_table, summary_table
 from spotscape._report._tissue import Tissue, read_tissue
 from spotscape._write import whole_file
@@ -187,8 +187,7 @@ def _mixing_table(tissue: Tissue, mixed: tuple[Any, ...] | None) -> list[dict[st
     if mixed is None:
         return []
     rows, before, after = mixed
-    slices, coordinates = tissue.slices[rows], tissue.coordinates[rows]
-    values = [slice_mixing(features, slices, coordinates, tissue.n_slices) for features in (before, after)]
+    values = [slice_shifts(features, tissue.slices[rows], tissue.n_slices) for features in (before, after)]
     return [
         {"slice": name, "before": float(one), "after": float(other)}
         for name, one, other in zip(tissue.slice_names, *values, strict=True)
