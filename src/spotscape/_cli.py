@@ -92,7 +92,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if hasattr(options, "config"):
         given = [] if file is None else arguments_of(file)
         known = {action.option_strings[-1] for action in parser.runs._actions if action.option_strings}
-        unknown = [one for one in given if one.startswith("--") and one.split("=")[0] not in known]
+        unknown = [one for one in given if one[2:] and one.startswith("--") and one.split("=")[0] not in known]
         if unknown:
             raise ValueError(f"{file}: there is no setting {unknown[0].split('=')[0].removeprefix('--')!r}.")
         try:

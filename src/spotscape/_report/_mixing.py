@@ -9,7 +9,7 @@ from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 _N_SPOTS = 6000
-_N_REFERENCE, _N_QUERIES = 3000, 500
+_N_REFERENCE, _N_QUERIES = 1500, 300
 #: A spot is unlike the other slices if it is farther from them than this share of their own spots from each other.
 _NOVEL = 0.99
 _MIN_SPOTS = 50
