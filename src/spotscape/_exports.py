@@ -11,7 +11,7 @@ from spotscape._report._tissue import Tissue
 
 #: Names of spots of Visium and of bins of Visium HD, and of cells of Xenium.
 _LOUPE = re.compile(r"([ACGT]{14,18}-\d+|s_\d{3}um_\d+_\d+-\d+)")
-_XENIUM = re.compile(r"[a-p]{8}-\d+")
+_XENIUM = re.compile(r"[a-p]{8}-\d+|\d{1,8}")
 #: What is in each file or folder.
 CONTENTS = {
     "report.html": "the report: open it in a browser; it needs no network and no other file",

@@ -220,10 +220,16 @@ def test_depth_ties_and_uncertain_domains_are_told(plain):
     }
     found = alerts_of(adata, notes=["Something else."])
     assert set(found) == {
-        *("Low depth: slice b", "Other domains fit as well", "Domain 2 is uncertain", "Note of the analysis")
+        *(
+            "Low depth: slice b",
+            "Few molecules: slice b",
+            "Other domains fit as well",
+            "Domain 2 is uncertain",
+            "Note of the analysis",
+        )
     }
     assert "0.30" in found["Other domains fit as well"].text and "1 other" in found["Other domains fit as well"].text
-    assert [alert.is_serious for alert in found.values()] == [True, True, False, False]
+    assert [alert.is_serious for alert in found.values()] == [True, True, True, False, False]
 
 
 def test_slices_unlike_the_others_and_domains_of_one_slice_are_told(plain):

@@ -18,6 +18,10 @@ _WHOLE_TRANSCRIPTOME, _FEW_GENES = 5000, 300
 #: Otherwise, fewer counts than this in the median spot are few.
 _FEW_COUNTS = 20
 _UNLIKE = 0.5
+#: Findings that concern few genes.
+_HARMLESS = {"genes absent from a slice"}
+#: Of more slices with the same finding, only the first has its sentence.
+_SLICES_IN_FULL = 2
 _LOW_CONFIDENCE = 0.5
 _IN_ONE_SLICE = 0.95
 
@@ -72,9 +76,14 @@ def find_alerts(tissue: Tissue, model: Any, notes: Sequence[str]) -> list[Alert]
 def _of_data(model: Any) -> Iterator[Alert]:
     if model is None:
         return
-    for finding in model.get_data_findings().itertuples():
-        title = f"{finding.finding[:1].upper()}{finding.finding[1:]}"
-        yield Alert(f"{title}: slice {finding.slice}" if finding.slice else title, finding.message, True)
+    for finding, rows in model.get_data_findings().groupby("finding", sort=False):
+        slices, messages = [name for name in rows["slice"] if name], rows["message"].tolist()
+        title, text = f"{finding[:1].upper()}{finding[1:]}", " ".join(messages)
+        if slices:
+            title += f": {_listed(slices)}"
+        if len(slices) > _SLICES_IN_FULL:
+            text = f"{messages[0]} It is similar in the other slices named here."
+        yield Alert(title, text, finding not in _HARMLESS)
 
 
 def _of_new_slices(tissue: Tissue, model: Any) -> Iterator[Alert]:
@@ -111,28 +120,31 @@ def _of_depth(tissue: Tissue) -> Iterator[Alert]:
     by_slice = [tissue.slices == code for code in range(tissue.n_slices)]
     medians = np.array([np.median(totals[own]) for own in by_slice])
     typical = float(np.median(medians))
-    for name, own, median in zip(tissue.slice_names, by_slice, medians, strict=True):
-        in_slice = "" if tissue.n_slices == 1 else f" in slice {name}"
-        if tissue.n_slices > 1 and median < _LOW_DEPTH * typical:
-            yield Alert(
-                f"Low depth: slice {name}",
-                f"Its median spot has {median:,.0f} counts, and the median slice has {typical:,.0f}. Its domains are "
-                "less certain, and genes that seem absent may only be undetected.",
-                True,
-            )
-        elif tissue.adata.n_vars >= _WHOLE_TRANSCRIPTOME and np.median(genes[own]) < _FEW_GENES:
-            yield Alert(
-                f"Low depth{in_slice}",
-                f"The median spot has {np.median(genes[own]):,.0f} detected genes out of {tissue.adata.n_vars:,}. "
-                "Domains may follow depth instead of tissue; compare the map with that of the counts.",
-                True,
-            )
-        elif tissue.depth.are_counts and median < _FEW_COUNTS:
-            yield Alert(
-                f"Low depth{in_slice}",
-                f"The median spot has {median:,.0f} counts. Domains may follow depth instead of tissue.",
-                True,
-            )
+    is_low = medians < _LOW_DEPTH * typical
+    if is_low.any():
+        low = [name for name, one in zip(tissue.slice_names, is_low, strict=True) if one]
+        span = f"{medians[is_low].min():,.0f}" + (f" to {medians[is_low].max():,.0f}" if len(low) > 1 else "")
+        yield Alert(
+            f"Low depth: {_listed(low)}",
+            f"The median spot has {span} counts, and {typical:,.0f} in the median slice. Domains are less certain "
+            "there, and genes that seem absent may only be undetected.",
+            True,
+        )
+    if tissue.adata.n_vars >= _WHOLE_TRANSCRIPTOME:
+        few, what = [np.median(genes[own]) < _FEW_GENES for own in by_slice], f"fewer than {_FEW_GENES} detected genes"
+    else:
+        few, what = (
+            [tissue.depth.are_counts and one < _FEW_COUNTS for one in medians],
+            f"fewer than {_FEW_COUNTS} counts",
+        )
+    if any(few):
+        low = [name for name, one in zip(tissue.slice_names, few, strict=True) if one]
+        yield Alert(
+            f"Few molecules: {_listed(low)}",
+            f"The median spot has {what}. Domains may follow depth instead of tissue; compare the map with the counts "
+            "that it shows for each spot.",
+            True,
+        )
 
 
 def _of_contamination(tissue: Tissue) -> Iterator[Alert]:
@@ -192,3 +204,7 @@ def _of_domains(tissue: Tissue) -> Iterator[Alert]:
                 "build a conclusion on its borders.",
                 False,
             )
+
+
+def _listed(slices: Sequence[str]) -> str:
+    return f"slice{'' if len(slices) == 1 else 's'} {', '.join(slices)}"

@@ -56,7 +56,9 @@ def draw_pictures(tissue: Tissue, model: Any, mixed: tuple[np.ndarray, ...] | No
     drawn = {"domains": _picture(lambda: _map(in_map, "domain"), f"Map of the spatial domains in {names}.")}
     if tissue.confidence is not None and np.isfinite(tissue.confidence).any():
         drawn["confidence"] = _picture(
-            lambda: _map(in_map, "confidence", vmin=0.0, vmax=1.0), f"Map of the confidence in the domains in {names}."
+            lambda: _map(in_map, "confidence", vmin=0.0, vmax=1.0),
+            f"Map of the confidence in the domains in {names}.",
+            flat=False,
         )
     if tissue.use_rep is not None and n_spots >= 3 and tissue.adata.obsm[tissue.use_rep].shape[1] > 1:
         method = "umap" if n_spots <= SPOTS_IN_UMAP else "pca"
@@ -136,7 +138,7 @@ def _expression_pictures(tissue: Tissue) -> dict[str, Picture]:
     return drawn
 
 
-def _picture(draw: Callable[[], Any], alt: str) -> Picture:
+def _picture(draw: Callable[[], Any], alt: str, *, flat: bool = True) -> Picture:
     # In one process, libraries below say once that they run on one thread, or that a figure has no space left.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -144,8 +146,10 @@ def _picture(draw: Callable[[], Any], alt: str) -> Picture:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight")
     plt.close(figure)
-    # 256 colours are enough for flat colours and a colour map, at a third of the size.
-    image = Image.open(buffer).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    image = Image.open(buffer).convert("RGB")
+    if flat:
+        # 256 colours are enough for flat colours, at a third of the size.
+        image = image.quantize(256, dither=Image.Dither.NONE)
     packed = io.BytesIO()
     image.save(packed, format="png", optimize=True)
     return Picture(packed.getvalue(), alt)
