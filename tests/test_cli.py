@@ -87,7 +87,7 @@ def test_the_report_can_be_written_again(done, tmp_path, capsys):
 def test_settings_are_written_and_read(done, files, tmp_path, monkeypatch):
     config = tomllib.loads((done / "config.toml").read_text())
     assert config["n-domains"] == 3 and config["genes"] == ["gene_03", "gene_01"] and config["paths"] == files
-    given = {}
+    given: dict[str, object] = {}
     monkeypatch.setattr(_commands, "run", lambda paths, **options: given.update(options, paths=paths))
     again = ["run", "--config", str(done / "config.toml"), "--out", str(tmp_path / "out")]
     assert main(again) == 0

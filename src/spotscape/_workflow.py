@@ -129,12 +129,13 @@ def analyse(
     rep_key = f"X_{model_name.lower()}"
     with clock("latent representation"):
         adata.obsm[rep_key] = trained.get_latent_representation()
-    if n_domains == "auto":
+    number = n_domains
+    if isinstance(number, str):
         with clock("number of domains"):
-            n_domains = _chosen_number(adata, rep_key, slice_key, spatial_key, seed)
-        progress.say(f"{n_domains} domains are the most reproducible")
+            number = _chosen_number(adata, rep_key, slice_key, spatial_key, seed)
+        progress.say(f"{number} domains are the most reproducible")
     with clock("domains"):
-        tl.domains(adata, rep_key, n_domains=n_domains, method=method, seed=seed)
+        tl.domains(adata, rep_key, n_domains=number, method=method, seed=seed)
     with clock("markers"):
         find_markers(adata, slice_key, spatial_key)
 

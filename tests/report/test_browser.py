@@ -27,7 +27,8 @@ class Opened:
 
     def __init__(self, browser, path, width=1400):
         self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.errors, self.requests = [], []
+        self.errors: list[str] = []
+        self.requests: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
         self.page.on("dialog", lambda dialog: self.errors.append("dialog") or dialog.dismiss())

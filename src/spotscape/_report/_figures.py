@@ -3,12 +3,12 @@
 import io
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
-from matplotlib.figure import Figure
 from PIL import Image
 
 from spotscape import pl, tl
@@ -97,8 +97,8 @@ def start_of_last_phase(history: Any) -> int | None:
     return None
 
 
-def _map(shown: AnnData, color: str, **limits: float) -> Figure:
-    return pl.domains(shown, color, slice_key="slice", return_fig=True, **limits)  # type: ignore[return-value]
+def _map(shown: AnnData, color: str, vmin: float | None = None, vmax: float | None = None) -> Any:
+    return pl.domains(shown, color, slice_key="slice", vmin=vmin, vmax=vmax, return_fig=True)
 
 
 def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, Picture]:
@@ -109,7 +109,7 @@ def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after
     drawn = {}
     for name in ("before", "after"):
         drawn[f"mixing_{name}"] = _picture(
-            lambda name=name: pl.embedding(shown, name, color="slice", method="pca", return_fig=True),
+            partial(pl.embedding, shown, name, color="slice", method="pca", return_fig=True),
             f"First two principal components {name} the correction of slices, coloured by slice.",
         )
     return drawn

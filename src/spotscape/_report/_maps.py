@@ -79,8 +79,8 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
 
     limits, aspect = _limits(quantised, radius, image, low, steps_per_unit)
     plot = figure(
-        x_range=Range1d(*limits[0], name="x"),
-        y_range=Range1d(*limits[1][::-1], name="y"),
+        x_range=Range1d(start=limits[0][0], end=limits[0][1]),
+        y_range=Range1d(start=limits[1][1], end=limits[1][0]),
         sizing_mode="scale_width",
         aspect_ratio=aspect,
         output_backend="webgl",
@@ -106,11 +106,13 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
             name="image",
         )
     source = ColumnDataSource(columns)
-    mappers = {"domain": LinearColorMapper(tissue.colors, low=0, high=len(tissue.colors), high_color=UNANNOTATED)}
+    mappers = {
+        "domain": LinearColorMapper(palette=tissue.colors, low=0, high=len(tissue.colors), high_color=UNANNOTATED)
+    }
     if "confidence" in columns:
         viridis = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 101))]
-        mappers["confidence"] = LinearColorMapper(viridis, low=0, high=101, high_color=UNANNOTATED)
-    renderers = [
+        mappers["confidence"] = LinearColorMapper(palette=viridis, low=0, high=101, high_color=UNANNOTATED)
+    renderers: list[Any] = [
         plot.circle(
             "x",
             "y",
@@ -126,10 +128,11 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     ]
     hover = HoverTool(renderers=renderers, tooltips=None)
     hover.callback = CustomJS(code=f"window.spotscapeHover({code}, cb_data)")
-    plot.add_tools(hover, PanTool(), WheelZoomTool(modifiers={"ctrl": True}))
-    plot.toolbar.active_drag = plot.tools[1]
-    plot.toolbar.active_scroll = plot.tools[2]
-    return dict(json_item(plot, f"map-{code}"))
+    move, zoom = PanTool(), WheelZoomTool(modifiers={"ctrl": True})
+    plot.add_tools(hover, move, zoom)
+    plot.toolbar.active_drag, plot.toolbar.active_scroll = move, zoom
+    target: Any = f"map-{code}"
+    return dict(json_item(plot, target))
 
 
 def _limits(

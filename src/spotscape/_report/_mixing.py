@@ -20,7 +20,7 @@ def before_and_after(tissue: Tissue, model: Any) -> tuple[np.ndarray, np.ndarray
 
     ``None`` if there is one slice, or no model with these data.
     """
-    if tissue.n_slices < 2 or tissue.use_rep is None or getattr(model, "adata", None) is not tissue.adata:
+    if model is None or tissue.n_slices < 2 or tissue.use_rep is None or model.adata is not tissue.adata:
         return None
     features = getattr(model._dataset(model.adata_manager), "features", None)
     before = getattr(features, "uncorrected", None)
