@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -246,6 +247,22 @@ def test_slices_are_aligned(done, tmp_path, capsys):
     assert {path.name for path in out.iterdir()} <= _NAMES
     assert main(["align", str(done), "--reference", "slice_9", "--out", str(tmp_path / "other")]) == 1
     assert "slice_9" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="the signal is sent otherwise on this system")
+def test_an_interrupted_training_leaves_nothing(files, tmp_path):
+    command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "100000"]
+    command += ["--out", str(tmp_path / "out")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.endswith("training\n"):
+            break
+    time.sleep(10)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 130 and error.endswith("spotscape: interrupted\n") and "Traceback" not in error
+    assert out == "" and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -61,7 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with progress.listening():
             command(**options, progress=progress)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):
+        # Lightning leaves the process when training is interrupted.
+        if isinstance(sys.exc_info()[1], SystemExit) and not progress.was_interrupted:
+            raise
         print("spotscape: interrupted", file=sys.stderr)
         return 130
     # Whichever library an error comes from, users of the command line get a sentence.

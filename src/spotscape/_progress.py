@@ -27,11 +27,14 @@ class Progress:
     ----------
     notes
         Warnings about the data so far, each once.
+    was_interrupted
+        Whether the user interrupted the training.
     """
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
         self.notes: list[str] = []
+        self.was_interrupted = False
 
     @property
     def on_terminal(self) -> bool:
@@ -64,6 +67,11 @@ class Progress:
                     self.bar.update(1)
                 elif done == total or done % max(1, total // _N_LINES) == 0:
                     progress.say(f"training: epoch {done} of {total}")
+
+            def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+                progress.was_interrupted = isinstance(exception, KeyboardInterrupt)
+                if self.bar is not None:
+                    self.bar.close()
 
             def on_train_end(self, trainer: Any, pl_module: Any) -> None:
                 if self.bar is not None:

@@ -1,10 +1,11 @@
 """The whole way from sections to domains, as the command line offers it."""
 
+import io
 import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -118,7 +119,8 @@ def analyse(
             values=values,
         )
         trained = model_class(adata, seed=seed)
-    with clock("training"):
+    # scvi-tools prints a line of its own when training fails.
+    with clock("training"), redirect_stdout(io.StringIO()):
         trained.train(
             max_epochs=max_epochs,
             batch_size=batch_size,
