@@ -1,7 +1,6 @@
 """What the commands of the command line do."""
 
 import json
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -213,8 +212,7 @@ def _say_result(result: dict[str, Any], out: Path, progress: Progress) -> None:
     for name, scores in result.get("scores", {}).items():
         print(f"{name:<{width}}" + "  ".join(f"{score} {value:.3f}" for score, value in scores.items()))
     shown = sorted({Path(name).parts[0] for name in result["files"]})
-    width = max(40, shutil.get_terminal_size().columns)
-    print(f"Wrote {', '.join(shown)} to {out}/" if width else "")
+    print(f"Wrote {', '.join(shown)} to {out}/")
     if "report.html" in shown:
         print(f"Open {out / 'report.html'} in a browser.")
     sys.stdout.flush()

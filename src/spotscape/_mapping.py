@@ -12,7 +12,7 @@ from spotscape._exports import write_readme
 from spotscape._progress import Progress
 from spotscape._results import into_whole_folder
 from spotscape._slices import read_slices
-from spotscape._workflow import _Clock, find_markers, write_results
+from spotscape._workflow import Clock, find_markers, write_results
 
 #: Column that names the slices where none was given.
 _SLICE = "slice"
@@ -58,7 +58,7 @@ def map_to_domains(
             "This release of spotscape cannot find the domains of a model in new sections; transfer them in Python "
             "with `spotscape.tl.transfer_labels`."
         )
-    clock = _Clock(progress)
+    clock = Clock(progress)
     setup = trained.registry_["setup_args"]
     with clock("preparing the genes of the model"):
         _follow_setup(adata, setup, slice_key)
@@ -117,7 +117,7 @@ def align_slices(
         raise ValueError("The run has one slice; an alignment needs at least two.")
     sizes = read_slices(adata, slice_key).value_counts()
     reference = str(sizes.index[0]) if reference is None else reference
-    clock = _Clock(progress)
+    clock = Clock(progress)
     use_rep = str(adata.uns["spatial_domain"]["use_rep"])
     with clock(f"alignment with {reference}"):
         tl.align(adata, reference, use_rep=use_rep, slice_key=slice_key, spatial_key=spatial_key, transform=transform)

@@ -107,7 +107,7 @@ def analyse(
     if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
         raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
 
-    clock = _Clock(progress)
+    clock = Clock(progress)
     model_class: Any = getattr(model, model_name)
     with clock("set-up"):
         model_class.setup_anndata(
@@ -197,8 +197,14 @@ def find_markers(adata: AnnData, slice_key: str | None, spatial_key: str) -> Non
         warnings.warn(f"There are no markers: {error}", UserWarning, stacklevel=2)
 
 
-class _Clock:
-    """Times steps, and says when they begin."""
+class Clock:
+    """Times steps, and says when they begin.
+
+    Parameters
+    ----------
+    progress
+        Receives the names of the steps.
+    """
 
     def __init__(self, progress: Progress):
         self.seconds: dict[str, float] = {}
