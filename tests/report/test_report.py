@@ -226,7 +226,7 @@ def test_depth_ties_and_uncertain_domains_are_told(plain):
             "Few molecules: slice b",
             "Other domains fit as well",
             "Domain 2 is uncertain",
-            "Note of the analysis",
+            "Reported by the analysis",
         )
     }
     assert "0.30" in found["Other domains fit as well"].text and "1 other" in found["Other domains fit as well"].text

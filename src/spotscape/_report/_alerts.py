@@ -66,7 +66,7 @@ def find_alerts(tissue: Tissue, model: Any, notes: Sequence[str]) -> list[Alert]
     # Warnings about ties and contamination have alerts of their own, which say the same for this reader.
     known = ("fit as well as the chosen one", "looks like contamination", "are unlike those that the model")
     alerts += [
-        Alert("Note of the analysis", note, False)
+        Alert("Reported by the analysis", note, False)
         for note in dict.fromkeys(notes)
         if note not in said and not any(part in note for part in known)
     ]

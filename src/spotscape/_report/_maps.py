@@ -61,7 +61,7 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     steps_per_unit = _STEPS / extent
     quantised = np.rint((positions - low) * steps_per_unit).astype(np.uint16)
     # On an image, spots are translucent and must not overlap.
-    radius = (0.5 if image is None else 0.41) * tiling_diameter(positions) * steps_per_unit
+    radius = (0.5 if image is None else 0.33) * tiling_diameter(positions) * steps_per_unit
 
     domains = tissue.domains.codes[rows].astype(np.int64)
     columns = {
