@@ -43,13 +43,17 @@ MAY_IMPORT = {
     "get": set(),
     "tl": FOUNDATIONS | {"model", "pp"},
     "pl": FOUNDATIONS | {"model", "pp", "tl", "get"},
+    "_report": FOUNDATIONS | {"model", "pp", "tl", "pl", "get"},
 }
 # The private modules at the top: those that every folder may import know no folder, the others may know all.
 SHARED = {
     *("_centroids.py", "_constants.py", "_distributed.py", "_slices.py", "_uns.py", "_validate.py"),
     *("_write.py", "_write_system.py"),
 }
-ON_TOP = {"_cli.py", "_results.py", "_workflow.py"}
+ON_TOP = {
+    *("_cli.py", "_commands.py", "_config.py", "_exports.py", "_mapping.py", "_progress.py", "_results.py"),
+    "_workflow.py",
+}
 
 # Folders and files (below src/spotscape) that must do without a library, wherever in the file it is imported.
 MODELS = {"lightning", "scvi", "torch", "torch_geometric"}

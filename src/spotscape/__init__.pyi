@@ -13,6 +13,7 @@ from . import pp as pp
 from . import preprocessing as preprocessing
 from . import tl as tl
 from . import train as train
+from ._report import report as report
 from .model import AESTETIK as AESTETIK
 from .model import SEDR as SEDR
 from .model import SPOTSCAPE as SPOTSCAPE

@@ -13,7 +13,11 @@ from spotscape._write import explained, is_replaceable, locked_elsewhere, recove
 RESULT = "result.json"
 #: Names that a run may write, with which no file of the user may be confused.
 _PICTURES = {"domains.png", "annotation.png", "embedding.png", "history.png"}
-_NAMES = {RESULT, "model", "sections.h5ad", "domains.csv", "markers.csv", "composition.csv", "report.html", *_PICTURES}
+_NAMES = {
+    *(RESULT, "report.html", "README.txt", "config.toml", "model", "sections.h5ad", "loupe", "xenium_explorer"),
+    *("domains.csv", "markers.csv", "composition.csv", "denoised.csv", "alignment.csv", "alignment.png"),
+    *_PICTURES,
+}
 #: What runs wrote before they listed their files.
 _OLD_FILES = {RESULT, "model/model.pt", "sections.h5ad", *_PICTURES}
 

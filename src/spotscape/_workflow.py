@@ -1,8 +1,12 @@
 """The whole way from sections to domains, as the command line offers it."""
 
+import io
 import json
 import time
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,17 +15,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 from anndata import AnnData
 
-from spotscape import metrics, pl, tl
+from spotscape import metrics, model, pl, tl
+from spotscape._exports import write_readme, write_tables
+from spotscape._progress import Progress
+from spotscape._report._report import make_report
+from spotscape._report._tissue import read_tissue
 from spotscape._results import into_whole_folder
-from spotscape._validate import check_integer
-from spotscape.model import SPOTSCAPE
+from spotscape._validate import check_choice, check_integer
 
 #: Slices with fewer spots have hardly more neighbourhoods than domains.
 _MIN_SPOTS = 50
-#: More spots make the picture of the embedding slower to draw than the model to train, and no clearer.
-_SPOTS_IN_EMBEDDING = 4000
-#: ``layers["denoised"]`` holds counts per 10,000.
+#: Largest number of domains that is tried.
+_MOST_DOMAINS = 15
+#: ``denoised.csv`` holds counts per 10,000.
 _LIBRARY_SIZE = 1e4
+_PACKAGES = ("spotscape", "scvi-tools", "torch", "anndata", "scanpy", "numpy")
+MODELS = ("SPOTSCAPE", "SEDR")
 
 
 @into_whole_folder
@@ -29,7 +38,8 @@ def analyse(
     adata: AnnData,
     out: Path,
     *,
-    n_domains: int,
+    n_domains: int | str = "auto",
+    model_name: str = "SPOTSCAPE",
     layer: str | None = None,
     slice_key: str = "slice",
     spatial_key: str = "spatial",
@@ -37,12 +47,15 @@ def analyse(
     values: str = "auto",
     method: str = "mixture",
     label_key: str | None = None,
+    genes: Sequence[str] = (),
     max_epochs: int | None = None,
     batch_size: int | None = None,
     accelerator: str = "auto",
     seed: int = 0,
+    config: str | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train ``SPOTSCAPE`` and write domains, latent representation, denoised expression, pictures, scores and model.
+    """Train a model and write report, domains, tables, pictures, scores, data and model.
 
     Parameters
     ----------
@@ -52,22 +65,31 @@ def analyse(
         Folder of the results. It appears, or replaces results of an earlier run if ``force`` is given, when all files
         are complete. Other files in it are kept.
     n_domains
-        Number of domains.
+        Number of domains. ``"auto"``: chosen by :func:`spotscape.tl.choose_n_domains`.
+    model_name
+        ``"SPOTSCAPE"`` or ``"SEDR"``.
     layer, slice_key, spatial_key, size_factor_key, values
         As :meth:`spotscape.SPOTSCAPE.setup_anndata`.
     method
         As :func:`spotscape.tl.domains`.
     label_key
         Column of ``adata.obs`` with annotated domains, to score against; used for nothing else.
+    genes
+        Genes whose denoised expression is written.
     max_epochs, batch_size, accelerator
         As :meth:`spotscape.SPOTSCAPE.train`.
     seed
         Seed of training and clustering.
+    config
+        Content of ``config.toml``.
+    progress
+        Receives what is being done.
 
     Returns
     -------
     Seconds of each step, names of the files and, with ``label_key``, scores over all spots and for each slice.
     """
+    progress = Progress(quiet=True) if progress is None else progress
     if label_key is not None and label_key not in adata.obs:
         raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
     if label_key is not None and adata.obs[label_key].isna().all():
@@ -75,40 +97,141 @@ def analyse(
             f"No spot is annotated in `adata.obs[{label_key!r}]`; nothing is scored.", UserWarning, stacklevel=2
         )
         label_key = None
+    check_choice(model_name, MODELS, "model")
+    missing = [gene for gene in genes if gene not in adata.var_names]
+    if missing:
+        raise KeyError(f"{missing[0]!r} is not a gene of the data; see `--genes`.")
     _check_sizes(adata, slice_key)
-    check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
+    if n_domains != "auto":
+        check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
     if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
         raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
-    seconds, start = {}, time.perf_counter()
-    SPOTSCAPE.setup_anndata(
-        adata,
-        layer=layer,
-        slice_key=slice_key,
-        spatial_key=spatial_key,
-        size_factor_key=size_factor_key,
-        values=values,
-    )
-    model = SPOTSCAPE(adata, seed=seed)
-    seconds["set-up"] = time.perf_counter() - start
-    start = time.perf_counter()
-    model.train(max_epochs=max_epochs, batch_size=batch_size, accelerator=accelerator)
-    seconds["training"] = time.perf_counter() - start
-    start = time.perf_counter()
-    adata.obsm["X_spotscape"] = model.get_latent_representation()
-    seconds["latent representation"] = time.perf_counter() - start
-    start = time.perf_counter()
-    tl.domains(adata, n_domains=n_domains, method=method, seed=seed)
-    seconds["domains"] = time.perf_counter() - start
-    adata.layers["denoised"] = model.get_normalized_expression(library_size=_LIBRARY_SIZE, return_numpy=True)
 
-    result: dict[str, Any] = {"seconds": {name: round(value, 2) for name, value in seconds.items()}}
+    clock = Clock(progress)
+    model_class: Any = getattr(model, model_name)
+    with clock("set-up"):
+        model_class.setup_anndata(
+            adata,
+            layer=layer,
+            slice_key=slice_key,
+            spatial_key=spatial_key,
+            size_factor_key=size_factor_key,
+            values=values,
+        )
+        trained = model_class(adata, seed=seed)
+    # scvi-tools prints a line of its own when training fails.
+    with clock("training"), redirect_stdout(io.StringIO()):
+        trained.train(
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            accelerator=accelerator,
+            enable_progress_bar=False,
+            callbacks=[progress.callback()],
+        )
+    rep_key = f"X_{model_name.lower()}"
+    with clock("latent representation"):
+        adata.obsm[rep_key] = trained.get_latent_representation()
+    number = n_domains
+    if isinstance(number, str):
+        with clock("number of domains"):
+            number = _chosen_number(adata, rep_key, slice_key, spatial_key, seed)
+        progress.say(f"{number} domains are the most reproducible")
+    with clock("domains"):
+        tl.domains(adata, rep_key, n_domains=number, method=method, seed=seed)
+    with clock("markers"):
+        find_markers(adata, slice_key, spatial_key)
+
+    result: dict[str, Any] = {"n_domains": adata.obs["spatial_domain"].nunique(), "seconds": clock.rounded()}
     if label_key is not None:
         result["scores"] = _scores(adata, label_key, slice_key)
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
-    model.save(str(out / "model"), overwrite=True)
-    adata.write_h5ad(out / "sections.h5ad", compression="lzf")
-    _draw(adata, model, out, label_key=label_key, slice_key=slice_key, spatial_key=spatial_key)
-    return result
+    with clock("report and tables"):
+        write_results(adata, trained, out, result, slice_key, spatial_key, progress=progress)
+        if label_key is not None:
+            pl.domains(adata, label_key, slice_key=slice_key, spatial_key=spatial_key, show=False)
+            plt.gcf().savefig(out / "annotation.png", dpi=150, bbox_inches="tight")
+            plt.close("all")
+        if len(genes):
+            _write_denoised(trained, list(genes), out)
+    with clock("writing data and model"):
+        trained.save(str(out / "model"), overwrite=True)
+        adata.write_h5ad(out / "sections.h5ad", compression="lzf")
+    if config is not None:
+        (out / "config.toml").write_text(config, encoding="utf-8")
+    write_readme(out)
+    return result | {"seconds": clock.rounded()}
+
+
+def write_results(
+    adata: AnnData,
+    trained: Any,
+    out: Path,
+    result: dict[str, Any],
+    slice_key: str | None,
+    spatial_key: str,
+    *,
+    progress: Progress,
+) -> None:
+    """Write report, tables and pictures, and add versions and notes to the result."""
+    result |= {"versions": {name: version(name) for name in _PACKAGES}, "notes": progress.notes}
+    tissue = read_tissue(
+        adata, domain_key="spatial_domain", slice_key=slice_key, spatial_key=spatial_key, layer=None, model=trained
+    )
+    text, pictures = make_report(
+        tissue, model=trained, notes=progress.notes, seconds=result["seconds"], scores=result.get("scores")
+    )
+    (out / "report.html").write_text(text, encoding="utf-8")
+    for name in ("domains", "embedding", "history"):
+        if name in pictures:
+            (out / f"{name}.png").write_bytes(pictures[name].png)
+    write_tables(tissue, out)
+
+
+def find_markers(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
+    """Rank the genes of the domains, if the expression are counts and the package has the function for it."""
+    rank = getattr(tl, "markers", None)
+    if rank is None:
+        return
+    try:
+        rank(adata, slice_key=slice_key, spatial_key=spatial_key)
+    except ValueError as error:
+        warnings.warn(f"There are no markers: {error}", UserWarning, stacklevel=2)
+
+
+class Clock:
+    """Times steps, and says when they begin.
+
+    Parameters
+    ----------
+    progress
+        Receives the names of the steps.
+    """
+
+    def __init__(self, progress: Progress):
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        self._progress.say(step)
+        start = time.perf_counter()
+        yield
+        self.seconds[step] = time.perf_counter() - start
+
+    def rounded(self) -> dict[str, float]:
+        return {name: round(value, 2) for name, value in self.seconds.items()}
+
+
+def _chosen_number(adata: AnnData, rep_key: str, slice_key: str, spatial_key: str, seed: int) -> int:
+    # Halves of the tissue must have more spots than domains.
+    most = max(3, min(_MOST_DOMAINS, adata.n_obs // 8))
+    return tl.choose_n_domains(
+        adata,
+        rep_key,
+        range(2, most + 1),
+        slice_key=slice_key if slice_key in adata.obs else None,
+        spatial_key=spatial_key,
+        seed=seed,
+    )
 
 
 def _check_sizes(adata: AnnData, slice_key: str) -> None:
@@ -134,21 +257,11 @@ def _scores(adata: AnnData, label_key: str, slice_key: str) -> dict[str, dict[st
     }
 
 
-def _draw(
-    adata: AnnData, model: SPOTSCAPE, out: Path, *, label_key: str | None, slice_key: str, spatial_key: str
-) -> None:
-    drawn = {"domains.png": "spatial_domain"} | ({} if label_key is None else {"annotation.png": label_key})
-    for name, color in drawn.items():
-        pl.domains(adata, color, slice_key=slice_key, spatial_key=spatial_key, show=False)
-        _save(out / name)
-    rows = np.unique(np.linspace(0, adata.n_obs - 1, min(adata.n_obs, _SPOTS_IN_EMBEDDING)).astype(int))
-    shown = AnnData(obs=adata.obs.iloc[rows], obsm={"X_spotscape": adata.obsm["X_spotscape"][rows]})
-    pl.embedding(shown, color=["spatial_domain", slice_key], show=False)
-    _save(out / "embedding.png")
-    pl.history(model, show=False)
-    _save(out / "history.png")
+def _write_denoised(trained: Any, genes: list[str], out: Path) -> None:
+    table = trained.get_normalized_expression(gene_list=genes, library_size=_LIBRARY_SIZE)
+    table.to_csv(out / "denoised.csv", index_label="barcode", float_format="%.5g")
 
 
-def _save(path: Path) -> None:
-    plt.gcf().savefig(path, dpi=150, bbox_inches="tight")
-    plt.close("all")
+def read_result(folder: Path) -> Mapping[str, Any]:
+    """Content of ``result.json`` in a folder of results."""
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))

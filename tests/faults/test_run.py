@@ -39,7 +39,7 @@ def quick(monkeypatch):
 
 
 def start(tissue, out, *further):
-    return main(["run", str(tissue), "--layer", "counts", "--n-domains", "3", "--out", str(out), *further])
+    return main(["run", str(tissue), "--layer", "counts", "--n-domains", "3", "--out", str(out), "--quiet", *further])
 
 
 def contents(out):

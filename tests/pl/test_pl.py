@@ -341,3 +341,14 @@ def test_sections_of_different_size_have_spots_of_their_own_size(section):
     assert [panel.get_title() for panel in panels] == ["BZ14", "BZ5", "BZ9"]
     assert sum(len(discs(panel).get_offsets()) for panel in panels) == 3190
     assert discs(panels[0]).get_rasterized() is False
+
+
+def test_names_with_dollar_signs_are_drawn_as_text(adata):
+    names = [r"$\wrong{$", "$a_b$", "3"]
+    adata.obs["spatial_domain"] = adata.obs["spatial_domain"].cat.rename_categories(names)
+    adata.obs["slice"] = adata.obs["slice"].cat.rename_categories([r"$\frac$", "right $x$"])
+    for figure in (pl.domains(adata, return_fig=True), pl.embedding(adata, method="pca", return_fig=True)):
+        figure.canvas.draw()
+        texts = figure.findobj(plt.Text)
+        assert set(names) <= {text.get_text() for text in texts}
+        assert not any(text.get_parse_math() for text in texts if "$" in text.get_text())

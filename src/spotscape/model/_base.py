@@ -248,7 +248,7 @@ class LatentModel(FilesMixin, QueryMixin, SpatialDataMixin, NotebookMixin, Unsup
         row_of = np.empty(len(dataset), dtype=np.int64)
         row_of[indices] = np.arange(len(indices))
         latent: np.ndarray | None = None
-        for batch in tqdm(loader, desc="Encoding", disable=len(loader) < _BATCHES_WITHOUT_PROGRESS):
+        for batch in tqdm(loader, desc="Encoding", disable=True if len(loader) < _BATCHES_WITHOUT_PROGRESS else None):
             encoded = self.module.inference(**self.module._get_inference_input(batch))[output].cpu()
             if latent is None:
                 latent = np.empty((len(indices), encoded.shape[1]), dtype=np.float32)

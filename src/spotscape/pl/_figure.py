@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from spotscape._validate import check_integer
 from spotscape._write import whole_file
@@ -113,6 +114,9 @@ def savefig_or_show(
     """
     from scanpy import settings
 
+    # Names from the data may have dollar signs, between which matplotlib would read mathematics.
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     if save:
         path = _file_path(save, name, Path(settings.figdir), settings.file_format_figs)
         if not path.suffix:

@@ -1,0 +1,179 @@
+"""Interactive maps of a report: one document of Bokeh for each slice, with quantised positions in binary arrays."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from spotscape._report._tissue import Tissue
+from spotscape.pl._colors import UNANNOTATED
+from spotscape.pl._map import tiling_diameter
+
+_STEPS = 65_535
+#: Names of spots are written for at most this many spots, since each takes as much space as three spots without.
+_MAX_NAMES = 50_000
+#: Depth of spots is written for at most this many spots.
+_MAX_DEPTH = 100_000
+_MISSING = 255
+#: Smallest and largest ratio of width to height.
+_ASPECTS = 1.25, 2.2
+#: Longest side of an image in pixels, for one slice and for many.
+_IMAGE_SIDE, _SMALL_IMAGE_SIDE, _MANY_IMAGES = 1000, 600, 6
+
+
+def map_documents(tissue: Tissue) -> list[dict[str, Any]]:
+    """Documents of the maps, one for each slice, as dictionaries that can be written as JSON."""
+    with_depth = tissue.depth is not None and tissue.adata.n_obs <= _MAX_DEPTH
+    images = [_image_of(tissue.adata.uns.get("spatial"), name, tissue.n_slices) for name in tissue.slice_names]
+    side = _IMAGE_SIDE if sum(image is not None for image in images) <= _MANY_IMAGES else _SMALL_IMAGE_SIDE
+    return [
+        _document(tissue, code, None if image is None else (_jpeg(image[0], side), *image[1:]), with_depth)
+        for code, image in enumerate(images)
+    ]
+
+
+def spot_names(tissue: Tissue) -> list[list[str]]:
+    """Names of the spots of each slice; empty where there are too many."""
+    if tissue.adata.n_obs > _MAX_NAMES:
+        return [[] for _ in tissue.slice_names]
+    return [tissue.adata.obs_names[tissue.slices == code].astype(str).tolist() for code in range(tissue.n_slices)]
+
+
+def as_json(value: Any) -> str:
+    """JSON that may stand in a script element of HTML."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c").replace("&", "\\u0026")
+
+
+def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None, with_depth: bool) -> dict[str, Any]:
+    from bokeh.embed import json_item
+    from bokeh.models import ColumnDataSource, CustomJS, HoverTool, LinearColorMapper, PanTool, Range1d, WheelZoomTool
+    from bokeh.plotting import figure
+
+    rows = np.flatnonzero(tissue.slices == code)
+    positions = tissue.coordinates[rows]
+    low, extent = positions.min(axis=0), max(float(np.ptp(positions, axis=0).max()), 1e-9)
+    steps_per_unit = _STEPS / extent
+    quantised = np.rint((positions - low) * steps_per_unit).astype(np.uint16)
+    # On an image, spots are translucent and must not overlap.
+    radius = (0.5 if image is None else 0.33) * tiling_diameter(positions) * steps_per_unit
+
+    domains = tissue.domains.codes[rows].astype(np.int64)
+    columns = {
+        "x": quantised[:, 0],
+        "y": quantised[:, 1],
+        "domain": np.where(domains < 0, _MISSING, np.minimum(domains, _MISSING)).astype(np.uint8),
+    }
+    if tissue.confidence is not None:
+        confidence = tissue.confidence[rows]
+        percent = np.rint(100 * np.clip(np.nan_to_num(confidence), 0, 1))
+        columns["confidence"] = np.where(np.isfinite(confidence), percent, _MISSING).astype(np.uint8)
+    if with_depth and tissue.depth is not None:
+        columns["counts"] = tissue.depth.totals[rows].astype(np.float32)
+        columns["genes"] = tissue.depth.n_detected[rows].astype(np.uint16)
+
+    limits, aspect = _limits(quantised, radius, image, low, steps_per_unit)
+    plot = figure(
+        x_range=Range1d(start=limits[0][0], end=limits[0][1]),
+        y_range=Range1d(start=limits[1][1], end=limits[1][0]),
+        sizing_mode="scale_width",
+        aspect_ratio=aspect,
+        output_backend="webgl",
+        toolbar_location=None,
+        tools=[],
+        min_border=0,
+        outline_line_color=None,
+        background_fill_color="#ffffff",
+    )
+    plot.axis.visible = False
+    plot.grid.visible = False
+    if image is not None:
+        address, width, height = image
+        x, y = -low * steps_per_unit
+        plot.image_url(
+            url=[address],
+            x=x,
+            y=y,
+            w=width * steps_per_unit,
+            h=height * steps_per_unit,
+            anchor="top_left",
+            level="image",
+            name="image",
+        )
+    source = ColumnDataSource(columns)
+    mappers = {
+        "domain": LinearColorMapper(palette=tissue.colors, low=0, high=len(tissue.colors), high_color=UNANNOTATED)
+    }
+    if "confidence" in columns:
+        viridis = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 101))]
+        mappers["confidence"] = LinearColorMapper(palette=viridis, low=0, high=101, high_color=UNANNOTATED)
+    renderers: list[Any] = [
+        plot.circle(
+            "x",
+            "y",
+            radius=radius,
+            source=source,
+            line_color=None,
+            fill_color={"field": name, "transform": mapper},
+            fill_alpha=0.75 if image is not None else 1.0,
+            name=name,
+            visible=name == "domain",
+        )
+        for name, mapper in mappers.items()
+    ]
+    hover = HoverTool(renderers=renderers, tooltips=None)
+    hover.callback = CustomJS(code=f"window.spotscapeHover({code}, cb_data)")
+    move, zoom = PanTool(), WheelZoomTool(modifiers={"ctrl": True})
+    plot.add_tools(hover, move, zoom)
+    plot.toolbar.active_drag, plot.toolbar.active_scroll = move, zoom
+    target: Any = f"map-{code}"
+    return dict(json_item(plot, target))
+
+
+def _limits(
+    quantised: np.ndarray, radius: float, image: tuple[str, float, float] | None, low: np.ndarray, scale: float
+) -> tuple[list[tuple[float, float]], float]:
+    """Limits of both axes around the spots, and the ratio of width to height, which is neither very flat nor high."""
+    ends = np.stack([quantised.min(axis=0), quantised.max(axis=0)]).astype(np.float64)
+    margin = max(2 * radius, 0.02 * _STEPS)
+    ends += np.array([[-margin], [margin]])
+    sizes = ends[1] - ends[0]
+    aspect = float(np.clip(sizes[0] / sizes[1], *_ASPECTS))
+    wanted = np.array([max(sizes[0], aspect * sizes[1]), max(sizes[1], sizes[0] / aspect)])
+    centre = ends.mean(axis=0)
+    return [(float(c - w / 2), float(c + w / 2)) for c, w in zip(centre, wanted, strict=True)], aspect
+
+
+def _image_of(spatial: Any, name: str, n_slices: int) -> tuple[np.ndarray, float, float] | None:
+    """Tissue image of a slice, and its width and height in the unit of the coordinates."""
+    if not isinstance(spatial, Mapping) or not spatial:
+        return None
+    if name not in spatial and not (n_slices == 1 and len(spatial) == 1):
+        return None
+    library = spatial[name] if name in spatial else next(iter(spatial.values()))
+    if not isinstance(library, Mapping):
+        return None
+    images, factors = library.get("images", {}), library.get("scalefactors", {})
+    for key in ("hires", "lowres"):
+        factor = factors.get(f"tissue_{key}_scalef")
+        if key in images and factor:
+            image = np.asarray(images[key])
+            if image.ndim == 3 and image.shape[2] in (3, 4):
+                return image[..., :3], image.shape[1] / float(factor), image.shape[0] / float(factor)
+    return None
+
+
+def _jpeg(image: np.ndarray, side: int) -> str:
+    """Address that holds the image itself."""
+    if image.dtype.kind == "f":
+        image = np.clip(np.nan_to_num(image), 0, 1) * 255
+    picture = Image.fromarray(image.astype(np.uint8))
+    picture.thumbnail((side, side))
+    buffer = io.BytesIO()
+    picture.save(buffer, format="jpeg", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
