@@ -66,6 +66,8 @@ def main() -> int:
     if arguments.command == "test":
         # two worker processes of many threads each would only fight for the cores
         environment.setdefault("OMP_NUM_THREADS", "1")
+        # numba sets the number of OpenMP threads of the process to its own.
+        environment.setdefault("NUMBA_NUM_THREADS", "1")
     for command in _command_lines(arguments.command, arguments.further):
         _say("running: " + " ".join([Path(command[0]).name, *command[1:]]))
         code = subprocess.run(command, cwd=ROOT, env=environment).returncode

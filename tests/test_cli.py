@@ -10,6 +10,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+from lightning.pytorch.callbacks import Callback
 
 from spotscape import _commands, tl
 from spotscape._cli import main
@@ -272,3 +273,31 @@ def test_demo(tmp_path):
     scores = json.loads((tmp_path / "demo" / "result.json").read_text())["scores"]
     # Principal components with k-means stay below 0.5 on this tissue.
     assert scores["all"]["ARI"] > 0.7
+
+
+class Killed(BaseException):
+    """What takes the place of a kill in a test."""
+
+
+def test_a_killed_run_is_continued(files, tmp_path, monkeypatch):
+    arguments = ["run", *map(str, files), "--n-domains", "3", "--max-epochs", "6", "--seed", "1", "--quiet"]
+    assert main([*arguments, "--out", str(tmp_path / "unbroken")]) == 0
+    seen = []
+
+    class Kill(Callback):
+        def on_train_epoch_end(self, trainer, module):
+            seen.append(trainer.current_epoch)
+            if len(seen) == 4:
+                raise Killed
+
+    monkeypatch.setattr("spotscape._progress.Progress.callback", lambda self: Kill())
+    resumed = [*arguments, "--out", str(tmp_path / "broken"), "--resume"]
+    with pytest.raises(Killed):
+        main(resumed)
+    assert not (tmp_path / "broken").exists()
+    assert (tmp_path / ".broken.training").is_dir()
+    assert main(resumed) == 0
+    assert len(seen) < 10
+    first, second = (anndata.read_h5ad(tmp_path / name / "sections.h5ad") for name in ("unbroken", "broken"))
+    np.testing.assert_array_equal(first.obsm["X_spotscape"], second.obsm["X_spotscape"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "unbroken"]

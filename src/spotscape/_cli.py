@@ -16,7 +16,7 @@ from spotscape._config import arguments_of, as_toml
 from spotscape._progress import Progress
 
 #: Options that are not settings of the analysis.
-_NOT_IN_CONFIG = {"command", "config", "out", "force", "quiet", "traceback"}
+_NOT_IN_CONFIG = {"command", "config", "out", "force", "resume", "quiet", "traceback"}
 
 
 class UsageError(ValueError):
@@ -173,6 +173,9 @@ def _parser() -> Any:
     run.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
     run.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML, such as config.toml of a run")
     _add_force(run)
+    run.add_argument(
+        "--resume", action="store_true", help="keep a checkpoint beside --out, and continue from the one that is there"
+    )
 
     demo = _command(commands, "demo", _commands.demo, "the same on the built-in tissue, with scores")
     demo.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")

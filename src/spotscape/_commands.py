@@ -1,6 +1,7 @@
 """What the commands of the command line do."""
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ def run(
     bin_size: int | None,
     lazy: bool,
     force: bool,
+    resume: bool,
     progress: Progress,
     **options: Any,
 ) -> None:
@@ -35,7 +37,19 @@ def run(
 
     progress.say(f"reading {len(files)} file{'' if len(files) == 1 else 's'} or folder{'' if len(files) == 1 else 's'}")
     adata = read_sections(files, slice_key=slice_key, table=table, bin_size=bin_size, lazy=lazy)
-    result = analyse(adata, out, slice_key=slice_key or "slice", force=force, progress=progress, **options)
+    # Beside the results, which appear only when they are complete.
+    checkpoints = out.absolute().with_name(f".{out.absolute().name}.training") if resume else None
+    result = analyse(
+        adata,
+        out,
+        slice_key=slice_key or "slice",
+        force=force,
+        checkpoint_dir=checkpoints,
+        progress=progress,
+        **options,
+    )
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     _say_result(result, out, progress)
 
 

@@ -53,6 +53,7 @@ def analyse(
     accelerator: str = "auto",
     seed: int = 0,
     config: str | None = None,
+    checkpoint_dir: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a model and write report, domains, tables, pictures, scores, data and model.
@@ -76,7 +77,7 @@ def analyse(
         Column of ``adata.obs`` with annotated domains, to score against; used for nothing else.
     genes
         Genes whose denoised expression is written.
-    max_epochs, batch_size, accelerator
+    max_epochs, batch_size, accelerator, checkpoint_dir
         As :meth:`spotscape.SPOTSCAPE.train`.
     seed
         Seed of training and clustering.
@@ -127,6 +128,7 @@ def analyse(
             accelerator=accelerator,
             enable_progress_bar=False,
             callbacks=[progress.callback()],
+            checkpoint_dir=checkpoint_dir,
         )
     rep_key = f"X_{model_name.lower()}"
     with clock("latent representation"):

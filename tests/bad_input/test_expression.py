@@ -72,7 +72,7 @@ ENRICHMENT = [
 @pytest.fixture
 def data(adata):
     counts = adata.layers["counts"]
-    adata.layers["halves"], adata.layers["negative"], adata.layers["zero"] = counts * 0.5, -counts, counts * 0
+    adata.layers["halves"], adata.layers["negative"], adata.layers["zero"] = (counts * 0.5).log1p(), -counts, counts * 0
     adata.obs["empty"] = None
     adata.obs["single"] = np.where(np.arange(adata.n_obs) == 0, "alone", "others")
     adata.obs["condition"] = np.where(adata.obs["slice"] == "slice_1", "old", "new")
