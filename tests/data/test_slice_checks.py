@@ -118,7 +118,7 @@ def test_findings_are_kept_and_saved(tmp_path):
     model = sps.SPOTSCAPE(adata, n_hidden=8, n_latent=4)
     model.train(max_epochs=1, enable_progress_bar=False)
     found = model.get_data_findings()
-    assert found["finding"].tolist() == ["kind of values"]
+    assert found["finding"].tolist() == ["expression"]
     model.save(tmp_path / "model")
     loaded = sps.SPOTSCAPE.load(tmp_path / "model", adata=False)
     pd.testing.assert_frame_equal(loaded.get_data_findings(), found)

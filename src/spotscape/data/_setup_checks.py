@@ -103,7 +103,7 @@ def check_expression(
     # One object for all checks, so that the values are read once.
     rows = row_blocks(adata.X if layer is None else adata.layers[layer])
     summary = summarize_values(rows, None if slices is None else slices.cat.codes.to_numpy())
-    kind = check_values(rows, values, warn=lambda message: findings.note("kind of values", message))
+    kind = check_values(rows, values, warn=lambda message: findings.note("expression", message))
     if slices is not None:
         advice = how_to_keep_measured(str(slice_key), layer)
         check_slices(summary, slices, adata.var_names, values, advice, findings)
