@@ -255,7 +255,14 @@ def test_slices_are_aligned(done, tmp_path, capsys):
 def test_an_interrupted_training_leaves_nothing(files, tmp_path):
     command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "100000"]
     command += ["--out", str(tmp_path / "out")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Processes that a shell starts in the background ignore the signal, and so do theirs.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for line in process.stderr:
         if line.endswith("training\n"):
             break
