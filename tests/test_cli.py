@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from lightning.pytorch.callbacks import Callback
 
-from spotscape import _commands, tl
+from spotscape import _commands
 from spotscape._cli import main
 from spotscape._results import _NAMES
 from spotscape.datasets import synthetic_tissue
 
-TABLES = {"domains.csv", "composition.csv"} | ({"markers.csv"} if hasattr(tl, "markers") else set())
+TABLES = {"domains.csv", "composition.csv", "markers.csv"}
 WRITTEN = {
     *("report.html", "README.txt", "domains.png", "annotation.png", "embedding.png", "history.png", "result.json"),
     *("sections.h5ad", "model", "config.toml"),
@@ -227,7 +227,6 @@ def test_progress_has_dates_and_notes_are_sentences(files, tmp_path):
     assert list(pd.read_csv(loupe)) == ["Barcode", "domain"] and len(pd.read_csv(loupe)) == adata.n_obs
 
 
-@pytest.mark.skipif(not hasattr(tl, "predict_domains"), reason="there is no tl.predict_domains")
 def test_new_sections_get_the_domains_of_the_run(done, files, tmp_path):
     out = tmp_path / "mapped"
     assert main(["map", str(done), files[0], "--out", str(out), "--quiet"]) == 0

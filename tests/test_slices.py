@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from spotscape._slices import find_slice_key, need_slice_key, read_slices
+from spotscape._slices import find_slice_key, need_slice_key, read_slices, requested_slices
 
 
 @pytest.fixture
@@ -46,3 +46,13 @@ def test_spots_without_a_slice_are_counted(adata):
     adata.obs["donor"] = ["x", None, "y", None]
     with pytest.raises(ValueError, match=r"missing for 2 spots; assign each spot to a slice"):
         read_slices(adata, "donor")
+
+
+@pytest.mark.parametrize("names", [1, 1.0, "1", [1], ("1",), np.array([1])])
+def test_arguments_name_slices_by_text(names):
+    assert requested_slices(names) == ["1"]
+
+
+def test_bytes_are_text(adata):
+    adata.obs["donor"] = pd.Series([b"x", b"x", b"y", "x"], index=adata.obs_names, dtype=object)
+    assert read_slices(adata, "donor").tolist() == ["x", "x", "y", "x"]

@@ -67,6 +67,8 @@ class _FieldKeys(NamedTuple):
 
 #: Boolean column of ``var`` that marks the measured genes, in data that were completed with the genes of a model.
 MEASURED_KEY = "spotscape_measured"
+#: Boolean data frame of ``varm``, genes by slices: which slices measured which genes.
+MEASURED_SLICES_KEY = "measured"
 
 BATCH_KEYS = _BatchKeys()
 MODULE_KEYS = _ModuleKeys()

@@ -52,12 +52,6 @@ def map_to_domains(
     -------
     Seconds of each step and names of the files.
     """
-    predict = getattr(tl, "predict_domains", None)
-    if predict is None:
-        raise RuntimeError(
-            "This release of spotscape cannot find the domains of a model in new sections; transfer them in Python "
-            "with `spotscape.tl.transfer_labels`."
-        )
     clock = Clock(progress)
     setup = trained.registry_["setup_args"]
     with clock("preparing the genes of the model"):
@@ -68,7 +62,7 @@ def map_to_domains(
         adata.obsm[rep_key] = trained.get_latent_representation(adata)
         adata.uns["slice_novelty"] = trained.get_slice_novelty(adata)
     with clock("domains"):
-        predict(adata, reference)
+        tl.predict_domains(adata, reference)
     with clock("markers"):
         find_markers(adata, setup["slice_key"], setup["spatial_key"])
     result: dict[str, Any] = {"n_domains": adata.obs["spatial_domain"].nunique(), "seconds": clock.rounded()}

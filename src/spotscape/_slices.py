@@ -1,5 +1,8 @@
 """The slice of each spot, as stored in the user's AnnData."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from anndata import AnnData
@@ -88,8 +91,16 @@ def slice_names(column: pd.Series) -> pd.Series:
     )
 
 
+def requested_slices(names: Any) -> list[str]:
+    """Names of slices that were given as an argument, one or several, as text: 1 is the slice ``"1"``."""
+    several = isinstance(names, Iterable) and not isinstance(names, str | bytes)
+    return [name_of_slice(name) for name in (names if several else [names])]
+
+
 def name_of_slice(value: object) -> str:
     """Name of a slice as text."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     if isinstance(value, pd.Timestamp) and value == value.normalize():

@@ -21,6 +21,7 @@ from spotscape._progress import Progress
 from spotscape._report._report import make_report
 from spotscape._report._tissue import read_tissue
 from spotscape._results import into_whole_folder
+from spotscape._slices import read_slices
 from spotscape._validate import check_choice, check_integer
 
 #: Slices with fewer spots have hardly more neighbourhoods than domains.
@@ -189,12 +190,9 @@ def write_results(
 
 
 def find_markers(adata: AnnData, slice_key: str | None, spatial_key: str) -> None:
-    """Rank the genes of the domains, if the expression are counts and the package has the function for it."""
-    rank = getattr(tl, "markers", None)
-    if rank is None:
-        return
+    """Rank the genes of the domains, or warn if the expression is not counts."""
     try:
-        rank(adata, slice_key=slice_key, spatial_key=spatial_key)
+        tl.markers(adata, slice_key=slice_key, spatial_key=spatial_key)
     except ValueError as error:
         warnings.warn(f"There are no markers: {error}", UserWarning, stacklevel=2)
 
@@ -240,7 +238,7 @@ def _check_sizes(adata: AnnData, slice_key: str) -> None:
     """Raise ``ValueError`` if a slice has too few spots for domains."""
     if slice_key not in adata.obs:
         return
-    sizes = adata.obs[slice_key].astype(str).value_counts()
+    sizes = read_slices(adata, slice_key).value_counts()
     if len(sizes) and sizes.iloc[-1] < _MIN_SPOTS:
         raise ValueError(
             f"Slice {sizes.index[-1]!r} has {sizes.iloc[-1]} spots, too few for domains; leave out slices with fewer "
@@ -249,8 +247,9 @@ def _check_sizes(adata: AnnData, slice_key: str) -> None:
 
 
 def _scores(adata: AnnData, label_key: str, slice_key: str) -> dict[str, dict[str, float]]:
-    slices = adata.obs[slice_key].astype(str)
-    subsets = {"all": np.full(adata.n_obs, True)} | {name: (slices == name).to_numpy() for name in slices.unique()}
+    slices = read_slices(adata, slice_key)
+    subsets = {"all": np.full(adata.n_obs, True)}
+    subsets |= {name: (slices == name).to_numpy() for name in slices.cat.categories}
     truth, found = adata.obs[label_key], adata.obs["spatial_domain"]
     return {
         name: {score: round(value, 3) for score, value in metrics.scores(truth[rows], found[rows]).items()}

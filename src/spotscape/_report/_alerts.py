@@ -134,7 +134,7 @@ def _of_depth(tissue: Tissue) -> Iterator[Alert]:
         few, what = [np.median(genes[own]) < _FEW_GENES for own in by_slice], f"fewer than {_FEW_GENES} detected genes"
     else:
         few, what = (
-            [tissue.depth.are_counts and one < _FEW_COUNTS for one in medians],
+            [tissue.depth.is_whole and one < _FEW_COUNTS for one in medians],
             f"fewer than {_FEW_COUNTS} counts",
         )
     if any(few):

@@ -18,8 +18,7 @@ from spotscape.preprocessing._subsample import evenly_spaced_rows
 #: Spots in a static map. More are smaller than a pixel.
 _SPOTS_IN_MAP = 150_000
 #: UMAP of more spots takes minutes.
-SPOTS_IN_UMAP = 10_000
-_SPOTS_IN_PCA = 50_000
+_SPOTS_IN_UMAP = 4000
 _DPI = 130
 _MAX_SLICES_BY_COLOR = 24
 
@@ -61,11 +60,11 @@ def draw_pictures(tissue: Tissue, model: Any, mixed: tuple[np.ndarray, ...] | No
             flat=False,
         )
     if tissue.use_rep is not None and n_spots >= 3 and tissue.adata.obsm[tissue.use_rep].shape[1] > 1:
-        method = "umap" if n_spots <= SPOTS_IN_UMAP else "pca"
-        shown = tissue.light(evenly_spaced_rows(n_spots, _SPOTS_IN_PCA))
+        # More spots take longer to draw than the model to train, and the picture is no clearer.
+        shown = tissue.light(evenly_spaced_rows(n_spots, _SPOTS_IN_UMAP))
         colors = ["domain"] + (["slice"] if tissue.n_slices > 1 else [])
         drawn["embedding"] = _picture(
-            lambda: pl.embedding(shown, "representation", color=colors, method=method, return_fig=True),
+            partial(pl.embedding, shown, "representation", color=colors, return_fig=True),
             "Representation of the spots in two dimensions, coloured by domain and slice.",
         )
     if getattr(model, "history", None):
@@ -116,21 +115,20 @@ def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after
 
 
 def _expression_pictures(tissue: Tissue) -> dict[str, Picture]:
-    """Composition and markers, drawn where the package has these functions and the data their results."""
+    """Composition and, if the data have them, markers."""
     drawn = {}
-    draw_composition, compose = getattr(pl, "composition", None), getattr(tl, "composition", None)
-    if tissue.n_slices > 1 and draw_composition is not None and compose is not None:
+    if tissue.n_slices > 1:
         light = tissue.light()
-        compose(light, "domain", "slice")
+        tl.composition(light, "domain", "slice")
         drawn["composition"] = _picture(
-            lambda: draw_composition(light, return_fig=True), "Share of each domain in each slice, as stacked bars."
+            partial(pl.composition, light, return_fig=True), "Share of each domain in each slice, as stacked bars."
         )
-    draw_markers, result = getattr(pl, "markers", None), tissue.adata.uns.get("markers")
-    if draw_markers is not None and result and result.get("params", {}).get("domain_key") == tissue.domain_key:
+    result = tissue.adata.uns.get("markers")
+    if result and result.get("params", {}).get("domain_key") == tissue.domain_key:
         # Drawn from the counts, with the colours of the reader's data untouched.
         try:
             drawn["markers"] = _picture(
-                lambda: draw_markers(tissue.adata, n_genes=3, return_fig=True),
+                partial(pl.markers, tissue.adata, n_genes=3, return_fig=True),
                 "Dot plot of the top markers of each domain.",
             )
         except ValueError:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from spotscape._report._figures import SPOTS_IN_UMAP
 from spotscape._report._tissue import Tissue
 
 _PACKAGES = ("spotscape", "scvi-tools", "torch", "lightning", "anndata", "scanpy", "scikit-learn", "numpy", "bokeh")
@@ -98,7 +97,7 @@ def methods_text(
             f"log-normalised counts, with Benjamini-Hochberg adjustment, by scanpy {cite('scanpy')}. Since the domains "
             "were found in the same expression, the p values only rank the genes."
         )
-    if "embedding" in drawn and tissue.adata.n_obs <= SPOTS_IN_UMAP:
+    if "embedding" in drawn:
         sentences.append(f"The representation was drawn with UMAP {cite('umap')}.")
     return " ".join(sentences), [_REFERENCES[key] for key in cite.keys]
 

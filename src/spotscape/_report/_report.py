@@ -138,7 +138,7 @@ def make_report(
         "n_slices": tissue.n_slices,
         "alerts": find_alerts(tissue, model, notes),
         "summary": summary_table(tissue),
-        "are_counts": tissue.depth is not None and tissue.depth.are_counts,
+        "are_counts": tissue.depth is not None and tissue.depth.is_whole,
         "domains": domain_table(tissue),
         "composition": [
             (name, [int(value) for value in row], max(1, int(row.sum()))) for name, row in counts.iterrows()
@@ -154,7 +154,7 @@ def make_report(
                 "colors": tissue.colors,
                 "slices": tissue.slice_names,
                 "spots": spot_names(tissue),
-                "countsName": "counts" if tissue.depth is not None and tissue.depth.are_counts else "total",
+                "countsName": "counts" if tissue.depth is not None and tissue.depth.is_whole else "total",
                 "largest": _SPOTS_DRAWN_AT_ONCE,
             }
         ),

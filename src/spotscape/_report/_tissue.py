@@ -13,29 +13,10 @@ from spotscape._validate import check_name, check_present
 from spotscape.pl._colors import as_categorical, category_colors
 from spotscape.pl._map import read_coordinates
 from spotscape.pl._values import slice_codes
-from spotscape.preprocessing._row_blocks import row_blocks
+from spotscape.preprocessing._value_summary import ValueSummary, summarize_values
 
 #: Name of the only slice where slices have no names.
 _ONLY_SLICE = "all spots"
-
-
-@dataclass(eq=False)
-class Depth:
-    """Depth of each spot.
-
-    Attributes
-    ----------
-    totals
-        Sum over all genes. ``(n_spots,)``.
-    n_detected
-        Number of genes above zero. ``(n_spots,)``.
-    are_counts
-        Whether all values are whole numbers.
-    """
-
-    totals: np.ndarray
-    n_detected: np.ndarray
-    are_counts: bool
 
 
 @dataclass(eq=False)
@@ -61,7 +42,8 @@ class Tissue:
     confidence
         Confidence in the domain of each spot, if there is one. ``(n_spots,)``.
     depth
-        Depth of each spot, if there is expression.
+        Summary of the expression, with the total and the number of detected genes of each spot. ``None`` without
+        expression, or with values that have no depth, such as negative ones.
     use_rep
         Key of the representation that the domains were found in, if it is there.
     result
@@ -77,7 +59,7 @@ class Tissue:
     slice_names: list[str]
     coordinates: np.ndarray
     confidence: np.ndarray | None
-    depth: Depth | None
+    depth: ValueSummary | None
     use_rep: str | None
     result: Mapping[str, Any]
 
@@ -150,7 +132,7 @@ def read_tissue(
     )
 
 
-def _read_depth(adata: AnnData, layer: str | None, setup: Mapping[str, Any]) -> Depth | None:
+def _read_depth(adata: AnnData, layer: str | None, setup: Mapping[str, Any]) -> ValueSummary | None:
     """Depth from the layer of the user, of the set-up, or called ``"counts"``, or else from ``X``."""
     if layer is not None:
         check_present(layer, "layer", adata.layers, "adata.layers")
@@ -161,9 +143,9 @@ def _read_depth(adata: AnnData, layer: str | None, setup: Mapping[str, Any]) -> 
     matrix = adata.X if layer is None else adata.layers[layer]
     if matrix is None or not adata.n_vars:
         return None
-    totals, n_detected, are_counts = np.zeros(adata.n_obs), np.zeros(adata.n_obs, dtype=np.int64), True
-    for rows, block in row_blocks(matrix):
-        totals[rows] = np.asarray(block.sum(axis=1)).ravel()
-        n_detected[rows] = np.asarray((block > 0).sum(axis=1)).ravel()
-        are_counts = are_counts and bool((block.data == np.floor(block.data)).all())
-    return Depth(totals, n_detected, are_counts)
+    summary = summarize_values(matrix)
+    try:
+        summary.check("auto")
+    except ValueError:
+        return None
+    return summary

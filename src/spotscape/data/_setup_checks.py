@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape._constants import MEASURED_KEY
+from spotscape._constants import MEASURED_KEY, MEASURED_SLICES_KEY
 from spotscape._slices import slice_names
 from spotscape.data._findings import Findings
 from spotscape.data._slice_checks import check_marked_genes, check_slices, how_to_keep_measured, note_forgotten_slices
@@ -107,8 +107,8 @@ def check_expression(
     if slices is not None:
         advice = how_to_keep_measured(str(slice_key), layer)
         check_slices(summary, slices, adata.var_names, values, advice, findings)
-        if isinstance(adata.varm.get("measured"), pd.DataFrame):
-            check_marked_genes(adata.varm["measured"], slices, advice)
+        if isinstance(marked := adata.varm.get(MEASURED_SLICES_KEY), pd.DataFrame):
+            check_marked_genes(marked, slices, advice)
     if size_factor_key is not None:
         _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
         column = adata.obs[size_factor_key]

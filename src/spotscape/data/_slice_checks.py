@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from spotscape._constants import MEASURED_SLICES_KEY
 from spotscape.data._findings import Findings
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.preprocessing._value_summary import ValueSummary
@@ -135,7 +136,8 @@ def check_marked_genes(measured: pd.DataFrame, slices: pd.Series, advice: str) -
     for name in slices.cat.categories:
         if name in measured and (n_absent := int((~measured[name].astype(bool)).sum())):
             raise ValueError(
-                f"{n_absent} genes were not measured in slice {name!r}, as `varm['measured']` says. " + advice
+                f"{n_absent} genes were not measured in slice {name!r}, as `varm[{MEASURED_SLICES_KEY!r}]` says. "
+                + advice
             )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape._constants import MEASURED_KEY
+from spotscape._constants import MEASURED_KEY, MEASURED_SLICES_KEY
 
 _ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}(\.\d+)?|FBgn\d+|WBGene\d+")
 # Fewer shared genes than this, of the file with fewer genes, are an accident if names written alike would share more.
@@ -84,7 +84,7 @@ def measured_genes(section: AnnData, slices: list[str]) -> pd.DataFrame:
     measured = pd.DataFrame(True, index=section.var_names, columns=slices)
     if MEASURED_KEY in section.var:
         measured = measured.mul(section.var.pop(MEASURED_KEY).astype(bool).to_numpy(), axis=0)
-    stored = section.varm.get("measured")
+    stored = section.varm.get(MEASURED_SLICES_KEY)
     if isinstance(stored, pd.DataFrame):
         for name in stored.columns.intersection(slices):
             measured[name] &= stored[name].to_numpy(dtype=bool)

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._constants import MEASURED_SLICES_KEY
 from spotscape._slices import slice_names
 from spotscape.io._genes import check_gene_names, measured_genes, shared_genes
 from spotscape.io._join_frames import join_columns, join_genes
 from spotscape.io._join_uns import by_slice, join_uns
 
 JOINS = ("inner", "outer")
-#: Key in ``varm`` of which slices measured which genes.
-MEASURED_IN = "measured"
 
 
 def join_sections(sections: list[AnnData], files: Sequence[str], *, slice_key: str, join: str) -> AnnData:
@@ -73,7 +72,7 @@ def join_sections(sections: list[AnnData], files: Sequence[str], *, slice_key: s
         joined.uns[key] = value
     table = pd.concat([mask.reindex(genes, fill_value=False) for mask in measured], axis=1)
     if join == "outer" or not table.to_numpy().all():
-        joined.varm[MEASURED_IN] = table
+        joined.varm[MEASURED_SLICES_KEY] = table
     return joined
 
 
@@ -124,8 +123,7 @@ def _check_coordinates(sections: list[AnnData], files: Sequence[str]) -> None:
         if np.ptp(further, axis=0).any():
             raise ValueError(
                 f"The coordinates of {files[flat]} have {n_axes[flat]} axes and those of {files[i]} have {n_axes[i]}; "
-                "give all the same number of axes, for example by reading each section as a slice of its own with x "
-                "and y."
+                "store coordinates with the same number of axes in all files."
             )
         warnings.warn(
             f"The coordinates of {files[flat]} have {n_axes[flat]} axes and those of {files[i]} have {n_axes[i]}; the "
@@ -162,7 +160,7 @@ def _keep_common_entries(sections: list[AnnData], files: Sequence[str]) -> None:
         for section in sections:
             section.raw = None
     # Loadings and other entries of genes belong to the analysis of one file.
-    varm = dict.fromkeys(key for section in sections for key in section.varm if key != MEASURED_IN)
+    varm = dict.fromkeys(key for section in sections for key in section.varm if key != MEASURED_SLICES_KEY)
     lost += [f"`varm[{key!r}]`" for key in varm]
     if lost:
         warnings.warn(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._constants import MEASURED_SLICES_KEY
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_present
 from spotscape.preprocessing._row_blocks import row_blocks
@@ -64,7 +65,7 @@ def measured_genes(adata: AnnData, slice_key: str | None = None, *, layer: str |
     summary.check("auto")
     spots_of = [np.flatnonzero(codes == code) for code in range(len(slices.cat.categories))]
     measured = ~summary.absent_genes(spots_of)[1].any(axis=0)
-    marked = adata.varm.get("measured")
+    marked = adata.varm.get(MEASURED_SLICES_KEY)
     if isinstance(marked, pd.DataFrame):
         present = [name for name in slices.cat.categories if name in marked]
         measured &= marked[present].to_numpy(dtype=bool).all(axis=1)

@@ -8,7 +8,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-from spotscape._slices import need_slice_key, read_slices
+from spotscape._slices import need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_integer, check_present
 from spotscape.tl._representation import read_representation, unit_vectors
@@ -176,7 +176,7 @@ def _in_slices(adata: AnnData, names: str | Sequence[str], slice_key: str | None
     """Whether each spot is in one of these slices. ``(n_spots,)``."""
     slice_key = need_slice_key(adata, slice_key)
     slices = read_slices(adata, slice_key)
-    names = [names] if isinstance(names, str) else [str(name) for name in names]
+    names = requested_slices(names)
     for name in names:
         check_present(name, argument, slices.cat.categories, f"adata.obs[{slice_key!r}]")
     return slices.isin(names).to_numpy()

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
-from spotscape._slices import need_slice_key, read_slices
+from spotscape._slices import name_of_slice, need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present
 from spotscape.graph import check_coordinates
@@ -154,6 +154,7 @@ def align(
     check_name(key_added, "key_added", "an entry of `adata.obsp`")
     slice_key = need_slice_key(adata, slice_key)
     slices = read_slices(adata, slice_key).to_numpy(str)
+    reference = name_of_slice(reference)
     names = _query_names(slices, slice_key, reference, query)
     vectors = read_representation(adata, use_rep, seed=seed).astype(np.float64)
     positions = None if transform is None else _read_positions(adata, spatial_key, slices)
@@ -217,7 +218,7 @@ def _query_names(slices: np.ndarray, slice_key: str, reference: str, query: str 
     unique, counts = np.unique(slices, return_counts=True)
     size = dict(zip(unique.tolist(), counts.tolist(), strict=True))
     others = [name for name in size if name != reference]
-    names = others if query is None else [query] if isinstance(query, str) else list(query)
+    names = others if query is None else requested_slices(query)
     for argument, name in [("reference", reference), *(("query", name) for name in names)]:
         check_present(name, argument, size, f"adata.obs[{slice_key!r}]")
     if reference in names:
