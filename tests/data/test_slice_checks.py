@@ -79,6 +79,22 @@ def test_sections_on_top_of_each_other_are_noticed(column, values):
     assert f"slice_key={column!r}" in found[0]
 
 
+def test_sections_in_a_slice_that_a_reader_named_are_noticed(tmp_path):
+    adata = sections([13.0, 29.0], "library_id", (1.0, 2.0))
+    adata.write_h5ad(tmp_path / "both.h5ad")
+    adata = sps.io.read_sections(tmp_path / "both.h5ad")
+    (found,) = warnings_of_setup(adata, slice_key="slice")
+    assert "in slice 'both'" in found and "slice_key='library_id'" in found
+    assert not warnings_of_setup(adata, slice_key="library_id")
+
+
+def test_columns_that_agree_with_the_slices_are_not_noticed():
+    adata = sections([13.0, 29.0], "slice", ("a", "b"))
+    adata.obs["donor"] = adata.obs["slice"].map({"a": "x", "b": "y"})
+    adata.obs["batch"] = "one"
+    assert not warnings_of_setup(adata, slice_key="slice")
+
+
 def lattice(n=20):
     rows, columns = np.divmod(np.arange(n * n), n)
     return np.column_stack([columns + 0.5 * (rows % 2), rows * np.sqrt(0.75)]) * 100

@@ -10,7 +10,7 @@ from anndata import AnnData
 from spotscape._constants import MEASURED_KEY, MEASURED_SLICES_KEY
 from spotscape._slices import slice_names
 from spotscape.data._findings import Findings
-from spotscape.data._slice_checks import check_marked_genes, check_slices, how_to_keep_measured, note_forgotten_slices
+from spotscape.data._slice_checks import check_marked_genes, check_slices, how_to_keep_measured, note_mixed_sections
 from spotscape.graph._checks import as_positions, check_coordinates
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._value_summary import summarize_values
@@ -54,17 +54,18 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str, finding
         raise ValueError(f"The AnnData has {adata.n_obs} spot(s); a neighbourhood needs at least two.")
     _check_unique(adata.obs_names, "obs")
     _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
-    if slice_key is None:
-        note_forgotten_slices(adata.obs, as_positions(adata.obsm[spatial_key]), findings)
-        return None
-    _check_key(slice_key, adata.obs, "obs", "slice_key")
-    n_missing = int(adata.obs[slice_key].isna().sum())
-    if n_missing:
-        raise ValueError(
-            f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so fill "
-            "them in or drop those spots."
-        )
-    return slice_names(adata.obs[slice_key])
+    slices = None
+    if slice_key is not None:
+        _check_key(slice_key, adata.obs, "obs", "slice_key")
+        n_missing = int(adata.obs[slice_key].isna().sum())
+        if n_missing:
+            raise ValueError(
+                f"`adata.obs[{slice_key!r}]` has {n_missing} missing value(s); every spot must belong to a slice, so "
+                "fill them in or drop those spots."
+            )
+        slices = slice_names(adata.obs[slice_key])
+    note_mixed_sections(adata.obs, as_positions(adata.obsm[spatial_key]), slice_key, slices, findings)
+    return slices
 
 
 def check_expression(

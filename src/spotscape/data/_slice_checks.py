@@ -17,6 +17,7 @@ _SHARE_NOT_MEASURED = 0.02
 _SHARE_TO_NOTE = 0.005
 _MIN_GENES = 3
 _N_SPOTS_LAYOUT = 2000
+_MAX_SLICES_DIVIDED = 20
 _SLICE_WORDS = (
     "slice|section|sample|library|batch|donor|patient|subject|specimen|slide|puck|mouse|animal|individual|replicate|"
     "experiment|dataset|capture.?area|orig.?ident|^run$|^rep$"
@@ -141,8 +142,12 @@ def check_marked_genes(measured: pd.DataFrame, slices: pd.Series, advice: str) -
             )
 
 
-def note_forgotten_slices(obs: pd.DataFrame, coordinates: np.ndarray, findings: Findings) -> None:
-    """Warn if a column separates the spots into sections that overlap in space, although no slices are given.
+def note_mixed_sections(
+    obs: pd.DataFrame, coordinates: np.ndarray, slice_key: str | None, slices: pd.Series | None, findings: Findings
+) -> None:
+    """Warn if a column divides a slice into sections that overlap in space.
+
+    Without slices, any column is looked at, and otherwise those with a name like that of slices.
 
     Parameters
     ----------
@@ -150,27 +155,39 @@ def note_forgotten_slices(obs: pd.DataFrame, coordinates: np.ndarray, findings: 
         Columns of the spots.
     coordinates
         Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``.
+    slice_key, slices
+        Column with the slices, and the slice of each spot, categorical. ``None``: all spots are one slice.
     findings
         Receives what is noticed.
     """
+    of_spot = np.zeros(len(obs), dtype=int) if slices is None else slices.cat.codes.to_numpy()
     for name in obs.columns:
         column = obs[name]
-        if str(name).startswith("_scvi") or pd.api.types.is_float_dtype(column) or column.isna().any():
+        named = re.search(_SLICE_WORDS, str(name), re.IGNORECASE) is not None
+        may_be_any = slices is None and not pd.api.types.is_float_dtype(column)
+        if name == slice_key or str(name).startswith("_scvi") or not (named or may_be_any) or column.isna().any():
             continue
         try:
             codes, labels = pd.factorize(column)
         except TypeError:
             continue
-        sizes = np.bincount(codes, minlength=len(labels))
-        if not 1 < len(labels) <= len(codes) // _MIN_SPOTS or sizes.min() < _MIN_SPOTS:
+        if len(labels) * _MIN_SPOTS > len(obs):
             continue
-        named = re.search(_SLICE_WORDS, str(name), re.IGNORECASE) is not None
-        if _overlap(coordinates, codes, len(labels), named=named):
+        pairs = np.unique(of_spot * len(labels) + codes) // len(labels)
+        divided = np.flatnonzero(np.bincount(pairs) > 1)
+        for code in divided[:_MAX_SLICES_DIVIDED]:
+            spots = np.flatnonzero(of_spot == code)
+            groups = np.unique(codes[spots], return_inverse=True)[1]
+            sizes = np.bincount(groups)
+            if sizes.min() < _MIN_SPOTS or not _overlap(coordinates[spots], groups, len(sizes), named=named):
+                continue
+            where = "" if slices is None else f" in slice {slices.cat.categories[code]!r}"
             findings.note(
-                "slice_key not given",
-                f"No `slice_key` is given, so all spots are one slice, but the {len(labels)} groups of "
-                f"`adata.obs[{str(name)!r}]` overlap in space like different sections, and their spots become "
-                f"neighbours; if they are sections, pass `slice_key={str(name)!r}`.",
+                "sections in one slice",
+                f"The {len(sizes)} groups of `adata.obs[{str(name)!r}]`{where} overlap in space like different sections, "
+                f"and their spots become neighbours; if they are sections, pass `slice_key={str(name)!r}` instead of "
+                f"{slice_key!r}.",
+                slice_name="" if slices is None else str(slices.cat.categories[code]),
             )
             return
 
