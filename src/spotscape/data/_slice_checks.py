@@ -184,9 +184,9 @@ def note_mixed_sections(
             where = "" if slices is None else f" in slice {slices.cat.categories[code]!r}"
             findings.note(
                 "sections in one slice",
-                f"The {len(sizes)} groups of `adata.obs[{str(name)!r}]`{where} overlap in space like different sections, "
-                f"and their spots become neighbours; if they are sections, pass `slice_key={str(name)!r}` instead of "
-                f"{slice_key!r}.",
+                f"The {len(sizes)} groups of `adata.obs[{str(name)!r}]`{where} overlap in space like different "
+                f"sections, and their spots become neighbours; if they are sections, pass "
+                f"`slice_key={str(name)!r}` instead of {slice_key!r}.",
                 slice_name="" if slices is None else str(slices.cat.categories[code]),
             )
             return
