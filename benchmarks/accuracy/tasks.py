@@ -13,8 +13,11 @@ from multiprocessing import get_context, parent_process
 
 import numpy as np
 import pandas as pd
+from anndata import AnnData
+from scipy import sparse
 from tqdm import tqdm
 
+import spotscape as sps
 from benchmarks.accuracy.scores import integration_scores, score
 from benchmarks.common.processes import one_thread, silence_training
 from benchmarks.common.reading import Section, Source, is_joint, load_section
@@ -22,7 +25,7 @@ from benchmarks.common.readouts import DEFAULT, READOUTS, find_domains
 from benchmarks.common.registry import DEFAULT_MODEL, FLOORS, MODELS
 from benchmarks.common.results import Row
 from benchmarks.common.training import finite_or_zero, has_diverged, train
-from benchmarks.common.variants import BETWEEN_SLICES
+from benchmarks.common.variants import BETWEEN_SLICES, ORACLE
 
 READOUT_SEEDS = range(5)
 N_INTEGRATION_SEEDS = 3
@@ -120,13 +123,28 @@ def represent(section: Section, method: str, variant: str, seed: int) -> np.ndar
     if method in FLOORS:
         return FLOORS[method].represent(section, seed)
     keys = {"slice_key": section.slice_key, "size_factor_key": section.size_factor_key}
+    adata = section.adata.copy()
+    if variant == ORACLE:
+        _store_oracle_graph(adata, section)
     try:
-        model = train(method, section.adata.copy(), seed, settings=MODELS[method].variants[variant], **keys)
+        model = train(method, adata, seed, settings=MODELS[method].variants[variant], **keys)
     except RuntimeError as error:
         if not has_diverged(error):
             raise
         return np.zeros((section.adata.n_obs, 1))
     return finite_or_zero(model.get_latent_representation())
+
+
+def _store_oracle_graph(adata: AnnData, section: Section) -> None:
+    """Store the default graph without the edges between annotated spots of different labels."""
+    sps.pp.spatial_neighbors(adata, slice_key=section.slice_key)
+    graph = adata.obsp["spatial_connectivities"].tocoo()
+    codes = np.full(adata.n_obs, -1)
+    codes[section.is_annotated] = pd.factorize(np.asarray(section.labels))[0]
+    first, second = codes[graph.row], codes[graph.col]
+    kept = (first == second) | (first < 0) | (second < 0)
+    edges = (graph.data[kept], (graph.row[kept], graph.col[kept]))
+    adata.obsp["spatial_connectivities"] = sparse.csr_matrix(edges, shape=graph.shape)
 
 
 def run_tasks(

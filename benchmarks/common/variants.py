@@ -6,6 +6,10 @@ from typing import Any
 #: For each variant, arguments of ``setup_anndata``, of the model and of ``train``.
 Variants = dict[str, dict[str, dict[str, Any]]]
 
+#: The default graph without the edges between labels: it shows what perfect weights of the edges would bring. It is the
+#: only variant that sees labels.
+ORACLE = "oracle edges"
+
 _SPOTSCAPE: Variants = {
     "default": {},
     "without telescope": {"model": {"telescope_weight": 0.0}},
@@ -43,13 +47,10 @@ _SPOTSCAPE: Variants = {
     "feature drop rate 0.5": {"model": {"feature_drop_rate": 0.5}},
     "prototypes 5, 10": {"model": {"n_prototypes": (5, 10)}},
     "prototypes 20, 30, 40": {"model": {"n_prototypes": (20, 30, 40)}},
-    # As released for single cortex sections: a radius that holds the six neighbours of the hexagonal lattice, and no
-    # schedule. The released code has another learning rate for each data set; one is used for all here.
-    "published settings": {
-        "model": {"features": "genes", "n_top_genes": 5000, "latent_activation": "relu", "batch_norm_momentum": 0.99},
-        "train": {"max_epochs": 1000, "lr": 1e-4, "schedule": "constant"},
-        "setup": {"n_neighbors": 6},
-    },
+    "graph attention": {"model": {"encoder": "gat"}},
+    "preset paper": {"model": {"preset": "paper"}, "setup": {"preset": "paper"}},
+    "preset released": {"model": {"preset": "released"}, "setup": {"preset": "released"}},
+    ORACLE: {"setup": {"graph": "precomputed"}},
 }
 
 #: Losses between slices and their settings: on a single slice these variants are the default itself.
@@ -66,8 +67,8 @@ BETWEEN_SLICES = frozenset(
 
 _SEDR: Variants = {
     "default": {},
-    "preset paper": {"model": {"preset": "paper"}},
-    "preset released": {"model": {"preset": "released"}},
+    "preset paper": {"model": {"preset": "paper"}, "setup": {"preset": "paper"}},
+    "preset released": {"model": {"preset": "released"}, "setup": {"preset": "released"}},
     "without error of masked spots": {"model": {"masked_weight": 0.0}},
     "without reconstruction": {"model": {"reconstruction_weight": 0.0}},
     "without adjacency": {"model": {"adjacency_weight": 0.0}},
@@ -95,7 +96,7 @@ _SEDR: Variants = {
 #: Variants of each model.
 VARIANTS: dict[str, Variants] = {"SPOTSCAPE": _SPOTSCAPE, "SEDR": _SEDR}
 
-_PRESETS = frozenset({"default", "published settings", "preset paper", "preset released"})
+_NOT_SETTINGS = frozenset({"default", "preset paper", "preset released", ORACLE})
 _GROUPS = ("all-ablation", "all-batches", "all-sensitivity")
 
 
@@ -132,4 +133,4 @@ def _group(name: str, variants: Variants) -> list[str]:
         return ablation
     if name == "all-batches":
         return [variant for variant in variants if variant.startswith("batches ")]
-    return [variant for variant in variants if variant not in {*_PRESETS, *ablation}]
+    return [variant for variant in variants if variant not in {*_NOT_SETTINGS, *ablation}]

@@ -91,7 +91,7 @@ def test_all_arguments_come_back(model_class, adata, features, tmp_path):
     setup = {"n_neighbors": 5, "graph_key": "tissue"}
     arguments = {
         SPOTSCAPE: {"n_layers": 1, "latent_activation": "relu"},
-        SEDR: {"preset": "paper", "decoder": "linear", "n_clusters": 3},
+        SEDR: {"dropout_rate": 0.1, "decoder": "linear", "n_clusters": 3},
     }[model_class]
     model = small_model(adata, model_class=model_class, setup=setup, features=features, seed=3, **arguments)
     model.save(tmp_path / "model")

@@ -15,8 +15,8 @@ from spotscape.tl import domains
 from .conftest import small_model
 
 
-def small_sedr(adata, **arguments):
-    return small_model(adata, model_class=SEDR, **arguments)
+def small_sedr(adata, preset=None, **arguments):
+    return small_model(adata, model_class=SEDR, preset=preset, setup={"preset": preset}, **arguments)
 
 
 @pytest.mark.parametrize("preset", [None, "paper", "released"])
@@ -46,8 +46,8 @@ def test_presets_are_the_settings_that_the_documentation_names(adata):
 
 
 def test_presets_train_as_published(adata, monkeypatch):
-    SEDR.setup_anndata(adata, layer="counts", slice_key="slice")
     for preset, n_epochs in ((None, 300), ("paper", 200)):
+        SEDR.setup_anndata(adata, layer="counts", slice_key="slice", preset=preset)
         model = SEDR(adata, n_hidden=4, n_latent=2, preset=preset)
         runs: list[TrainingRun] = []
         monkeypatch.setattr(TrainingRun, "start", lambda run, *args, to=runs, **kwargs: to.append(run))
@@ -140,8 +140,8 @@ def test_held_out_spots_are_validated(adata):
 def test_mudata(adata):
     expected = small_sedr(adata.copy()).get_latent_representation()
     mdata = mudata.MuData({"rna": adata})
-    SEDR.setup_mudata(mdata, "rna", layer="counts", slice_key="slice")
     for preset in (None, "released"):
+        SEDR.setup_mudata(mdata, "rna", layer="counts", slice_key="slice", preset=preset)
         model = SEDR(mdata, n_hidden=16, n_latent=4, preset=preset)
         model.train(6, enable_progress_bar=False)
         if preset is None:

@@ -51,20 +51,24 @@ def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike |
     return positions
 
 
-def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> sparse.csr_matrix:
-    """Check a graph from another tool, and make it binary and symmetric.
+def validate_graph(
+    connectivities: Any, slices: ArrayLike | None = None, *, weighted: bool = False
+) -> sparse.csr_matrix:
+    """Check a graph from another tool, and make it symmetric.
 
     Parameters
     ----------
     connectivities
-        Sparse matrix. Each value above 0 is an edge; its weight is ignored. ``(n_spots, n_spots)``.
+        Sparse matrix. Each value above 0 is an edge. ``(n_spots, n_spots)``.
     slices
         Slice of each spot, as codes or labels. ``None``: all spots belong to one slice. ``(n_spots,)``.
+    weighted
+        Whether the weights of the edges are kept. Otherwise all are 1.
 
     Returns
     -------
-    Binary symmetric matrix, float32 CSR, without diagonal and with sorted indices. An edge in one direction becomes an
-    edge in both. The input is not changed. ``(n_spots, n_spots)``.
+    Symmetric matrix, float32 CSR, without diagonal and with sorted indices. An edge in one direction becomes an edge in
+    both; of two weights, the larger is kept. The input is not changed. ``(n_spots, n_spots)``.
 
     Raises
     ------
@@ -102,7 +106,8 @@ def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> spar
     # A stored zero is no edge, and self-loops are the business of whoever normalises the graph.
     graph.data[rows == graph.indices] = 0
     graph.eliminate_zeros()
-    graph = sparse.csr_matrix((np.ones(graph.nnz, dtype=np.float32), graph.indices, graph.indptr), shape=graph.shape)
+    weights = graph.data.astype(np.float32) if weighted else np.ones(graph.nnz, dtype=np.float32)
+    graph = sparse.csr_matrix((weights, graph.indices, graph.indptr), shape=graph.shape)
     graph.sort_indices()
 
     # Nearest neighbours are not mutual, and squidpy leaves them so: an edge in either direction joins the two spots.

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from spotscape._constants import MODULE_KEYS
 from spotscape._validate import (
     Rule,
     check_arguments,
-    check_choice,
     check_flag,
     check_integer,
     check_number,
@@ -25,7 +24,7 @@ from spotscape._validate import (
     optional,
 )
 from spotscape.model._docs import docs
-from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
+from spotscape.model._presets import PUBLISHED_N_COMPONENTS, SEDR_PRESETS, resolve
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
 from spotscape.module import SEDRModule
@@ -50,7 +49,8 @@ class SEDR(SpatialModel):
         target, with a squared error and the widths, rates and number of steps of the released code. ``"released"``:
         the behaviour of the released code. There the token is added to the expression, which stays visible, and to the
         target; spots are also masked at inference (here always the same ones, by their row number, so the result
-        depends on the order of the spots); and the pairs of spots without an edge are drawn only once.
+        depends on the order of the spots); and the pairs of spots without an edge are drawn only once. The data must be
+        set up with the same preset, which sets the graph.
     n_clusters
         Number of clusters of deep embedded clustering, see :meth:`get_soft_clusters`. ``None``: no clustering.
     n_hidden
@@ -76,6 +76,8 @@ class SEDR(SpatialModel):
     scale_power
         Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: chosen from the number
         of spots per slice by :func:`~spotscape.preprocessing.default_scale_power`, or 0 in the presets.
+    target_sum
+        Total of a spot that counts are normalised to before the logarithm. ``None``: the median total.
     slice_correction
         How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
         ``"harmony"`` if there are several slices and features are components, and ``"none"`` otherwise and in the
@@ -124,6 +126,8 @@ class SEDR(SpatialModel):
     """
 
     _module_cls = SEDRModule
+    _presets = SEDR_PRESETS
+    _published_graph: ClassVar[dict[str, Any]] = {"graph": "knn", "n_neighbors": 12}
 
     def __init__(
         self,
@@ -140,6 +144,7 @@ class SEDR(SpatialModel):
         n_top_genes: int | None = None,
         n_components: int | None = None,
         scale_power: float | None = None,
+        target_sum: float | None = None,
         slice_correction: Literal["none", "centre", "combat", "harmony"] | None = None,
         masking: Literal["replace", "add"] | None = None,
         mask_rate: float = 0.8,
@@ -157,8 +162,7 @@ class SEDR(SpatialModel):
         seed: int | None = None,
         preprocessing: dict[str, Any] | None = None,
     ):
-        check_choice(preset, tuple(PRESETS), "preset")
-        settings = resolve(preset, locals())
+        settings = self._resolve_preset(preset, adata, locals())
         check_arguments(locals() | settings, _RULES)
         if settings["masking"] == "add" and features == "genes":
             raise ValueError(
@@ -172,20 +176,18 @@ class SEDR(SpatialModel):
             stats = self._get_most_recent_anndata_manager(adata, required=True).summary_stats
             most = min(genes["n_top_genes"], stats["n_cells"], stats["n_vars"]) - 1
             genes["n_components"] = min(PUBLISHED_N_COMPONENTS, most)
-        if slice_correction is None and preset is not None:
-            slice_correction = "none"
         super().__init__(
             adata,
             registry,
             preprocessing=preprocessing,
             seed=seed,
-            slice_correction=slice_correction,
+            slice_correction=settings["slice_correction"],
             features=features,
+            target_sum=target_sum,
             **genes,
         )
         if preset == "released" and kl_weight is None:
             kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
-        self.preset = preset
         self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | settings)
         self._model_summary_string = (
             f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
@@ -258,13 +260,14 @@ class SEDR(SpatialModel):
         --------
         >>> import spotscape as sps
         >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
-        >>> sps.SEDR.setup_anndata(adata, layer="counts")
+        >>> sps.SEDR.setup_anndata(adata, layer="counts", preset="paper")
         >>> model = sps.SEDR(adata, preset="paper")
         >>> model.train(max_epochs=3)
         >>> len(model.history["train_loss"])
         3
         """
-        run = TrainingRun(self, locals() | resolve(self.preset, locals()), PRESETS[self.preset]["n_steps"])
+        settings = resolve(SEDR_PRESETS, self.preset, locals())
+        run = TrainingRun(self, locals() | settings, SEDR_PRESETS[self.preset]["n_steps"])
         start = run.max_epochs // 2 if cluster_start is None else cluster_start
         check_integer(start, "cluster_start", minimum=0)
         check_integer(cluster_interval, "cluster_interval", minimum=1)

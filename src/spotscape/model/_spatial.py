@@ -1,22 +1,25 @@
 """Base of the models of expression and a spatial graph: setup, preprocessing and denoised expression."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
 from mudata import MuData
+from scipy import sparse
+from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_number
-from spotscape.data import GraphDataset
+from spotscape._validate import check_choice, check_number
+from spotscape.data import ExpressionField, GraphDataset
 from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
+from spotscape.model._presets import Presets, check_graph, resolve, resolve_graph
 from spotscape.model._setup import register
 from spotscape.preprocessing import (
     FeaturePipeline,
@@ -80,6 +83,12 @@ class SpatialModel(LatentModel):
     30
     """
 
+    #: Settings by preset. ``None`` is that of the defaults.
+    _presets: ClassVar[Presets] = {None: {}}
+    #: Arguments of set-up that make the graph of the publication.
+    _published_graph: ClassVar[dict[str, Any]] = {}
+    preset: str | None = None
+
     def __init__(
         self,
         adata: AnnData | MuData | None,
@@ -109,6 +118,20 @@ class SpatialModel(LatentModel):
         names = registered_slices(self.adata_manager)[1]
         self.pipeline.fit(registered_expression(self.adata_manager), names, seed=self.seed)
 
+    def _resolve_preset(self, preset: str | None, adata: AnnData | MuData | None, arguments: Any) -> dict[str, Any]:
+        """Check the preset, and return the arguments that presets set with the values of this one where ``None``."""
+        check_choice(preset, tuple(self._presets), "preset")
+        self.preset = preset
+        settings = resolve(self._presets, preset, arguments)
+        if preset is not None and adata is not None:
+            manager = self._get_most_recent_anndata_manager(adata, required=True)
+            registry = manager.registry
+            check_graph(preset, registry["setup_args"], self._published_graph, registry["setup_method_name"])
+            if manager.get_state_registry(REGISTRY_KEYS.X_KEY)[ExpressionField.VALUES_KEY] == "log-normalized":
+                # The total is that of the data.
+                settings["target_sum"] = arguments["target_sum"]
+        return settings
+
     @classmethod
     @docs.dedent
     def setup_anndata(
@@ -120,7 +143,8 @@ class SpatialModel(LatentModel):
         size_factor_key: str | None = None,
         *,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
+        preset: Literal["paper", "released"] | None = None,
+        graph: Literal["knn", "radius", "delaunay", "precomputed"] | None = None,
         n_neighbors: int | None = None,
         radius: float | None = None,
         graph_key: str = "spatial",
@@ -135,9 +159,12 @@ class SpatialModel(LatentModel):
         %(param_adata)s
         %(param_layer)s
         %(slices)s
+        preset
+            Preset that the model will have, which sets the graph as published. ``None``: ``graph`` and what follows.
         graph
             How neighbours are found within each slice, see :func:`~spotscape.pp.spatial_neighbors`. ``"precomputed"``
-            uses a graph that is already stored, such as one of squidpy.
+            uses a graph that is already stored, such as one of squidpy, with its weights; a spot itself has weight 1.
+            ``None``: ``"knn"``, or the graph of the preset.
         n_neighbors
             Number of nearest neighbours for ``graph="knn"``. ``None``: chosen from the number of spots of each slice by
             :func:`~spotscape.graph.default_n_neighbors`.
@@ -157,7 +184,7 @@ class SpatialModel(LatentModel):
         >>> adata.obsp["spatial_connectivities"].shape
         (120, 120)
         """
-        register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
+        register(cls, adata, cls._resolved(cls._get_setup_method_args(**locals())), kwargs)
 
     @classmethod
     @docs.dedent
@@ -171,7 +198,8 @@ class SpatialModel(LatentModel):
         size_factor_key: str | None = None,
         *,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        graph: Literal["knn", "radius", "delaunay", "precomputed"] = "knn",
+        preset: Literal["paper", "released"] | None = None,
+        graph: Literal["knn", "radius", "delaunay", "precomputed"] | None = None,
         n_neighbors: int | None = None,
         radius: float | None = None,
         graph_key: str = "spatial",
@@ -185,7 +213,7 @@ class SpatialModel(LatentModel):
         modality
             Modality with the expression, the slices and the coordinates. The graph is stored in it.
         %(param_layer)s
-        slice_key, spatial_key, size_factor_key, values, graph, n_neighbors, radius, graph_key
+        slice_key, spatial_key, size_factor_key, values, preset, graph, n_neighbors, radius, graph_key
             As in :meth:`setup_anndata`, within the modality.
 
         %(setup_results)s
@@ -200,7 +228,12 @@ class SpatialModel(LatentModel):
         >>> mdata["rna"].obsp["spatial_connectivities"].shape
         (60, 60)
         """
-        register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
+        register(cls, mdata, cls._resolved(cls._get_setup_method_args(**locals())), kwargs)
+
+    @classmethod
+    def _resolved(cls, setup_method_args: dict[str, Any]) -> dict[str, Any]:
+        resolve_graph(setup_method_args["setup_args"], cls._presets, cls._published_graph)
+        return setup_method_args
 
     @property
     def preprocessor(self) -> Preprocessor:
@@ -221,9 +254,15 @@ class SpatialModel(LatentModel):
             self.pipeline.transform(registered_expression(manager), names),
             codes,
             registered_coordinates(manager),
-            validate_graph(manager.get_from_registry(FIELD_KEYS.GRAPH), codes),
+            self._graph(manager, codes),
             self.module.n_layers,
         )
+
+    @staticmethod
+    def _graph(manager: AnnDataManager, codes: np.ndarray) -> sparse.csr_matrix:
+        """Graph of registered data. The weights of a graph that was given are kept."""
+        weighted = manager.get_state_registry(FIELD_KEYS.GRAPH)["method"] == "precomputed"
+        return validate_graph(manager.get_from_registry(FIELD_KEYS.GRAPH), codes, weighted=weighted)
 
     # --------------------------------------------------------------------------------------- denoised expression
 

@@ -40,6 +40,8 @@ class SpotscapeModule(GraphModule):
         Number of latent dimensions.
     n_layers
         Number of graph convolutions, which is also the number of hops from which a spot takes information.
+    encoder
+        ``"gcn"`` for graph convolutions, or ``"gat"`` for graph attention.
     latent_activation
         ``"linear"``, or ``"relu"`` with batch normalisation before it, as published.
     residual
@@ -90,6 +92,7 @@ class SpotscapeModule(GraphModule):
         n_hidden: int = 256,
         n_latent: int = 64,
         n_layers: int = 2,
+        encoder: Literal["gcn", "gat"] = "gcn",
         latent_activation: Literal["linear", "relu"] = "linear",
         residual: bool = True,
         batch_norm_momentum: float = 0.1,
@@ -129,6 +132,7 @@ class SpotscapeModule(GraphModule):
                 batch_norm_momentum=batch_norm_momentum,
                 latent_activation=latent_activation,
                 residual=residual,
+                attention=encoder == "gat",
             )
             self.decoder = nn.Decoder(n_latent, n_hidden, n_input, batch_norm_momentum=batch_norm_momentum)
 
@@ -250,9 +254,8 @@ class SpotscapeModule(GraphModule):
         terms = {}
         # Differences of similarities close to 1 need more than half precision.
         with torch.autocast(first.device.type, enabled=False):
-            reconstruction = torch.stack(
-                [self._reconstruction_loss(target, hidden.float()) for hidden in reconstructions]
-            ).mean(0)
+            hidden = torch.stack([one.float() for one in reconstructions])
+            reconstruction = self._reconstruction_loss(target, hidden).mean(0)
             loss = self.reconstruction_weight * nn.mean_over_processes(reconstruction)
             if self.telescope_weight > 0:
                 terms["telescope"] = nn.similarity_telescope_loss(first, second, sample=self._patch_sample(tensors))
@@ -281,9 +284,11 @@ class SpotscapeModule(GraphModule):
         )
 
     def _reconstruction_loss(self, target: Tensor, hidden: Tensor) -> Tensor:
+        """Loss of each seed spot in each view. ``(n_views, n_seeds)``."""
+        n_seeds = hidden.shape[1]
         if target.layout == torch.strided:
-            return nn.reconstruction_loss(target[: len(hidden)], self.decoder.output(hidden))
-        seeds = nn.leading_rows(target, len(hidden), target.shape[1])
+            return torch.stack([nn.reconstruction_loss(target[:n_seeds], self.decoder.output(one)) for one in hidden])
+        seeds = nn.leading_rows(target, n_seeds, target.shape[1])
         return nn.sparse_reconstruction_loss(seeds, hidden, self.decoder.output.weight, self.decoder.output.bias)
 
     def _views_of_all_processes(

@@ -11,10 +11,11 @@ from ._deep_embedded_clustering import target_distribution as target_distributio
 from ._distributed import gather_spots as gather_spots
 from ._distributed import mean_over_processes as mean_over_processes
 from ._distributed import sum_over_processes as sum_over_processes
+from ._graph_attention import GraphAttention as GraphAttention
+from ._graph_convolution import GraphConvolution as GraphConvolution
+from ._graph_convolution import NeighbourhoodSum as NeighbourhoodSum
 from ._graph_encoder import Decoder as Decoder
-from ._graph_encoder import GraphConvolution as GraphConvolution
 from ._graph_encoder import GraphEncoder as GraphEncoder
-from ._graph_encoder import NeighbourhoodSum as NeighbourhoodSum
 from ._masking import draw_spot_mask as draw_spot_mask
 from ._masking import drop_out as drop_out
 from ._masking import mask_spots as mask_spots

@@ -1,8 +1,9 @@
 """Squared and cosine reconstruction errors, with versions for sparse targets that never build the dense matrix."""
 
+import torch
 from torch import Tensor
 
-from spotscape.nn._sparse import row_index
+from spotscape.nn._sparse import row_index, sparse_product
 
 
 def reconstruction_loss(target: Tensor, prediction: Tensor) -> Tensor:
@@ -50,7 +51,8 @@ def sparse_reconstruction_loss(target: Tensor, hidden: Tensor, weight: Tensor, b
     target
         Features as a sparse CSR tensor. ``(n_spots, n_features)``.
     hidden
-        Input :math:`h` of the last layer. ``(n_spots, n_hidden)``.
+        Input :math:`h` of the last layer. ``(n_spots, n_hidden)``, or ``(n_views, n_spots, n_hidden)`` of several views
+        with the same target.
     weight
         Weight :math:`W` of the last layer. ``(n_features, n_hidden)``.
     bias
@@ -58,7 +60,7 @@ def sparse_reconstruction_loss(target: Tensor, hidden: Tensor, weight: Tensor, b
 
     Returns
     -------
-    Loss of each spot. ``(n_spots,)``.
+    Loss of each spot. ``(n_spots,)``, or ``(n_views, n_spots)``.
 
     Examples
     --------
@@ -138,15 +140,15 @@ def sparse_scaled_cosine_loss(
 
 
 def _norms_and_product(target: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Squared norm of the target, its inner product with the prediction, squared norm of that. Each ``(n_spots,)``."""
+    """Squared norm of the target, its inner product with the prediction, and squared norm of that, of each spot."""
     values = target.values()
-    squared_target = values.new_zeros(len(hidden)).index_add_(0, row_index(target), values.square())
-    product_with_map = ((target @ weight) * hidden).sum(dim=1)
-    product_with_bias = (target @ bias[:, None]).squeeze(1)
+    squared_target = values.new_zeros(target.shape[0]).index_add_(0, row_index(target), values.square())
+    mapped = sparse_product(target, torch.cat([weight, bias[:, None]], dim=1))
+    product = (mapped[:, :-1] * hidden).sum(dim=-1) + mapped[:, -1]
     squared_prediction = (
-        ((hidden @ (weight.T @ weight)) * hidden).sum(dim=1) + 2 * hidden @ (weight.T @ bias) + bias @ bias
+        ((hidden @ (weight.T @ weight)) * hidden).sum(dim=-1) + 2 * hidden @ (weight.T @ bias) + bias @ bias
     )
-    return squared_target, product_with_map + product_with_bias, squared_prediction
+    return squared_target, product, squared_prediction
 
 
 def _cosine_error(squared_target: Tensor, product: Tensor, squared_prediction: Tensor, gamma: float) -> Tensor:

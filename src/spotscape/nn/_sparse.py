@@ -1,5 +1,7 @@
 """Small operations on sparse CSR tensors."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -72,3 +74,44 @@ def row_index(matrix: Tensor) -> Tensor:
     """Row of each stored value of a sparse CSR tensor. ``(n_stored,)``."""
     counts = matrix.crow_indices().diff()
     return torch.arange(matrix.shape[0], device=counts.device).repeat_interleave(counts)
+
+
+def sparse_product(matrix: Tensor, dense: Tensor) -> Tensor:
+    """Product of a constant sparse CSR tensor with a dense one.
+
+    PyTorch sorts the stored values for the transposed product of each gradient. Here they are sorted once for each
+    matrix, which is the same in all steps on a full graph.
+
+    Parameters
+    ----------
+    matrix
+        Sparse CSR tensor, which needs no gradient and must not change. ``(n_rows, n_columns)``.
+    dense
+        Dense tensor. ``(n_columns, n_outputs)``.
+
+    Returns
+    -------
+    ``(n_rows, n_outputs)``.
+    """
+    with torch.autocast(dense.device.type, enabled=False):
+        return _SparseProduct.apply(matrix, dense.to(matrix.dtype))
+
+
+class _SparseProduct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, dense: Tensor) -> Tensor:
+        ctx.matrix = matrix
+        return matrix @ dense
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
+        return None, _transposed(ctx.matrix) @ gradients[0]
+
+
+def _transposed(matrix: Tensor) -> Tensor:
+    """Transpose in CSR format, kept with the matrix."""
+    result = getattr(matrix, "_spotscape_transposed", None)
+    if result is None:
+        result = matrix.t().to_sparse_csr()
+        matrix._spotscape_transposed = result  # type: ignore[attr-defined]
+    return result

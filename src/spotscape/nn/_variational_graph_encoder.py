@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, relu
 
 from spotscape.nn._batch_norm import SeedBatchNorm
-from spotscape.nn._graph_encoder import GraphConvolution
+from spotscape.nn._graph_convolution import GraphConvolution
 from spotscape.nn._masking import drop_out, mask_spots
-from spotscape.nn._sparse import leading_rows
+from spotscape.nn._sparse import leading_rows, sparse_product
 
 
 class FeatureEncoder(nn.Module):
@@ -82,7 +82,7 @@ class FeatureEncoder(nn.Module):
         Encoded features. ``(n_nodes, n_output)``.
         """
         weight = cast(nn.Linear, self.maps[0]).weight.T
-        hidden = x @ weight
+        hidden = x @ weight if x.layout == torch.strided else sparse_product(x, weight)
         if mask is not None:
             hidden = mask_spots(hidden, self.token @ weight, mask, additive=additive)
         hidden = drop_out(elu(self.norms[0](hidden, n_seeds)), self.dropout_rate, generator)

@@ -1,0 +1,158 @@
+"""Settings of SPOTSCAPE and SEDR: the defaults, those of the papers and those of the released code."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spotscape._validate import check_choice
+
+#: For each preset, what `__init__` and `train` take where the user gives nothing. `None` is the preset of the defaults.
+Presets = Mapping[str | None, Mapping[str, Any]]
+
+_SPOTSCAPE: dict[str, Any] = {
+    "features": "components",
+    "n_top_genes": 3000,
+    "target_sum": None,
+    "slice_correction": None,
+    "latent_activation": "linear",
+    "batch_norm_momentum": 0.1,
+    "scaling_weight": 1.0,
+    "n_anchors": 512,
+    "prototype_refresh": 5,
+    "n_steps": None,
+    "lr": 5e-4,
+    "schedule": "one-cycle",
+}
+_SPOTSCAPE_PAPER = _SPOTSCAPE | {
+    "features": "genes",
+    "n_top_genes": 5000,
+    "target_sum": 1e4,
+    "slice_correction": "none",
+    "latent_activation": "relu",
+    "n_anchors": "all",
+    "prototype_refresh": 1,
+    "n_steps": 1000,
+    # The rates of the paper for cortex: of a single section here, of several in `PUBLISHED_LR_OF_SEVERAL_SLICES`.
+    "lr": 1e-4,
+    "schedule": "constant",
+}
+SPOTSCAPE_PRESETS: Presets = {
+    None: _SPOTSCAPE,
+    "paper": _SPOTSCAPE_PAPER,
+    # The weight of similarity scaling follows from the number of slices, where that is known.
+    "released": _SPOTSCAPE_PAPER | {"batch_norm_momentum": 0.99},
+}
+PUBLISHED_LR_OF_SEVERAL_SLICES = 5e-4
+
+#: Width of the principal components in the released code of SEDR, as far as the data has so many.
+PUBLISHED_N_COMPONENTS = 200
+_SEDR: dict[str, Any] = {
+    "representation": "decoder",
+    "masking": "replace",
+    "mask_at_inference": False,
+    "masked_loss": "cosine",
+    "dropout_rate": 0.0,
+    "batch_norm_momentum": 0.1,
+    "adjacency_weight": 0.1,
+    "kl_weight": 1e-3,
+    "redraw_pairs": True,
+    "n_top_genes": 3000,
+    "n_components": None,
+    "scale_power": None,
+    "slice_correction": None,
+    "n_steps": 300,
+    "lr": 1e-2,
+    "weight_decay": 1e-4,
+    "schedule": "one-cycle",
+}
+_SEDR_PAPER = _SEDR | {
+    "representation": "encoder",
+    "masked_loss": "squared",
+    "dropout_rate": 0.2,
+    "batch_norm_momentum": 0.01,
+    "n_top_genes": 2000,
+    "n_components": PUBLISHED_N_COMPONENTS,
+    "scale_power": 0.0,
+    "slice_correction": "none",
+    "n_steps": 200,
+    "weight_decay": 1e-2,
+    "schedule": "constant",
+}
+SEDR_PRESETS: Presets = {
+    None: _SEDR,
+    "paper": _SEDR_PAPER,
+    # The released code averages over edges and non-edges together and halves that, and divides the divergence by the
+    # number of spots once more; the latter is done where the number is known.
+    "released": _SEDR_PAPER
+    | {
+        "masking": "add",
+        "mask_at_inference": True,
+        "masked_loss": "cosine",
+        "adjacency_weight": 0.05,
+        "kl_weight": 0.1,
+        "redraw_pairs": False,
+    },
+}
+
+
+def resolve(presets: Presets, preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments that the presets set, with ``None`` replaced by the value of the preset."""
+    given = {name: arguments[name] for name in presets[preset].keys() & arguments.keys()}
+    return {name: presets[preset][name] if value is None else value for name, value in given.items()}
+
+
+def resolve_graph(setup_args: dict[str, Any], presets: Presets, published: Mapping[str, Any]) -> None:
+    """Replace the preset among the arguments of set-up by the graph that it stands for.
+
+    Parameters
+    ----------
+    setup_args
+        Arguments of the setup method; changed.
+    presets
+        Presets of the model.
+    published
+        Arguments of set-up that make the graph of the publication.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or it is given together with an argument that it sets.
+    """
+    preset = setup_args.pop("preset")
+    check_choice(preset, tuple(presets), "preset")
+    if preset is None:
+        setup_args["graph"] = "knn" if setup_args["graph"] is None else setup_args["graph"]
+        return
+    for name in ("graph", "n_neighbors", "radius"):
+        if setup_args[name] is not None:
+            raise ValueError(
+                f"`{name}` is {setup_args[name]!r}, but `preset` is {preset!r}, which sets the graph; give one of them."
+            )
+    setup_args.update(published)
+
+
+def check_graph(preset: str, setup_args: Mapping[str, Any], published: Mapping[str, Any], method: str) -> None:
+    """Raise unless data were set up with the graph of the publication, or with a precomputed one.
+
+    Parameters
+    ----------
+    preset
+        Preset of the model, for the message.
+    setup_args
+        Arguments that the data were set up with.
+    published
+        Arguments of set-up that make the graph of the publication.
+    method
+        Name of the setup method, for the message.
+    """
+    if setup_args["graph"] == "precomputed":
+        return
+    for name in ("graph", "n_neighbors", "radius"):
+        if setup_args[name] != published.get(name):
+            raise ValueError(
+                f"`preset` is {preset!r}, whose graph has {_named(published)}, but the data were set up with "
+                f"{name}={setup_args[name]!r}; call `{method}(..., preset={preset!r})`, or leave `preset` out."
+            )
+
+
+def _named(arguments: Mapping[str, Any]) -> str:
+    return " and ".join(f"{name}={value!r}" for name, value in arguments.items())
