@@ -14,7 +14,7 @@ Three read-outs make domains of a representation:
 
 * ``k-means`` with 10 restarts, and ``mixture``, a Gaussian mixture of one shared covariance on 20 principal components
   with 10 restarts: each metric is the mean over five seeds of the read-out;
-* ``tl.domains`` with its defaults, once.
+* ``tl.domains`` with its defaults, once; ``EEE``, with ``method="eee"``, is measured where it is asked for.
 
 The floors are principal components of expression averaged over a spot and its six nearest neighbours: of scaled
 expression with no, one and two averagings, and of unscaled expression with one and two. They do not depend on the seed
@@ -37,7 +37,7 @@ from benchmarks.accuracy.tables import results_of, write_summary
 from benchmarks.accuracy.tasks import plan_tasks, run_tasks
 from benchmarks.common import options as shared
 from benchmarks.common.reading import Source, find_known_sections, find_sections, is_joint
-from benchmarks.common.readouts import READOUTS
+from benchmarks.common.readouts import EEE, READOUTS
 from benchmarks.common.results import check_settings, require_results
 from benchmarks.common.sections import GROUPS
 from benchmarks.common.variants import expand_variants
@@ -98,7 +98,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     shared.add_seeds(parser, 10)
     shared.add_annotation(parser)
     parser.add_argument("--variant", nargs="+", default=["default"], metavar="NAME", help="or a group of variants")
-    parser.add_argument("--readout", nargs="+", choices=READOUTS, default=list(READOUTS), help="default: all")
+    choices = (*READOUTS, EEE)
+    parser.add_argument("--readout", nargs="+", choices=choices, default=list(READOUTS), help="default: all but EEE")
     parser.add_argument("--floors", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--jobs", type=int, default=2, help="processes; 1 runs all in this one (default: 2)")
     parser.add_argument("--max-seconds", type=float, metavar="N", help="begin no run after this time")

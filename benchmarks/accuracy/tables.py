@@ -6,7 +6,7 @@ import pandas as pd
 
 from benchmarks.accuracy.published import PUBLISHED
 from benchmarks.common.reading import is_joint
-from benchmarks.common.readouts import DEFAULT, KMEANS, MIXTURE, READOUTS
+from benchmarks.common.readouts import DEFAULT, EEE, KMEANS, MIXTURE, READOUTS
 from benchmarks.common.registry import DEFAULT_MODEL, FLOORS
 from benchmarks.common.results import Results
 from benchmarks.common.statistics import paired_difference
@@ -35,7 +35,7 @@ def write_summary(results: pd.DataFrame, path: Path, ours: str = DEFAULT_MODEL) 
         "Mean ± standard deviation over seeds: of the model, or of the read-out for principal components.",
     ]
     parts += [f"Last column: mean over the sections, and on how many if not all {results['section'].nunique()}."]
-    for readout in READOUTS:
+    for readout in (*READOUTS, *([EEE] if EEE in set(results["readout"]) else [])):
         parts += [f"## ARI, {readout}", _table_of_methods(results, readout, ours)]
     parts += ["## Other metrics of the default model", _table_of_metrics(results, ours)]
     parts += ["## The default model against principal components (ARI)", _table_of_tests(results, ours)]

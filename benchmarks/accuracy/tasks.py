@@ -21,7 +21,7 @@ import spotscape as sps
 from benchmarks.accuracy.scores import integration_scores, score
 from benchmarks.common.processes import one_thread, silence_training
 from benchmarks.common.reading import Section, Source, is_joint, load_section
-from benchmarks.common.readouts import DEFAULT, READOUTS, find_domains
+from benchmarks.common.readouts import DEFAULT, EEE, READOUTS, find_domains
 from benchmarks.common.registry import DEFAULT_MODEL, FLOORS, MODELS
 from benchmarks.common.results import Row
 from benchmarks.common.training import finite_or_zero, has_diverged, train
@@ -29,6 +29,8 @@ from benchmarks.common.variants import BETWEEN_SLICES, ORACLE
 
 READOUT_SEEDS = range(5)
 N_INTEGRATION_SEEDS = 3
+# Read-outs that hardly depend on their seed.
+_ONCE = (DEFAULT, EEE)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def plan_tasks(
     done
         Section, method, variant, seed and read-out of what is there.
     """
-    of_floors = [(seed, readout) for seed in READOUT_SEEDS for readout in readouts if seed == 0 or readout != DEFAULT]
+    of_floors = [(seed, name) for seed in READOUT_SEEDS for name in readouts if seed == 0 or name not in _ONCE]
     tasks = []
     for source in sources:
         runs = [(name, "", of_floors) for name in FLOORS if floors]
@@ -94,7 +96,7 @@ def run_task(task: Task) -> list[Row]:
         for seed, readout in task.wanted:
             start = time.perf_counter()
             # One seed of a clustering is no measurement; the default read-out hardly depends on it.
-            seeds = [0] if readout == DEFAULT else READOUT_SEEDS if is_model else [seed]
+            seeds = [0] if readout in _ONCE else READOUT_SEEDS if is_model else [seed]
             results = [
                 score(section, find_domains(latent, section.n_domains, readout=readout, seed=number))
                 for number in seeds

@@ -158,7 +158,7 @@ def _parser() -> Any:
     )
     run.add_argument("--label-key", help="column of obs with annotated domains, to score against")
     run.add_argument(
-        "--method", choices=("mixture", "kmeans", "leiden"), default="mixture", help="how domains are found"
+        "--method", choices=("mixture", "eee", "kmeans", "leiden"), default="mixture", help="how domains are found"
     )
     run.add_argument(
         "--genes",

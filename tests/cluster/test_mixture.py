@@ -20,18 +20,19 @@ def test_a_kept_mixture_gives_the_clusters_again():
     np.testing.assert_array_equal(fit_shared_mixture(values[order], 3).predict(values), found)
 
 
+@pytest.mark.parametrize("share", [RIDGE, 1e-6])
 @pytest.mark.parametrize(("n_domains", "seed"), [(2, 0), (5, 1), (9, 2)])
-def test_the_fit_is_that_of_scikit_learn(n_domains, seed):
+def test_the_fit_is_that_of_scikit_learn(n_domains, seed, share):
     rng = np.random.default_rng(seed)
     kinds = rng.integers(0, n_domains, 400)
     values = rng.normal(size=(n_domains, 6))[kinds] + rng.normal(size=(400, 6)) * rng.uniform(0.2, 1, 6)
     scores = values - values.mean(axis=0)
     labels = KMeans(n_domains, n_init=1, random_state=0).fit_predict(scores)
-    found = fit_mixture(scores, labels, n_domains)
+    found = fit_mixture(scores, labels, n_domains, ridge=share)
     members = np.eye(n_domains)[labels]
     means = members.T @ scores / members.sum(axis=0)[:, None]
     covariance = np.cov((scores - means[labels]).T, bias=True)
-    ridge = RIDGE * np.trace(covariance) / 6
+    ridge = share * np.trace(covariance) / 6
     slow = GaussianMixture(
         n_domains,
         covariance_type="tied",

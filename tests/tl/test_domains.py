@@ -12,10 +12,10 @@ from spotscape import pp, tl
 from spotscape.cluster import _mixture, _partitions
 from spotscape.metrics import adjusted_rand_index
 from spotscape.tl import _representation
-from spotscape.tl._domains import _lexicographic_order
+from spotscape.tl._domains import _PARTITIONS, _lexicographic_order
 from spotscape.tl._label_propagation import propagate_labels
 
-METHODS = ["mixture", "kmeans", "leiden"]
+METHODS = ["mixture", "eee", "kmeans", "leiden"]
 
 
 @pytest.fixture
@@ -37,6 +37,21 @@ def content(adata):
         "obsp": list(adata.obsp),
         "layers": list(adata.layers),
     }
+
+
+def test_the_plain_mixture_sees_all_dimensions():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 150)
+    latent = rng.normal(size=(300, 16)) * np.linspace(10, 1, 16)
+    # The domains differ in a direction of low variance alone, which the leading components lack.
+    latent[:, 15] = 6 * truth + 0.3 * rng.normal(size=300)
+    latent[:, 0] += 20 * truth
+    latent[:, 0] -= 20 * (rng.random(300) < 0.3)
+    data = anndata.AnnData(obsm={"X_spotscape": latent})
+    for method in ("mixture", "eee"):
+        tl.domains(data, n_domains=2, method=method, key_added=method)
+    assert adjusted_rand_index(truth, data.obs["eee"]) > adjusted_rand_index(truth, data.obs["mixture"])
+    assert data.uns["eee"]["method"] == "eee" and "classifier" in data.uns["eee"]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -175,7 +190,7 @@ def test_a_level_with_more_domains_than_are_found_is_left_out(adata, monkeypatch
         merged[:, 1] = 0
         return found._replace(affinities=merged, confidences=merged, alternatives=None)
 
-    monkeypatch.setattr("spotscape.tl._domains.mixture_partition", with_an_empty_domain)
+    monkeypatch.setitem(_PARTITIONS, "mixture", with_an_empty_domain)
     with pytest.warns(UserWarning, match="Only 3 of 4 domains have spots"):
         tl.domains(adata, n_domains=[2, 3, 4])
     assert adata.uns["spatial_domain"]["levels"].tolist() == [2, 3]

@@ -130,9 +130,11 @@ class LeadingScores(NamedTuple):
     """Axes of the principal components. ``(n_dimensions, n_components)``."""
 
 
-def leading_scores(representation: NDArray[Any], seed: int) -> LeadingScores:
-    """Principal components to fit the mixture to, at most 12, without those of zero variance."""
-    n_components = min(N_COMPONENTS_MIXTURE, *representation.shape)
+def leading_scores(
+    representation: NDArray[Any], seed: int, n_components: int | None = N_COMPONENTS_MIXTURE
+) -> LeadingScores:
+    """Principal components to fit the mixture to, at most as many as given, without those of zero variance."""
+    n_components = min(*representation.shape, *([] if n_components is None else [n_components]))
     # A representation has few columns, so its covariance is small however many spots there are.
     solver = "covariance_eigh" if representation.shape[1] <= 1000 else "arpack"
     pca = PCA(n_components, svd_solver=solver, random_state=seed)
@@ -158,7 +160,9 @@ class FittedMixture(NamedTuple):
         return special.softmax(scores @ self.slopes + self.intercepts, axis=1)
 
 
-def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_domains: int) -> FittedMixture:
+def fit_mixture(
+    scores: NDArray[np.float64], labels: NDArray[np.integer], n_domains: int, *, ridge: float = RIDGE
+) -> FittedMixture:
     r"""Fit a mixture by expectation maximisation, initialised with a partition.
 
     Because the clusters share one covariance, their log densities differ by a linear function of the scores,
@@ -177,6 +181,8 @@ def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_doma
         Initial cluster of each spot. ``(n_spots,)``.
     n_domains
         Number of clusters.
+    ridge
+        Added to each variance of the covariance, in units of their mean.
 
     Returns
     -------
@@ -188,14 +194,14 @@ def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_doma
     sizes = members.sum(axis=0)
     means = (members.T @ scores) / np.maximum(sizes, 1)[:, None]
     covariance = (squares - (means.T * sizes) @ means) / n_spots
-    ridge = RIDGE * np.trace(covariance) / n_components * np.eye(n_components)
+    added = ridge * np.trace(covariance) / n_components * np.eye(n_components)
     with np.errstate(divide="ignore"):
         log_weights = np.log(sizes / n_spots)
     log_likelihood = -np.inf
     for _ in range(_MAX_ITERATIONS):
-        slopes, intercepts, constant = _log_density(means, covariance + ridge, log_weights)
+        slopes, intercepts, constant = _log_density(means, covariance + added, log_weights)
         posteriors, new = _expectation(scores, slopes, intercepts)
-        new += constant - 0.5 * np.vdot(linalg.inv(covariance + ridge), squares) / n_spots
+        new += constant - 0.5 * np.vdot(linalg.inv(covariance + added), squares) / n_spots
         sizes = posteriors.sum(axis=0) + _TINY
         means = (posteriors.T @ scores) / sizes[:, None]
         covariance = (squares - (means.T * sizes) @ means) / sizes.sum()
@@ -204,7 +210,7 @@ def fit_mixture(scores: NDArray[np.float64], labels: NDArray[np.integer], n_doma
         log_likelihood = new
         if has_converged:
             break
-    slopes, intercepts, _ = _log_density(means, covariance + ridge, log_weights)
+    slopes, intercepts, _ = _log_density(means, covariance + added, log_weights)
     posteriors, _ = _expectation(scores, slopes, intercepts)
     return FittedMixture(posteriors, float(log_likelihood), slopes, intercepts)
 

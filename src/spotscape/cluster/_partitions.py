@@ -10,6 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from spotscape.cluster._classifier import CentroidClassifier, Classifier, MixtureClassifier, silhouettes, tempered
 from spotscape.cluster._mixture import (
+    N_COMPONENTS_MIXTURE,
+    RIDGE,
     FittedMixture,
     LeadingScores,
     SharedCovarianceMixture,
@@ -130,7 +132,14 @@ def kmeans_partition(representation: np.ndarray, n_domains: int, n_init: int, se
 
 
 def mixture_partition(
-    representation: np.ndarray, n_domains: int, n_init: int, seed: int, *, temperature: float = TEMPERATURE
+    representation: np.ndarray,
+    n_domains: int,
+    n_init: int,
+    seed: int,
+    *,
+    n_components: int | None = N_COMPONENTS_MIXTURE,
+    ridge: float = RIDGE,
+    temperature: float = TEMPERATURE,
 ) -> Partition:
     r"""Cluster a representation with a Gaussian mixture with one shared covariance.
 
@@ -146,9 +155,14 @@ def mixture_partition(
     Parameters
     ----------
     representation
-        Representation of the spots, of which at most 12 principal components are used. ``(n_spots, n_dimensions)``.
+        Representation of the spots. ``(n_spots, n_dimensions)``.
     n_domains, n_init, seed
         As in :func:`kmeans_partition`.
+    n_components
+        Largest number of principal components that the mixture is fitted to. ``None``: no limit.
+    ridge
+        Added to each variance of the covariance, in units of their mean. Without it the covariance follows noise in
+        small sections.
     temperature
         :math:`T`. With 6, confidences agreed with the share of spots that agree with annotations, also on tissues that
         the number was not chosen on; see the user guide.
@@ -166,7 +180,9 @@ def mixture_partition(
     >>> sorted(partition.affinities.sum(axis=0).round().tolist())
     [20.0, 20.0]
     """
-    leading, starts, mixtures, chosen = _fit_starts(representation, n_domains, n_init, seed)
+    leading, starts, mixtures, chosen = _fit_starts(
+        representation, n_domains, n_init, seed, n_components=n_components, ridge=ridge
+    )
     codes, kept, members = [chosen.posteriors.argmax(axis=1)], [0], [(chosen.slopes, chosen.intercepts)]
     confidences = [tempered(chosen.posteriors, temperature)]
     for number in range(1, len(starts)):
@@ -198,19 +214,26 @@ def mixture_posteriors(representation: np.ndarray, n_domains: int, n_init: int, 
 
 
 def _fit_starts(
-    representation: np.ndarray, n_domains: int, n_init: int, seed: int
+    representation: np.ndarray,
+    n_domains: int,
+    n_init: int,
+    seed: int,
+    *,
+    n_components: int | None = N_COMPONENTS_MIXTURE,
+    ridge: float = RIDGE,
 ) -> tuple[LeadingScores, list[KMeans], list[FittedMixture], FittedMixture]:
     """Principal components, starts and their mixtures by descending likelihood, and the best, fitted to all spots."""
-    leading = leading_scores(representation, seed)
+    leading = leading_scores(representation, seed, n_components)
     scores = leading.scores
     drawn = _drawn_for_starts(len(representation), seed)
     starts = _close_starts(representation[drawn], n_domains, n_init, seed)
-    mixtures = [fit_mixture(scores[drawn], start.labels_, n_domains) for start in starts]
+    mixtures = [fit_mixture(scores[drawn], start.labels_, n_domains, ridge=ridge) for start in starts]
     order = np.argsort([-mixture.log_likelihood for mixture in mixtures], kind="stable")
     starts, mixtures = [starts[number] for number in order], [mixtures[number] for number in order]
     chosen = mixtures[0]
     if not isinstance(drawn, slice):
-        chosen = fit_mixture(scores, _finished(starts[0], representation, drawn).labels_, n_domains)
+        labels = _finished(starts[0], representation, drawn).labels_
+        chosen = fit_mixture(scores, labels, n_domains, ridge=ridge)
     return leading, starts, mixtures, chosen
 
 

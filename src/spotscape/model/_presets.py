@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
+
 from spotscape._validate import check_choice
+from spotscape.data import ExpressionField
 
 #: For each preset, what `__init__` and `train` take where the user gives nothing. `None` is the preset of the defaults.
 Presets = Mapping[str | None, Mapping[str, Any]]
@@ -130,29 +134,53 @@ def resolve_graph(setup_args: dict[str, Any], presets: Presets, published: Mappi
     setup_args.update(published)
 
 
-def check_graph(preset: str, setup_args: Mapping[str, Any], published: Mapping[str, Any], method: str) -> None:
-    """Raise unless data were set up with the graph of the publication, or with a precomputed one.
+def resolve_for(
+    manager: AnnDataManager | None,
+    presets: Presets,
+    preset: str | None,
+    published: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Check a preset and the graph of the data, and return the arguments that presets set; see :func:`resolve`.
 
     Parameters
     ----------
+    manager
+        Manager of the data. ``None``: no data.
+    presets
+        Presets of the model.
     preset
-        Preset of the model, for the message.
-    setup_args
-        Arguments that the data were set up with.
+        Preset of the user.
     published
         Arguments of set-up that make the graph of the publication.
-    method
-        Name of the setup method, for the message.
+    arguments
+        Arguments of the model.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset, or the data were set up with another graph, unless it was given by the user.
     """
+    check_choice(preset, tuple(presets), "preset")
+    settings = resolve(presets, preset, arguments)
+    if preset is None or manager is None:
+        return settings
+    _check_graph(preset, manager.registry, published)
+    if manager.get_state_registry(REGISTRY_KEYS.X_KEY)[ExpressionField.VALUES_KEY] == "log-normalized":
+        # The total is that of the data.
+        settings["target_sum"] = arguments["target_sum"]
+    return settings
+
+
+def _check_graph(preset: str, registry: Mapping[str, Any], published: Mapping[str, Any]) -> None:
+    setup_args = registry["setup_args"]
     if setup_args["graph"] == "precomputed":
         return
     for name in ("graph", "n_neighbors", "radius"):
         if setup_args[name] != published.get(name):
+            settings = " and ".join(f"{name}={value!r}" for name, value in published.items())
             raise ValueError(
-                f"`preset` is {preset!r}, whose graph has {_named(published)}, but the data were set up with "
-                f"{name}={setup_args[name]!r}; call `{method}(..., preset={preset!r})`, or leave `preset` out."
+                f"`preset` is {preset!r}, whose graph has {settings}, but the data were set up with "
+                f"{name}={setup_args[name]!r}; call `{registry['setup_method_name']}(..., preset={preset!r})`, or "
+                "leave `preset` out."
             )
-
-
-def _named(arguments: Mapping[str, Any]) -> str:
-    return " and ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -9,17 +9,16 @@ import torch
 from anndata import AnnData
 from mudata import MuData
 from scipy import sparse
-from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_choice, check_number
-from spotscape.data import ExpressionField, GraphDataset
+from spotscape._validate import check_number
+from spotscape.data import GraphDataset
 from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
-from spotscape.model._presets import Presets, check_graph, resolve, resolve_graph
+from spotscape.model._presets import Presets, resolve_for, resolve_graph
 from spotscape.model._setup import register
 from spotscape.preprocessing import (
     FeaturePipeline,
@@ -120,17 +119,9 @@ class SpatialModel(LatentModel):
 
     def _resolve_preset(self, preset: str | None, adata: AnnData | MuData | None, arguments: Any) -> dict[str, Any]:
         """Check the preset, and return the arguments that presets set with the values of this one where ``None``."""
-        check_choice(preset, tuple(self._presets), "preset")
         self.preset = preset
-        settings = resolve(self._presets, preset, arguments)
-        if preset is not None and adata is not None:
-            manager = self._get_most_recent_anndata_manager(adata, required=True)
-            registry = manager.registry
-            check_graph(preset, registry["setup_args"], self._published_graph, registry["setup_method_name"])
-            if manager.get_state_registry(REGISTRY_KEYS.X_KEY)[ExpressionField.VALUES_KEY] == "log-normalized":
-                # The total is that of the data.
-                settings["target_sum"] = arguments["target_sum"]
-        return settings
+        manager = None if adata is None else self._get_most_recent_anndata_manager(adata, required=True)
+        return resolve_for(manager, self._presets, preset, self._published_graph, arguments)
 
     @classmethod
     @docs.dedent

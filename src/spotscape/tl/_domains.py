@@ -1,7 +1,8 @@
 """Spatial domains: clusters of a representation of the spots."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,21 @@ from threadpoolctl import threadpool_limits
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.cluster._classifier import Classifier, get_state
 from spotscape.cluster._hierarchy import merge_domains
-from spotscape.cluster._partitions import Alternatives, kmeans_partition, mixture_partition
+from spotscape.cluster._partitions import Alternatives, Partition, kmeans_partition, mixture_partition
 from spotscape.tl._domain_columns import as_categorical, merged_domains, store_domains
 from spotscape.tl._label_propagation import propagate_labels, read_spatial_graph
 from spotscape.tl._leiden import leiden_codes
 from spotscape.tl._representation import read_representation
 
-METHODS = ("mixture", "kmeans", "leiden")
+METHODS = ("mixture", "eee", "kmeans", "leiden")
+# Just enough for a covariance that has an inverse, in units of its mean variance.
+_NO_RIDGE = 1e-6
 _N_INIT = 100
+_PARTITIONS: dict[str, Callable[[np.ndarray, int, int, int], Partition]] = {
+    "mixture": mixture_partition,
+    "eee": partial(mixture_partition, n_components=None, ridge=_NO_RIDGE),
+    "kmeans": kmeans_partition,
+}
 # Partitions whose sums of squares differ by less than this share fit equally well.
 _TIE = 0.003
 # Below this adjusted Rand index, partitions that fit equally well are different answers.
@@ -44,7 +52,7 @@ def domains(
     r"""Find spatial domains by clustering a representation of the spots.
 
     All slices are clustered together in the representation, so a domain has the same meaning in every slice. The result
-    does not depend on the order of the spots. There are three methods:
+    does not depend on the order of the spots. There are four methods:
 
     ``"mixture"``
         Gaussian mixture with one full covariance shared by all domains,
@@ -53,6 +61,9 @@ def domains(
         several are within 1 % of the best, from the one whose mixture has the highest likelihood. A ridge of 0.3 times
         the mean variance keeps :math:`\Sigma` from fitting noise. At most 12 principal components are used. The
         partitions that were not chosen are kept as alternatives; :func:`spotscape.pl.alternatives` draws them.
+    ``"eee"``
+        The same mixture over all dimensions and without a ridge, as the papers of SEDR and GraphST read out domains
+        with mclust. Over more than a few dimensions it follows noise, so its domains are less reproducible.
     ``"kmeans"``
         k-means with restarts :cite:p:`Lloyd1982,Arthur2007`.
     ``"leiden"``
@@ -75,8 +86,8 @@ def domains(
         the mixture is fitted with the largest, and its domains are merged step by step by Ward's method
         :cite:p:`Ward1963`, so that each domain lies within one domain of every coarser level.
     method
-        ``"mixture"``, ``"kmeans"`` or ``"leiden"``. The mixture is the default because it agreed best with the
-        annotations of the sections in the user guide, and is as reproducible as k-means.
+        ``"mixture"``, ``"eee"``, ``"kmeans"`` or ``"leiden"``. The mixture is the default because it agreed best with
+        the annotations of the sections in the user guide, and is as reproducible as k-means.
     smoothing
         Weight of the spatial neighbours of a spot relative to the spot itself, from 0 to below 1. The default is 0,
         because the representation already includes the neighbourhood. Affinities to the domains are propagated over
@@ -103,7 +114,7 @@ def domains(
         Categorical of ``"1"`` to ``"K"``. Domains are numbered along the first principal component of their centroids,
         so that consecutive domains are similar.
     ``.obs[f"{key_added}_confidence"]``
-        Confidence in the domain of the spot, from 0 to 1, smoothed as the domains are. For the mixture, posterior
+        Confidence in the domain of the spot, from 0 to 1, smoothed as the domains are. For the mixtures, posterior
         probabilities that are tempered, because neighbouring spots share most of their evidence, and averaged over the
         alternatives (see :func:`spotscape.cluster.mixture_partition`): about as many spots of a confidence agree with
         annotations as it says. For k-means, the simplified silhouette :math:`(b - a) / \max(a, b)` with the distances
@@ -174,7 +185,7 @@ def domains(
         affinities = np.eye(codes.max() + 1)[codes]
     else:
         assert n_domains is not None
-        partition = kmeans_partition if method == "kmeans" else mixture_partition
+        partition = _PARTITIONS[method]
         # With one thread, sums are always in the same order, so labels do not depend on the number of threads. One
         # thread is also much faster on a busy machine, where each short iteration would wait for the slowest thread.
         with threadpool_limits(1, user_api="openmp"):
@@ -235,7 +246,7 @@ def _check_levels(n_domains: int | Sequence[int] | None, method: str) -> tuple[l
     if not isinstance(n_domains, Iterable):
         return None, n_domains
     levels = list(n_domains)
-    if method != "mixture":
+    if method not in ("mixture", "eee"):
         raise ValueError(f"`n_domains` is {n_domains!r}, but method {method!r} takes one number; use the mixture.")
     if not levels:
         raise ValueError("`n_domains` is empty; pass a number, or several such as [4, 7, 12].")
