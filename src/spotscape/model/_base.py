@@ -23,6 +23,7 @@ from spotscape.data._findings import Findings, as_table
 from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._files import FilesMixin
+from spotscape.model._hub import HubMixin
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._repr import NotebookMixin
@@ -42,7 +43,9 @@ _N_REFERENCE_SPOTS = 4096
 _N_SPOTS_TO_CHECK = 2048
 
 
-class LatentModel(FilesMixin, QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class LatentModel(
+    FilesMixin, HubMixin, QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass
+):
     """Base class of all models.
 
     A subclass implements ``_dataset``, which makes the data set that batches are drawn from, and ``_after_training``.

@@ -195,6 +195,32 @@ Examples
 >>> sps.SPOTSCAPE.prepare_query_mudata(query, model)
 >>> query["rna"].n_vars
 40""",
+    load_query_example="""\
+Examples
+--------
+>>> import spotscape as sps
+>>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+>>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+>>> reference = sps.SPOTSCAPE(adata)
+>>> reference.train(max_epochs=1)
+>>> query = sps.datasets.synthetic_tissue(n_slices=1, n_spots=80, n_genes=40, seed=1)
+>>> model = sps.SPOTSCAPE.load_query_data(query[:, 5:].copy(), reference)
+>>> model.get_latent_representation().shape
+(80, 64)""",
+    hub_example="""\
+Examples
+--------
+>>> import spotscape as sps
+>>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+>>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+>>> model = sps.SPOTSCAPE(adata)
+>>> model.train(max_epochs=1)
+>>> model.to_hub("for_the_hub", description="Made-up tissue.", license="mit")
+>>> from scvi.hub import HubModel
+>>> hub_model = HubModel("for_the_hub")
+>>> hub_model.load_model(adata=adata)
+>>> hub_model.model.get_latent_representation().shape
+(60, 64)""",
     save_example="""\
 Examples
 --------

@@ -66,7 +66,7 @@ class FilesMixin:
         if with_data and self.adata is None:  # type: ignore[attr-defined]
             raise ValueError("The model has no data to save; pass `save_anndata=False`.")
         recover(folder)
-        _check_new(folder, overwrite)
+        check_new(folder, overwrite)
         if folder.exists() and not with_data:
             _warn_of_old_data(folder, prefix)
             with locked(folder), whole_file(folder / f"{prefix}{_MODEL}") as file:
@@ -74,7 +74,7 @@ class FilesMixin:
             return
         with whole_folder(folder) as unfinished, explained(folder):
             # Another process may have saved a model there while this one waited.
-            _check_new(folder, overwrite)
+            check_new(folder, overwrite)
             self._write_files(unfinished, prefix, kwargs)
 
     def _write_files(self, folder: Path, prefix: str, kwargs: dict[str, Any]) -> None:
@@ -268,7 +268,7 @@ def checked_place(dir_path: Any, prefix: Any, name: str = "dir_path") -> tuple[P
     return Path(dir_path), prefix or ""
 
 
-def _check_new(folder: Path, overwrite: bool) -> None:
+def check_new(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; pass the path of a folder.")
     if folder.exists() and not overwrite:

@@ -3,7 +3,8 @@
 import warnings
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import MEASURED_KEY
+from spotscape._validate import check_flag
 from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.model._docs import docs
 from spotscape.model._files import read_reference
@@ -24,6 +26,11 @@ from spotscape.preprocessing._missing_genes import check_overlap
 
 class QueryMixin:
     """Methods that prepare new data for a trained model."""
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def load(cls, *args: Any, **kwargs: Any) -> Self: ...
 
     @classmethod
     @docs.dedent
@@ -68,6 +75,60 @@ class QueryMixin:
 
     @classmethod
     @docs.dedent
+    def load_query_data(
+        cls,
+        adata: AnnData | MuData,
+        reference_model: str | Path | BaseModelClass,
+        *,
+        inplace_subset_query_vars: bool = True,
+        accelerator: str = "auto",
+        device: int | str = "auto",
+    ) -> Self:
+        """Model of a reference with new sections as its data.
+
+        The encoder takes new sections, so the result gives representations at once. ``train`` continues its training on
+        the new sections; the reference model stays as it is.
+
+        Parameters
+        ----------
+        adata
+            New sections. They are prepared by :meth:`prepare_query_anndata`, or :meth:`prepare_query_mudata`, and set
+            up like the data of the reference.
+        reference_model
+            Model, or folder of a saved model.
+        inplace_subset_query_vars
+            Whether ``adata`` itself receives the genes of the model. Otherwise a copy does, which is the ``adata`` of
+            the result.
+        accelerator, device
+            As in :meth:`load`, for a saved model.
+
+        Returns
+        -------
+        The model.
+
+        Raises
+        ------
+        %(prepare_query_errors)s
+
+        %(load_query_example)s
+        """
+        check_flag(inplace_subset_query_vars, "inplace_subset_query_vars")
+        query = adata
+        if _preprocessor_state(read_reference(reference_model)[0]) is not None:
+            prepare = cls.prepare_query_mudata if isinstance(adata, MuData) else cls.prepare_query_anndata
+            prepared = prepare(adata, reference_model, inplace=inplace_subset_query_vars)
+            query = adata if prepared is None else prepared
+        elif not inplace_subset_query_vars:
+            query = adata.copy()
+        arguments = {"adata": query, "accelerator": accelerator, "device": device}
+        if not isinstance(reference_model, BaseModelClass):
+            return cls.load(reference_model, **arguments)
+        with TemporaryDirectory() as folder:
+            reference_model.save(f"{folder}/model")
+            return cls.load(f"{folder}/model", **arguments)
+
+    @classmethod
+    @docs.dedent
     def prepare_query_mudata(
         cls,
         mdata: MuData,
@@ -109,11 +170,16 @@ class QueryMixin:
 def _read_reference(reference_model: str | Path | BaseModelClass) -> tuple[Preprocessor, dict[str, Any]]:
     """Preprocessor and setup arguments of a model, or of a saved model, which is read without building the model."""
     init_params, registry = read_reference(reference_model)
-    preprocessing = init_params["non_kwargs"]["preprocessing"]
-    state = preprocessing.get("pipelines", {"rna": preprocessing})["rna"]["preprocessor"]
+    state = _preprocessor_state(init_params)
     if state is None:
         raise TypeError("The model reads features, not expression, so it needs no genes; give it the same features.")
     return Preprocessor.from_state(state), registry["setup_args"]
+
+
+def _preprocessor_state(init_params: dict[str, Any]) -> dict[str, Any] | None:
+    """State of the preprocessor of a model. ``None`` if the model reads features."""
+    preprocessing = init_params["non_kwargs"]["preprocessing"]
+    return preprocessing.get("pipelines", {"rna": preprocessing})["rna"]["preprocessor"]
 
 
 def _with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:

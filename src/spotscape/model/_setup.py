@@ -27,6 +27,18 @@ from spotscape.preprocessing._values import VALUES
 # What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
 _TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_labels"}
 
+# What models of scvi-tools, scanpy and squidpy call what is meant here.
+_SLICES = "pass the column of the slices as `slice_key`: differences between them are removed"
+_OTHER_NAMES = {
+    **dict.fromkeys(("batch_key", "sample_key", "library_key"), _SLICES),
+    "labels_key": "no labels are used; leave it out",
+    **dict.fromkeys(
+        ("categorical_covariate_keys", "continuous_covariate_keys"),
+        "differences between slices are removed and no other covariates; leave it out",
+    ),
+    "coords_key": "pass the key of the coordinates as `spatial_key`",
+}
+
 
 def register(
     model_class: type[BaseModelClass],
@@ -52,9 +64,10 @@ def register(
     TypeError
         If the setup method has no such argument.
     """
-    if unknown := transfer_kwargs.keys() - _TRANSFER_ARGUMENTS:
+    if unknown := sorted(transfer_kwargs.keys() - _TRANSFER_ARGUMENTS):
         method = setup_method_args["setup_method_name"]
-        raise TypeError(f"`{method}` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
+        advice = _OTHER_NAMES.get(unknown[0], "see its documentation for those it has")
+        raise TypeError(f"`{method}` has no argument {unknown[0]!r}; {advice}.")
     arguments = setup_method_args["setup_args"]
     findings = Findings()
     kind = check_data(data, arguments, transfer_kwargs.get("source_registry"), findings)
