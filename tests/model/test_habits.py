@@ -2,12 +2,21 @@
 
 import copy
 import gc
+import logging
+import subprocess
+import sys
+import textwrap
 import warnings
 import weakref
 
 import numpy as np
+import pandas as pd
 import pytest
+import scvi
+from lightning.pytorch.loggers import CSVLogger
+from scvi.train import SaveCheckpoint
 
+import spotscape as sps
 from spotscape import AESTETIK, SEDR, SPOTSCAPE
 from spotscape.datasets import synthetic_modalities, synthetic_tissue
 
@@ -166,6 +175,72 @@ def test_notebooks_show_a_table(model_class):
     assert "corrected" in html and "<b>" not in html and "&quot;" in html
     model.train(max_epochs=2, enable_progress_bar=False)
     assert "2 epochs" in model._repr_html_()
+
+
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_the_batch_size_of_the_settings_is_used(model_class, monkeypatch):
+    adata = synthetic_tissue(n_slices=2, n_spots=100, n_genes=40, seed=0)
+    model_class.setup_anndata(adata, slice_key="slice")
+    model = model_class(adata, n_latent=4)
+    monkeypatch.setattr(scvi.settings, "batch_size", 50)
+    model.train(2, enable_progress_bar=False)
+    assert model.trainer.num_training_batches == 4
+    model.train(2, enable_progress_bar=False, batch_size=100)
+    assert model.trainer.num_training_batches == 2
+    monkeypatch.setattr(scvi.settings, "batch_size", 128)
+    model.train(2, enable_progress_bar=False)
+    assert model.trainer.num_training_batches == 1
+
+
+def test_loggers_and_checkpoints_of_scvi_tools_work(trained, tmp_path):
+    model, adata = trained
+    again = type(model)(adata, n_latent=4)
+    checkpoint = SaveCheckpoint(dirpath=str(tmp_path / "best"), monitor="validation_loss", load_best_on_end=True)
+    again.train(
+        3,
+        train_size=0.8,
+        check_val_every_n_epoch=1,
+        logger=CSVLogger(tmp_path),
+        callbacks=[checkpoint],
+        enable_checkpointing=True,
+        enable_progress_bar=False,
+    )
+    logged = pd.read_csv(tmp_path / "lightning_logs" / "version_0" / "metrics.csv")
+    assert logged["validation_loss"].notna().sum() == 3 and any((tmp_path / "best").iterdir())
+    assert np.isfinite(again.get_latent_representation()).all()
+
+
+def test_training_reports_nothing_that_nobody_needs(trained, caplog, capsys):
+    model, _ = trained
+    with caplog.at_level(logging.INFO, "lightning.pytorch"):
+        model.train(1, accelerator="cpu", enable_progress_bar=False)
+    assert "available" not in caplog.text and "Tip" not in caplog.text
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+    assert not logging.getLogger("lightning.pytorch.utilities.rank_zero").filters
+
+
+def test_the_set_up_is_shown_in_a_plain_script(tmp_path):
+    script = """
+        import spotscape
+        adata = spotscape.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+        spotscape.SPOTSCAPE.setup_anndata(adata, layer="counts")
+        spotscape.SPOTSCAPE(adata).view_anndata_setup()
+    """
+    shown = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
+    assert "counts" in shown.stdout and "spatial" in shown.stdout
+
+
+def test_differential_expression_is_that_of_the_package(trained):
+    model, adata = trained
+    column = "domain" if "domain" in adata.obs else "kind"
+    names = adata.obs[column].astype("category").cat.categories[:2].tolist()
+    before = list(adata.uns)
+    table = model.differential_expression(groupby=column, group1=names[0], group2=names[1])
+    assert list(adata.uns) == before and set(table["domain"]) == {names[0]} and set(table["reference"]) == {names[1]}
+    sps.tl.markers(adata, column, groups=names[0], reference=names[1])
+    pd.testing.assert_frame_equal(table, sps.get.markers(adata))
+    del adata.uns["markers"]
 
 
 def test_data_are_freed_with_their_model():

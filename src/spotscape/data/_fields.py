@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+import rich.pretty  # for `view_anndata_setup` of scvi-tools, which uses it without importing it
 import rich.table
 from anndata import AnnData
 from mudata import MuData

@@ -24,6 +24,7 @@ from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._files import FilesMixin
 from spotscape.model._hub import HubMixin
+from spotscape.model._markers import MarkerMixin
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._repr import NotebookMixin
@@ -32,6 +33,7 @@ from spotscape.model._spatialdata import SpatialDataMixin
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 from spotscape.train import ScheduledTrainingPlan
+from spotscape.train._defaults import batch_size_of_settings
 from spotscape.train._runner import SafeTrainRunner
 
 #: Largest number of spots that are encoded at a time, if the user gives none.
@@ -44,7 +46,14 @@ _N_SPOTS_TO_CHECK = 2048
 
 
 class LatentModel(
-    FilesMixin, HubMixin, QueryMixin, SpatialDataMixin, NotebookMixin, UnsupervisedTrainingMixin, BaseModelClass
+    FilesMixin,
+    HubMixin,
+    QueryMixin,
+    SpatialDataMixin,
+    MarkerMixin,
+    NotebookMixin,
+    UnsupervisedTrainingMixin,
+    BaseModelClass,
 ):
     """Base class of all models.
 
@@ -244,7 +253,8 @@ class LatentModel(
     ) -> np.ndarray:
         """Latent representation, or another ``output`` of the module, of some spots. ``(len(indices), n_columns)``."""
         self.module.eval()
-        batch_size = min(len(indices), _ENCODING_BATCH_SIZE) if batch_size is None else batch_size
+        if batch_size is None:
+            batch_size = min(len(indices), batch_size_of_settings() or _ENCODING_BATCH_SIZE)
         # In patches, since spots that are close together share the neighbours that have to be encoded besides.
         patch_size = max(1, batch_size // 8)
         loader = SpotDataLoader(dataset, indices=indices, batch_size=batch_size, patch_size=patch_size, seed=self.seed)

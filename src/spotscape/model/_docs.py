@@ -13,8 +13,8 @@ indices
     Row numbers or boolean mask of the spots to return. The neighbours of these spots are always included in message
     passing. ``None``: all spots.
 batch_size
-    Number of spots that are encoded at a time, to limit the memory. The result does not depend on it. ``None``: 65,536,
-    or all spots if there are fewer.""",
+    Number of spots that are encoded at a time, to limit the memory. The result does not depend on it. ``None``: that of
+    ``scvi.settings`` if you changed it, otherwise 65,536, or all spots if there are fewer.""",
     max_epochs="""\
 max_epochs
     Number of passes through the spots. ``None``: chosen from the number of spots by
@@ -22,8 +22,9 @@ max_epochs
     subset of the spots.""",
     patches="""\
 batch_size
-    Number of spots for which one training step computes the losses. ``None``: chosen by
-    :func:`~spotscape.train.default_batch_size`, that is all spots up to 10,000 and 8,192 otherwise.
+    Number of spots for which one training step computes the losses. ``None``: that of ``scvi.settings`` if you changed
+    it, otherwise chosen by :func:`~spotscape.train.default_batch_size`, that is all spots up to 10,000 and 8,192
+    otherwise.
 patch_size
     Number of spots per patch. A batch that does not contain all spots consists of compact patches, drawn at random from
     all slices. The spots of a patch share neighbours, so a batch of patches costs several times less than spots drawn
@@ -194,6 +195,16 @@ Examples
 >>> query = mudata.MuData({"rna": adata[:, 5:].copy()})
 >>> sps.SPOTSCAPE.prepare_query_mudata(query, model)
 >>> query["rna"].n_vars
+40""",
+    differential_expression_example="""\
+Examples
+--------
+>>> import spotscape as sps
+>>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=200, n_genes=40, n_domains=3)
+>>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+>>> model = sps.SPOTSCAPE(adata)
+>>> table = model.differential_expression(groupby="domain", group1=adata.obs["domain"].cat.categories[0])
+>>> len(table)
 40""",
     load_query_example="""\
 Examples

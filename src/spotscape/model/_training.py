@@ -24,10 +24,11 @@ from spotscape._validate import (
 )
 from spotscape.model._checkpoints import Checkpoints
 from spotscape.model._files import checked_place
+from spotscape.model._quiet import quiet_libraries
 from spotscape.model._training_identity import identity_of
 from spotscape.model._unchanged import unchanged_on_error
 from spotscape.train import StopAtPlateau
-from spotscape.train._defaults import default_batch_size, default_n_steps
+from spotscape.train._defaults import batch_size_of_settings, default_batch_size, default_n_steps
 from spotscape.train._plan import NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -89,13 +90,14 @@ class TrainingRun:
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
         _check_processes(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
-        self.batch_size = self.arguments["batch_size"] or default_batch_size(n_spots)
+        wanted = self.arguments["batch_size"] or batch_size_of_settings()
+        self.batch_size = wanted or default_batch_size(n_spots)
         self.max_epochs = self.arguments["max_epochs"]
         if self.max_epochs is None:
             n_batches = math.ceil(n_spots / self.batch_size)
             n_steps = default_n_steps(n_spots) if n_steps is None else n_steps
             self.max_epochs = max(_MIN_EPOCHS, math.ceil(n_steps / n_batches))
-            if self.arguments["batch_size"] is None and self.max_epochs * n_batches > n_steps:
+            if wanted is None and self.max_epochs * n_batches > n_steps:
                 self.trainer_kwargs.setdefault("limit_train_batches", math.ceil(n_steps / self.max_epochs))
 
     def start(self, dataset: "SpotDataset", phase: Callback | None = None, phase_start: int = 0) -> None:
@@ -164,7 +166,7 @@ class TrainingRun:
         given = self.arguments
         # Lightning keeps the mode, which is that of evaluation if the model was trained or loaded before.
         self.model.module.train()
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_libraries():
             # Worker processes would only copy the batch, and one step an epoch is what full-graph training means.
             warnings.filterwarnings("ignore", message=".*does not have many workers")
             warnings.filterwarnings("ignore", message=".*logging interval")

@@ -2,6 +2,9 @@
 
 from spotscape._validate import check_integer
 
+# Where the user changes nothing.
+_BATCH_SIZE_OF_SCVI = 128
+
 
 def default_n_steps(n_spots: int) -> int:
     r"""Return the default number of optimisation steps for a data set of ``n_spots`` spots.
@@ -25,6 +28,13 @@ def default_n_steps(n_spots: int) -> int:
     """
     check_integer(n_spots, "n_spots", minimum=1)
     return min(max(n_spots // 12, 20), 300)
+
+
+def batch_size_of_settings() -> int | None:
+    """Batch size that the user set in ``scvi.settings``. ``None``: that of scvi-tools, which is meant for cells."""
+    from scvi import settings
+
+    return None if settings.batch_size == _BATCH_SIZE_OF_SCVI else int(settings.batch_size)
 
 
 def default_batch_size(n_spots: int) -> int:
