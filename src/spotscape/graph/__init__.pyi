@@ -4,6 +4,8 @@ from ._build import normalize_adjacency as normalize_adjacency
 from ._checks import check_coordinates as check_coordinates
 from ._checks import validate_graph as validate_graph
 from ._defaults import default_n_neighbors as default_n_neighbors
+from ._lattice_windows import build_lattice_windows as build_lattice_windows
+from ._lattice_windows import fill_windows as fill_windows
 from ._neighbourhoods import Neighbourhood as Neighbourhood
 from ._neighbourhoods import NeighbourhoodSampler as NeighbourhoodSampler
 from ._patches import cut_into_patches as cut_into_patches

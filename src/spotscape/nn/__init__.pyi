@@ -43,3 +43,8 @@ from ._window_autoencoder import WindowEncoder as WindowEncoder
 from ._window_autoencoder import ring_shares as ring_shares
 from ._window_autoencoder import window_average as window_average
 from ._window_autoencoder import window_reconstruction_loss as window_reconstruction_loss
+from ._window_convolution import ConvolutionDecoder as ConvolutionDecoder
+from ._window_convolution import ConvolutionEncoder as ConvolutionEncoder
+from ._window_convolution import ConvolutionSizes as ConvolutionSizes
+from ._window_convolution import convolution_sizes as convolution_sizes
+from ._window_convolution import member_median as member_median
