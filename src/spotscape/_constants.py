@@ -23,9 +23,9 @@ class _BatchKeys(NamedTuple):
     PATCH_SIZES: str = "patch_sizes"
     #: Number of patches in the batch, of patches in the training data, and of spots in the training data. ``(3,)``.
     SAMPLE: str = "sample"
-    #: Mean features of each ring, a dict by modality. ``(n_spots, n_rings, n_features)``.
+    #: Mean features of each ring, or features of each site, a dict by modality. ``(n_spots, n_rings, n_features)``.
     WINDOWS: str = "windows"
-    #: Number of spots in each ring, a dict by modality. ``(n_spots, n_rings)``.
+    #: Number of spots in each ring, or at each site, a dict by modality. ``(n_spots, n_rings)``.
     COUNTS: str = "window_counts"
     #: Cluster of each spot, -1 for none, a dict by modality. ``(n_spots,)``. Only in training.
     CLUSTERS: str = "clusters"

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from spotscape._constants import BATCH_KEYS
 from spotscape.data._batches import SeedBatch
 from spotscape.graph._build import normalize_adjacency
+from spotscape.graph._lattice_windows import fill_windows
 from spotscape.graph._neighbourhoods import NeighbourhoodSampler
 from spotscape.graph._windows import Windows, ring_means
 from spotscape.preprocessing import Features
@@ -216,18 +217,14 @@ class WindowDataset(SpotDataset):
     def make_batch(self, drawn: SeedBatch) -> dict[str, Any]:
         """Make the tensors of some spots and their windows; see :meth:`SpotDataset.make_batch`."""
         spots = drawn.seeds
-        sites, rings = self.windows.sites[spots], self.windows.rings
-        rings_of = {
-            name: ring_means(features.corrected, sites, rings, features.present)
-            for name, features in self.features.items()
-        }
+        windows_of = {name: self._windows_of(features, spots) for name, features in self.features.items()}
         return {
             BATCH_KEYS.SLICE: torch.from_numpy(self.slices[spots])[:, None],
             BATCH_KEYS.NODE_INDEX: torch.from_numpy(np.asarray(spots, dtype=np.int64)),
             # A window adds no spots that have to be encoded: all spots of a batch are its seeds.
             BATCH_KEYS.NODES_WITHIN_HOP: torch.tensor([len(spots)]),
-            BATCH_KEYS.WINDOWS: {name: torch.from_numpy(means) for name, (means, _) in rings_of.items()},
-            BATCH_KEYS.COUNTS: {name: torch.from_numpy(counts) for name, (_, counts) in rings_of.items()},
+            BATCH_KEYS.WINDOWS: {name: torch.from_numpy(values) for name, (values, _) in windows_of.items()},
+            BATCH_KEYS.COUNTS: {name: torch.from_numpy(counts) for name, (_, counts) in windows_of.items()},
             BATCH_KEYS.CLUSTERS: {name: torch.from_numpy(codes[spots]) for name, (codes, _) in self.clusters.items()},
             BATCH_KEYS.CLUSTER_DISTANCES: {name: torch.from_numpy(one) for name, (_, one) in self.clusters.items()},
         }
@@ -237,6 +234,54 @@ class WindowDataset(SpotDataset):
         if not any(one.is_corrected for one in self.features.values()):
             return self
         return self._with_features({name: one.without_correction() for name, one in self.features.items()})
+
+    def _windows_of(self, features: Features, spots: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Features of the windows of some spots, and the number of spots behind each of them."""
+        return ring_means(features.corrected, self.windows.sites[spots], self.windows.rings, features.present)
+
+
+class LatticeWindowDataset(WindowDataset):
+    """Spots with their square windows, whose features are gathered for each batch.
+
+    A batch is like that of :class:`WindowDataset`, with a site in place of each ring: the features of the sites,
+    ``(n_spots, n_sites, n_features)``, filled by :func:`~spotscape.graph.fill_windows`, and whether each site has a
+    spot with the modality, ``(n_spots, n_sites)``. Windows without the modality have one half everywhere.
+
+    Parameters
+    ----------
+    features
+        Features of all spots in each modality, scaled to the range from 0 to 1.
+    sites
+        Result of :func:`~spotscape.graph.build_lattice_windows`. ``(n_spots, n_sites)``.
+    slices, coordinates
+        As in :class:`SpotDataset`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import spotscape as sps
+    >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    >>> values = np.zeros((60, 5), dtype=np.float32)
+    >>> features = {"rna": sps.preprocessing.Features(values, values, present=np.ones(60, dtype=bool))}
+    >>> sites = sps.graph.build_lattice_windows(adata.obsm["spatial"], width=3)
+    >>> dataset = sps.data.LatticeWindowDataset(features, sites, np.zeros(60, dtype=int), adata.obsm["spatial"])
+    >>> batch = next(iter(sps.data.SpotDataLoader(dataset, batch_size=20)))
+    >>> batch["windows"]["rna"].shape
+    torch.Size([20, 9, 5])
+    """
+
+    def __init__(
+        self,
+        features: Mapping[str, Features],
+        sites: NDArray[np.int32],
+        slices: NDArray[np.int64],
+        coordinates: NDArray[Any],
+    ):
+        super().__init__(features, Windows(sites, np.arange(sites.shape[1]), [], []), slices, coordinates)
+
+    def _windows_of(self, features: Features, spots: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+        filled, there = fill_windows(features.corrected, self.windows.sites[spots], features.present, empty=0.5)
+        return filled, there.astype(np.float32)
 
 
 def _csr_tensor(matrix: sparse.csr_matrix) -> torch.Tensor:

@@ -1,18 +1,17 @@
 """The window autoencoder of AESTETIK, trained with triplets over the clusters of each modality."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
-from scvi.module.base import LossOutput, auto_move_data
+from scvi.module.base import auto_move_data
 from torch import Tensor
 
 from spotscape import nn
-from spotscape._constants import BATCH_KEYS, MODULE_KEYS
-from spotscape.module._base import SeededModule
+from spotscape._constants import MODULE_KEYS
+from spotscape.module._triplets import TripletModule
 
 
-class AestetikModule(SeededModule):
+class AestetikModule(TripletModule):
     r"""Window autoencoder trained with a triplet loss :cite:p:`Nonchev2024`.
 
     The modalities :math:`m` are expression and image features, with weights :math:`w_m` that sum to 1. The loss is
@@ -76,14 +75,16 @@ class AestetikModule(SeededModule):
         margin: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__(seed)
-        self.names = tuple(n_features)
-        self.n_clusters = n_clusters
-        self.modality_weights = dict(modality_weights)
-        self.cross_sample_positives = cross_sample_positives
-        self.reconstruction_weight = reconstruction_weight
-        self.triplet_weight = triplet_weight
-        self.margin = margin
+        super().__init__(
+            tuple(n_features),
+            n_clusters=n_clusters,
+            modality_weights=modality_weights,
+            cross_sample_positives=cross_sample_positives,
+            reconstruction_weight=reconstruction_weight,
+            triplet_weight=triplet_weight,
+            margin=margin,
+            seed=seed,
+        )
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.encoder = nn.WindowEncoder(n_features, ring_weights, modality_weights, n_latent=n_latent)
@@ -95,9 +96,6 @@ class AestetikModule(SeededModule):
         """Initialise encoder and decoder with given axes, see :meth:`spotscape.nn.WindowEncoder.set_axes`."""
         self.encoder.set_axes(axes, scale)
         self.decoder.set_axes(axes, scale)
-
-    def _get_inference_input(self, tensors: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {"means": tensors[BATCH_KEYS.WINDOWS], "counts": tensors[BATCH_KEYS.COUNTS]}
 
     @auto_move_data
     def inference(self, means: dict[str, Tensor], counts: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -115,11 +113,6 @@ class AestetikModule(SeededModule):
         ``{"z": latent}``, ``(n_spots, n_latent)``.
         """
         return {MODULE_KEYS.LATENT: self.encoder(means, counts)}
-
-    def _get_generative_input(
-        self, tensors: dict[str, Tensor], inference_outputs: dict[str, Tensor], **kwargs: Any
-    ) -> dict[str, Tensor]:
-        return {"latent": inference_outputs[MODULE_KEYS.LATENT]}
 
     @auto_move_data
     def generative(self, latent: Tensor) -> dict[str, dict[str, Tensor]]:
@@ -153,62 +146,6 @@ class AestetikModule(SeededModule):
         """
         return self.decoder(latent)[modality][:, 0]
 
-    def loss(
-        self,
-        tensors: dict[str, Any],
-        inference_outputs: dict[str, Tensor],
-        generative_outputs: dict[str, dict[str, Tensor]],
-    ) -> LossOutput:
-        """Compute the weighted sum of the losses of all modalities.
-
-        Parameters
-        ----------
-        tensors
-            Batch of the data loader.
-        inference_outputs, generative_outputs
-            Outputs of :meth:`inference` and :meth:`generative`.
-
-        Returns
-        -------
-        The loss, the reconstruction loss of each spot, and each unweighted term by name.
-        """
-        latent = inference_outputs[MODULE_KEYS.LATENT].float()
-        slices = tensors[BATCH_KEYS.SLICE][:, 0]
-        total, errors, terms = latent.new_zeros(()), latent.new_zeros(len(latent)), {}
-        for stream, name in enumerate(self.names):
-            weight = self.modality_weights[name]
-            if weight == 0:
-                continue
-            target, counts = (tensors[key][name].float() for key in (BATCH_KEYS.WINDOWS, BATCH_KEYS.COUNTS))
-            reconstruction = generative_outputs[MODULE_KEYS.RECONSTRUCTION][name].float()
-            error = nn.window_reconstruction_loss(target, reconstruction, counts)
-            # Windows without the modality have an error of zero and must not lower the mean.
-            n_windows = (counts.sum(1) > 0).sum().clamp(min=1)
-            terms[f"{name}_reconstruction"] = error.sum() / n_windows
-            total = total + weight * self.reconstruction_weight * terms[f"{name}_reconstruction"]
-            errors = errors + weight * error.detach()
-            clusters = tensors[BATCH_KEYS.CLUSTERS].get(name)
-            if self.triplet_weight > 0 and clusters is not None:
-                triplets = nn.mine_triplets(
-                    clusters,
-                    slices,
-                    self.n_clusters,
-                    self._generator(stream, latent.device),
-                    across=self.cross_sample_positives,
-                )
-                distances = tensors[BATCH_KEYS.CLUSTER_DISTANCES][name]
-                margins = self.margin * distances[clusters[triplets.anchors], clusters[triplets.negatives]]
-                terms[f"{name}_triplet"] = nn.triplet_margin_loss(latent, triplets, margins)
-                total = total + weight * self.triplet_weight * terms[f"{name}_triplet"]
-        if self.training:
-            self._n_steps += 1
-        return LossOutput(
-            loss=total,
-            reconstruction_loss=errors,
-            n_obs_minibatch=len(errors),
-            extra_metrics={f"{name}_loss": value.detach() for name, value in terms.items()},
-        )
-
-    def sample(self, *args: Any, **kwargs: Any) -> None:
-        """Raise an error: the model is deterministic and has no distribution to sample from."""
-        raise NotImplementedError("AESTETIK is not a generative model; use `get_reconstruction` for expected features.")
+    def _window_errors(self, target: Tensor, reconstruction: Tensor, counts: Tensor) -> Tensor:
+        """Reconstruction error of each window, zero for windows without spots. ``(n_spots,)``."""
+        return nn.window_reconstruction_loss(target, reconstruction, counts)

@@ -12,6 +12,8 @@ from spotscape.preprocessing._row_blocks import Matrix, RowBlocks, row_blocks
 _SMALLEST_SLICE = 10
 _SPAN = 0.3
 _GRID = 60
+# Genes in fewer spots are left out by AESTETIK as published.
+_FEWEST_SPOTS = 10
 
 
 def select_genes(matrix: Matrix, *, n_top_genes: int, slices: np.ndarray | None = None) -> np.ndarray:
@@ -82,6 +84,26 @@ def select_by_sums(rows: RowBlocks, sums: "GeneSums", n_top_genes: int) -> np.nd
     order = np.lexsort((-excess.mean(axis=0), median_rank, is_rare))
     order = order[sums.n_detected[order] > 0]
     return np.sort(order[:n_top_genes])
+
+
+def count_variable_genes(matrix: Matrix, slices: np.ndarray | None = None) -> int:
+    """Number of genes that vary more than the trend, as AESTETIK selects them: no fixed number.
+
+    Parameters
+    ----------
+    matrix, slices
+        As for :func:`select_genes`.
+
+    Returns
+    -------
+    Number of genes that are detected in at least 10 spots and whose standardised variance, averaged over the slices, is
+    at least 1; at least 1.
+    """
+    rows = row_blocks(matrix)
+    codes, _ = encode_slices(slices, rows.shape[0])
+    sums = GeneSums.of(rows, codes)
+    excess = standardized_variances(rows, sums).mean(axis=0)
+    return max(1, int(((excess >= 1) & (sums.n_detected >= _FEWEST_SPOTS)).sum()))
 
 
 class GeneSums:

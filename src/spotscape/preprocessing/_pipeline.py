@@ -120,7 +120,7 @@ class FeaturePipeline:
         self._preprocessor = preprocessor
         self.scaler = scaler
         self._offset: NDArray[np.float64] | float = 0.0
-        self._divisor = 1.0
+        self._divisor: NDArray[np.float64] | float = 1.0
 
     def fit(self, values: Expression | NDArray[np.float64], slices: NDArray[np.str_], *, seed: int = 0) -> Self:
         """Fit the pipeline to all spots.
@@ -230,6 +230,19 @@ class FeaturePipeline:
             The number. Repeated calls multiply it.
         """
         self._divisor *= divisor
+
+    def scale_to_unit_range(self, features: Features) -> None:
+        """Scale each feature so that given features range from 0 to 1; others may exceed this range.
+
+        Parameters
+        ----------
+        features
+            Result of :meth:`transform` or :meth:`fit_transform`. Features that never vary become 0.
+        """
+        corrected = features.corrected[features.present].astype(np.float64)
+        lowest, width = corrected.min(axis=0), np.ptp(corrected, axis=0)
+        self._offset = self._offset + lowest * self._divisor
+        self._divisor = self._divisor * np.where(width > 0, width, 1.0)
 
     def preprocessor_for(self, expression: Expression) -> Preprocessor:
         """Preprocessor for an expression matrix, restricted to its measured genes if some were not measured.

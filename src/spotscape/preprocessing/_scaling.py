@@ -16,8 +16,10 @@ class FeatureScaler:
     Parameters
     ----------
     standardize
-        Whether to divide columns by their standard deviation and, if there are more than 50, to replace them by their
-        first 50 principal components. ``False``: only centre, for columns that already have a common scale.
+        Whether to divide columns by their standard deviation and, if there are more than ``n_components``, to replace
+        them by their first principal components. ``False``: only centre, for columns that already have a common scale.
+    n_components
+        Number of principal components of wider features.
 
     Examples
     --------
@@ -32,8 +34,9 @@ class FeatureScaler:
     True
     """
 
-    def __init__(self, *, standardize: bool):
+    def __init__(self, *, standardize: bool, n_components: int = N_COMPONENTS_WIDE):
         self.standardize = standardize
+        self.n_components = n_components
         self._fitted: dict[str, Any] = {}
 
     def fit(self, values: NDArray[np.float64], *, seed: int = 0) -> "FeatureScaler":
@@ -56,8 +59,8 @@ class FeatureScaler:
         if self.standardize:
             # Columns that never vary are dropped by an infinite deviation.
             spread = np.where(deviation > 1e-9 * max(deviation.max(), 1e-30), deviation, np.inf)
-            if values.shape[1] > N_COMPONENTS_WIDE:
-                n_components = min(N_COMPONENTS_WIDE, len(values) - 1)
+            if values.shape[1] > self.n_components:
+                n_components = min(self.n_components, len(values) - 1)
                 solver = "covariance_eigh" if values.shape[1] <= 3000 else "arpack"
                 pca = PCA(n_components, svd_solver=solver, random_state=seed)
                 axes = pca.fit((values - mean) / spread).components_.T

@@ -1,6 +1,8 @@
 """Training plan of all models: that of scvi-tools with a learning rate schedule."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -31,6 +33,8 @@ class ScheduledTrainingPlan(TrainingPlan):
     schedule
         ``"one-cycle"`` increases the learning rate to ``lr`` over the first tenth of the steps and then decays it to
         zero along a cosine, so that training converges smoothly. ``"constant"`` keeps ``lr``, as published.
+    amsgrad
+        Whether Adam divides by the largest of the second moments so far, as in the training of AESTETIK as published.
     **kwargs
         Further arguments of :class:`scvi.train.TrainingPlan`.
 
@@ -51,10 +55,14 @@ class ScheduledTrainingPlan(TrainingPlan):
         weight_decay: float = 1e-4,
         eps: float = 1e-8,
         schedule: Literal["one-cycle", "constant"] = "one-cycle",
+        amsgrad: bool = False,
         **kwargs: Any,
     ):
         super().__init__(module, lr=lr, weight_decay=weight_decay, eps=eps, **kwargs)
+        if amsgrad and self.optimizer_name != "Adam":
+            raise ValueError(f"`amsgrad` is for Adam, but `optimizer` is {self.optimizer_name!r}; leave one of them out.")
         self.schedule = schedule
+        self.amsgrad = amsgrad
         self._n_seeds = 1
 
     def log(self, *args: Any, **kwargs: Any) -> None:
@@ -91,6 +99,12 @@ class ScheduledTrainingPlan(TrainingPlan):
     def on_validation_batch_start(self, batch: dict[str, torch.Tensor], *args: Any) -> None:
         """Store the number of seed spots of the batch."""
         self._n_seeds = int(batch[BATCH_KEYS.NODES_WITHIN_HOP][0])
+
+    def get_optimizer_creator(self) -> Callable[..., torch.optim.Optimizer]:
+        """Return the function that makes the optimiser from the parameters."""
+        if self.amsgrad:
+            return self._optimizer_creator_fn(partial(torch.optim.Adam, amsgrad=True))
+        return super().get_optimizer_creator()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return the optimiser, and the learning rate schedule if there is one."""
