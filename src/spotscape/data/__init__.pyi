@@ -1,6 +1,6 @@
 from ._datasets import GraphDataset as GraphDataset
-from ._datasets import SpotDataset as SpotDataset
 from ._datasets import LatticeWindowDataset as LatticeWindowDataset
+from ._datasets import SpotDataset as SpotDataset
 from ._datasets import WindowDataset as WindowDataset
 from ._fields import CoordinatesField as CoordinatesField
 from ._fields import ExpressionField as ExpressionField

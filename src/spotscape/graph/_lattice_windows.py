@@ -18,7 +18,7 @@ class NoLatticeError(ValueError):
 def build_lattice_windows(
     coordinates: ArrayLike, slices: ArrayLike | None = None, *, width: int = 7, layout: str = "auto"
 ) -> NDArray[np.int32]:
-    r"""Find the spots at the sites of a square window around each spot, as AESTETIK was published :cite:p:`Nonchev2024`.
+    r"""Find the spots at the sites of a square window around each spot, as published :cite:p:`Nonchev2024`.
 
     On a square lattice, the window is a square of :math:`W \times W` sites. On a hexagonal lattice, the sites are those
     of Visium's array rows and columns, as published: neighbours in a row are two columns apart, and rows are shifted by

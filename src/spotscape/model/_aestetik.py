@@ -8,34 +8,32 @@ import numpy as np
 import torch
 from anndata import AnnData
 from mudata import MuData
-from numpy.typing import NDArray
-from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
-from spotscape._constants import FIELD_KEYS
-from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
+from spotscape._constants import BATCH_KEYS
+from spotscape._validate import check_arguments, check_choice
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
-from spotscape.data import ExpressionField, WindowDataset
-from spotscape.data._fields import (
-    registered_coordinates,
-    registered_expression,
-    registered_features,
-    registered_slices,
-)
-from spotscape.graph._windows import LAYOUTS, default_ring_weights
-from spotscape.model._base import LatentModel
+from spotscape.data import LatticeWindowDataset, SpotDataLoader, SpotDataset, WindowDataset
+from spotscape.data._fields import registered_coordinates, registered_slices
+from spotscape.graph._lattice_windows import NoLatticeError, build_lattice_windows
+from spotscape.graph._windows import default_ring_weights
+from spotscape.model._aestetik_presets import PRESETS, RULES, check_encoder, preprocessing_arguments, resolve
 from spotscape.model._docs import docs
-from spotscape.model._setup import register
+from spotscape.model._modality_model import ModalityModel
 from spotscape.model._training import TrainingRun
-from spotscape.module import AestetikModule
-from spotscape.preprocessing import Expression
-from spotscape.preprocessing._modalities import MODALITY_CORRECTIONS, ModalityPipelines
+from spotscape.module import AestetikConvolutionModule, AestetikModule
+from spotscape.preprocessing._modalities import ModalityPipelines
 
 _DECODING_BATCH_SIZE = 4096
 _N_INIT = 10
+#: Largest number of spots whose square windows are gathered at a time.
+_CONVOLUTION_BATCH_SIZE = 8192
 
 
-class AESTETIK(LatentModel):
+_MODULES = {"linear": AestetikModule, "convolution": AestetikConvolutionModule}
+
+
+class AESTETIK(ModalityModel):
     """Joint representation of expression, histology and neighbourhood of many samples :cite:p:`Nonchev2024,Dai2026`.
 
     Differences between samples are removed from each modality, and each modality is clustered over all samples. An
@@ -48,38 +46,63 @@ class AESTETIK(LatentModel):
     ----------
     adata
         AnnData or MuData that :meth:`setup_anndata` or :meth:`setup_mudata` was called on.
+    preset
+        Source of the values of arguments that are ``None``, here and in :meth:`train`. ``None``: our own method.
+        ``"paper"``: the published method, with the convolutional encoder, square windows, principal components,
+        weights and training of the released code. ``"released"``: the same, with the representation averaged over
+        random dropout masks as in the released code. Both need a lattice. See :doc:`/user_guide/aestetik`.
+    encoder
+        ``"linear"``: the average of the window, projected on trained axes. ``"convolution"``: the published
+        convolutional autoencoder of square windows, :class:`~spotscape.module.AestetikConvolutionModule`; features
+        are scaled to the range from 0 to 1, and clustered by a Gaussian mixture. ``None``: ``"linear"``, or
+        ``"convolution"`` in the presets.
     n_clusters
         Number of clusters of each modality, from which triplets are drawn, and of :meth:`get_clusters`. It should be
         about the expected number of tissue types.
     window
         Number of rings of spots in the window around each spot; 0 is the spot alone. ``None``: chosen from the number
         of spots per slice by :func:`~spotscape.graph.default_window`. Outer rings have lower weights, see
-        :func:`~spotscape.graph.default_ring_weights`.
+        :func:`~spotscape.graph.default_ring_weights`. For the convolution, the number of lattice sites on each side of
+        the spot, see :func:`~spotscape.graph.build_lattice_windows`; ``None``: 3, which gives 7 x 7 sites.
     layout
         Arrangement of the spots: ``"hexagonal"``, ``"square"``, ``"irregular"``, or ``"auto"``, which detects it in
-        each slice; see :func:`~spotscape.graph.build_windows`.
+        each slice; see :func:`~spotscape.graph.build_windows`. The convolution needs a lattice.
+    n_members
+        Number of encoders and of decoders, whose median is taken in each dimension. ``None``: 3 for the convolution,
+        and 1 for the linear encoder, whose members would be equal.
+    n_dropout_passes
+        Number of dropout masks of the convolution over which the representation is averaged; the masks are the same in
+        each call and for all spots. 0: no dropout after training. ``None``: 0, or 1,000 in the preset ``"released"``.
     rna_correction, image_correction
         How differences between slices are removed from each modality: ``"none"``, ``"centre"``, ``"combat"``,
         ``"harmony"``, or ``"precomputed"`` for features that are already corrected, such as the latent space of scVI.
-        ``None``: ``"harmony"`` if several slices have the modality. Unlike a shift of whole slices, Harmony does not
+        ``None``: ``"harmony"`` if several slices have the modality, or ``"none"`` in the presets. Unlike a shift of whole slices, Harmony does not
         assume that all slices show the same regions.
     image_weight
         Weight of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: 0.5, and
         less, down to 0, if expression predicts less than about 2 % of the variance of the image features in held-out
-        regions, or if the image features of the slices still differ after their correction.
+        regions, or if the image features of the slices still differ after their correction. In the presets always 0.5.
     cross_sample_positives
         Whether triplets take spots of the same cluster from different slices, and spots of different clusters from the
-        same slice.
+        same slice. ``None``: ``True``, or ``False`` in the presets.
     n_hidden, n_latent
-        Number of hidden units of the decoder, and of dimensions of the latent representation.
+        Number of hidden units of the decoder, or of kernels of each convolution, and of dimensions of the latent
+        representation.
     reconstruction_weight, triplet_weight
-        Weights of the reconstruction loss and the triplet loss. 0 switches a loss off.
+        Weights of the reconstruction loss and the triplet loss. 0 switches a loss off. ``None``: 1, or 3 in the
+        presets, where the weights of the modalities sum to 3.
     margin
         Margin of the triplet loss, as a fraction of the distance between the two clusters in the features of the
-        windows. Clusters that hardly differ are therefore not pushed apart.
-    n_top_genes, n_components
-        Number of highly variable genes and of principal components, if the data are counts; see
-        :class:`~spotscape.preprocessing.Preprocessor`.
+        windows. Clusters that hardly differ are therefore not pushed apart. For the convolution, the margin itself.
+    n_top_genes
+        Number of highly variable genes, if the data are expression. ``None``: 3,000. In the presets: all genes that are
+        detected in 10 spots and whose standardised variance is at least 1, if the data are counts.
+    n_components
+        Number of principal components of expression. ``None``: see
+        :func:`~spotscape.preprocessing.default_n_components`, or 15 in the presets, which also reduce other features to
+        15 components.
+    target_sum
+        Total of each spot before the logarithm. ``None``: the median total, or 10,000 in the presets.
     seed
         Random seed of the weights, triplets, clusters and corrections. ``None``: the seed of ``scvi.settings``, or 0.
     registry, preprocessing
@@ -109,25 +132,36 @@ class AESTETIK(LatentModel):
         adata: AnnData | MuData | None = None,
         registry: dict | None = None,
         *,
+        preset: Literal["paper", "released"] | None = None,
+        encoder: Literal["linear", "convolution"] | None = None,
         n_clusters: int = 10,
         window: int | None = None,
         layout: Literal["auto", "hexagonal", "square", "irregular"] = "auto",
+        n_members: int | None = None,
+        n_dropout_passes: int | None = None,
         rna_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] | None = None,
         image_correction: Literal["none", "centre", "combat", "harmony", "precomputed"] | None = None,
         image_weight: float | None = None,
-        cross_sample_positives: bool = True,
+        cross_sample_positives: bool | None = None,
         n_hidden: int = 64,
         n_latent: int = 16,
-        reconstruction_weight: float = 1.0,
-        triplet_weight: float = 1.0,
+        reconstruction_weight: float | None = None,
+        triplet_weight: float | None = None,
         margin: float = 1.0,
-        n_top_genes: int = 3000,
+        n_top_genes: int | None = None,
         n_components: int | None = None,
+        target_sum: float | None = None,
         seed: int | None = None,
         preprocessing: dict[str, Any] | None = None,
     ):
-        check_arguments(locals(), _RULES)
+        check_choice(preset, tuple(PRESETS), "preset")
+        check_choice(encoder, (None, "linear", "convolution"), "encoder")
+        settings = resolve(preset, locals())
+        check_arguments(locals() | settings, RULES)
+        check_encoder(preset, settings, layout)
         super().__init__(adata, registry, seed=seed)
+        self.preset, self._module_cls = preset, _MODULES[settings["encoder"]]
+        axes, lattice = None, settings["encoder"] == "convolution"
         if preprocessing is not None:
             self.pipelines = ModalityPipelines.from_state(preprocessing)
         else:
@@ -140,112 +174,46 @@ class AESTETIK(LatentModel):
             n_spots = self.adata_manager.adata.n_obs
             if n_clusters >= n_spots:
                 raise ValueError(f"`n_clusters` is {n_clusters}, but there are only {n_spots} spots; lower it.")
+            names, coordinates = registered_slices(self.adata_manager)[1], registered_coordinates(self.adata_manager)
+            if lattice:
+                self._check_lattice(coordinates, names, 2 * settings["window"] + 1, layout)
             self.pipelines, axes = ModalityPipelines.fit(
                 values,
-                registered_slices(self.adata_manager)[1],
-                registered_coordinates(self.adata_manager),
-                window=window,
+                names,
+                coordinates,
+                window=settings["window"],
                 layout=layout,
-                corrections={"rna": rna_correction, "image": image_correction},
-                image_weight=image_weight,
-                n_top_genes=n_top_genes,
-                n_components=n_components,
+                corrections={"rna": settings["rna_correction"], "image": settings["image_correction"]},
+                image_weight=settings["image_weight"],
+                preprocessor=preprocessing_arguments(locals(), settings, values["rna"], names),
+                n_feature_components=PRESETS[preset]["n_feature_components"],
                 n_latent=n_latent,
+                lattice=lattice,
                 seed=self.seed,
             )
         self.n_clusters = n_clusters
         modality_weights = self.pipelines.weights
+        width = 2 * self.pipelines.window + 1
         ring_weights = default_ring_weights(self.pipelines.window).tolist()
-        self.module = self._make_module(self.pipelines.n_features, arguments=locals())
-        if preprocessing is None:
+        self.module = self._make_module(self.pipelines.n_features, arguments=locals() | settings)
+        if axes is not None:
             self.module.set_axes(torch.from_numpy(axes), self.pipelines.scale)
         widths = ", ".join(f"{width} of {name}" for name, width in self.pipelines.n_features.items())
         self._model_summary_string = (
-            f"AESTETIK with features {widths}, n_latent {n_latent}, windows of {self.pipelines.window} ring(s)"
+            f"AESTETIK with features {widths}, n_latent {n_latent}, "
+            + f"windows of {f'{width} x {width} sites' if lattice else f'{self.pipelines.window} ring(s)'}"
+            + (f", preset {preset}" if preset else "")
         )
         self._remember(locals(), self.pipelines.get_state())
-
-    @classmethod
-    @docs.dedent
-    def setup_anndata(
-        cls,
-        adata: AnnData,
-        rna_key: str | None = None,
-        image_key: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary)s
-
-        The data are checked before anything is written. If a check fails, the AnnData is unchanged.
-
-        Parameters
-        ----------
-        %(param_adata)s
-        rna_key
-            Layer with expression, which the model preprocesses, or key of ``adata.obsm`` with features, such as a
-            corrected representation or the embedding of a foundation model. ``None``: ``adata.X``.
-        image_key
-            Key of ``adata.obsm`` with image features, such as those of :func:`spotscape.pp.image_features`. Spots
-            without an image have NaN in all columns. ``None``: expression only.
-        %(slices)s
-
-        %(setup_results)s
-
-        %(setup_modalities_example)s
-        """
-        register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
-
-    @classmethod
-    @docs.dedent
-    def setup_mudata(
-        cls,
-        mdata: MuData,
-        modality: str = "rna",
-        image_modality: str | None = "image",
-        rna_key: str | None = None,
-        image_key: str | None = None,
-        slice_key: str | None = None,
-        spatial_key: str = "spatial",
-        size_factor_key: str | None = None,
-        *,
-        values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
-        **kwargs: Any,
-    ) -> None:
-        """%(summary_mdata)s
-
-        Parameters
-        ----------
-        %(param_mdata)s
-        modality
-            Modality with the expression of all spots, the slices and the coordinates.
-        image_modality
-            Modality with the image features. It may lack spots. ``None``: expression only.
-        rna_key
-            Layer or key of ``obsm`` with the expression, in ``modality``. ``None``: ``X``.
-        image_key
-            Key of ``obsm`` with the image features, in ``image_modality``. ``None``: ``X``.
-        slice_key, spatial_key, size_factor_key, values
-            As in :meth:`setup_anndata`, within ``modality``.
-
-        %(setup_results)s
-
-        %(setup_two_modalities_example)s
-        """
-        register(cls, mdata, cls._get_setup_method_args(**locals()), kwargs)
 
     @docs.dedent
     def train(
         self,
         max_epochs: int | None = None,
         *,
-        lr: float = 3e-4,
+        lr: float | None = None,
         weight_decay: float = 1e-6,
-        schedule: Literal["one-cycle", "constant"] = "one-cycle",
+        schedule: Literal["one-cycle", "constant"] | None = None,
         batch_size: int | None = None,
         train_size: float | None = None,
         validation_size: float | None = None,
@@ -263,18 +231,30 @@ class AESTETIK(LatentModel):
 
         Parameters
         ----------
-        %(max_epochs)s
-        %(optimiser)s
-        %(schedule)s
+        max_epochs
+            Number of passes through the spots. ``None``: as many as give :func:`~spotscape.train.default_n_steps`
+            steps, and at least 20, or 100 in the presets.
+        lr
+            Maximum learning rate. ``None``: 0.0003, or 0.001 in the presets, which also set ``amsgrad``, see
+            :class:`~spotscape.train.ScheduledTrainingPlan`.
+        weight_decay
+            Weight decay of the optimiser.
+        schedule
+            Learning rate schedule, see :class:`~spotscape.train.ScheduledTrainingPlan`. ``None``: ``"one-cycle"``, or
+            ``"constant"`` in the presets.
         batch_size
-            Number of spots per training step, among which triplets are drawn. ``None``: all, or 8,192 above 10,000.
+            Number of spots per training step, among which triplets are drawn. ``None``: all, or 8,192 above 10,000, in
+            the presets above 8,192.
         %(training)s
 
         %(training_errors)s
 
         %(train_modalities_example)s
         """
-        run = TrainingRun(self, locals())
+        settings = resolve(self.preset, locals())
+        if PRESETS[self.preset]["amsgrad"]:
+            settings["plan_kwargs"] = {"amsgrad": True} | (plan_kwargs or {})
+        run = TrainingRun(self, locals() | settings)
         dataset = self._dataset(self.adata_manager)
         features, windows = dataset.features, dataset.windows
         dataset.clusters = self.pipelines.find_clusters(features, windows, self.n_clusters, seed=self.seed)
@@ -361,40 +341,39 @@ class AESTETIK(LatentModel):
         """
         return dict(self.pipelines.weights)
 
-    def _registered_values(self, manager: AnnDataManager) -> dict[str, Expression | NDArray[np.float64]]:
-        """Expression or features of each modality."""
-        is_expression = ExpressionField.VALUES_KEY in manager.get_state_registry(REGISTRY_KEYS.X_KEY)
-        values = {"rna": registered_expression(manager) if is_expression else registered_features(manager, "X")}
-        if FIELD_KEYS.IMAGE in manager.data_registry:
-            values["image"] = registered_features(manager, FIELD_KEYS.IMAGE)
-        return values
+    def _check_lattice(self, coordinates: Any, names: Any, width: int, layout: str) -> None:
+        try:
+            build_lattice_windows(coordinates, names, width=width, layout=layout)
+        except NoLatticeError as error:
+            raise ValueError(
+                f"`encoder` is 'convolution', also by `preset`, and needs spots on a lattice, but: {error} Here that is "
+                "`encoder='linear'` without a preset."
+            ) from error
 
     def _dataset(self, manager: AnnDataManager) -> WindowDataset:
         codes, names = registered_slices(manager)
         coordinates = registered_coordinates(manager)
-        return WindowDataset(
+        kind = LatticeWindowDataset if self.pipelines.lattice else WindowDataset
+        return kind(
             self.pipelines.transform(self._registered_values(manager), names),
             self.pipelines.windows(coordinates, names),
             codes,
             coordinates,
         )
 
+    def _encode(
+        self, dataset: SpotDataset, indices: np.ndarray, batch_size: int | None = None, *args: Any
+    ) -> np.ndarray:
+        if batch_size is None and self.pipelines.lattice:
+            batch_size = min(len(indices), _CONVOLUTION_BATCH_SIZE)
+        return super()._encode(dataset, indices, batch_size, *args)
+
     def _after_training(self, dataset: WindowDataset) -> None:
+        if isinstance(self.module, AestetikConvolutionModule):
+            trained = np.sort(np.asarray(self.train_indices_))
+            loader = SpotDataLoader(dataset, indices=trained, batch_size=min(len(trained), _CONVOLUTION_BATCH_SIZE))
+            self.module.after_training(batch[BATCH_KEYS.WINDOWS] for batch in loader)
         rows = self._reference_rows()
         self._fit_novelty(dataset, rows)
         mixture = fit_shared_mixture(self._encode(dataset, rows), self.n_clusters, n_init=_N_INIT, seed=self.seed)
         self.cluster_model_ = mixture.get_state()
-
-
-_RULES: dict[str, Rule] = {
-    "n_clusters": integer(2),
-    "n_hidden n_latent n_top_genes": integer(1),
-    "window": optional(integer(0)),
-    "n_components": optional(integer(1)),
-    "reconstruction_weight triplet_weight margin": number(0),
-    "image_weight": optional(number(0, 1)),
-    "layout": choice(LAYOUTS),
-    "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
-    "cross_sample_positives": check_flag,
-    "seed": optional(integer(0)),
-}

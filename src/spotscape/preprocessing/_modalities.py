@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
+from spotscape.cluster import fit_shared_mixture
+from spotscape.graph._lattice_windows import build_lattice_windows
 from spotscape.graph._windows import Windows, build_windows, default_window, window_averages
 from spotscape.preprocessing._agreement import explained_share, slice_mixing
 from spotscape.preprocessing._pipeline import Expression, FeaturePipeline, Features, presence
@@ -48,6 +50,9 @@ class ModalityPipelines:
         Number of rings, and arrangement of the spots, see :func:`~spotscape.graph.build_windows`.
     scale
         Factor that gives the initial latent space a total variance of 1.
+    lattice
+        Whether windows are the square ones of :func:`~spotscape.graph.build_lattice_windows`, with ``window`` sites on
+        each side of the spot. The features are then scaled to the range from 0 to 1, and clustered as they are.
     """
 
     pipelines: dict[str, FeaturePipeline]
@@ -55,6 +60,7 @@ class ModalityPipelines:
     window: int
     layout: str
     scale: float = 1.0
+    lattice: bool = False
 
     @classmethod
     def fit(
@@ -67,11 +73,12 @@ class ModalityPipelines:
         layout: str,
         corrections: Mapping[str, str | None],
         image_weight: float | None,
-        n_top_genes: int,
-        n_components: int | None,
+        preprocessor: Mapping[str, Any],
+        n_feature_components: int,
         n_latent: int,
+        lattice: bool,
         seed: int,
-    ) -> tuple["ModalityPipelines", NDArray[np.float32]]:
+    ) -> tuple["ModalityPipelines", NDArray[np.float32] | None]:
         """Learn everything from the data.
 
         Parameters
@@ -80,21 +87,35 @@ class ModalityPipelines:
             Expression or features of each modality, ``"rna"`` and perhaps ``"image"``.
         slices, coordinates
             Name of the slice, and position, of each spot.
-        window, layout, corrections, image_weight, n_top_genes, n_components, n_latent, seed
+        window, layout, corrections, image_weight, n_latent, seed
             Arguments of :class:`~spotscape.AESTETIK`.
+        preprocessor
+            Arguments of :class:`~spotscape.preprocessing.Preprocessor`, for expression.
+        n_feature_components
+            Number of principal components of wider features.
+        lattice
+            See :class:`ModalityPipelines`.
 
         Returns
         -------
         The fitted pipelines, and the axes from which the latent space starts: principal axes of the weighted averages
-        of windows that have all modalities. ``(n_features_of_all_modalities, at_most_n_latent)``.
+        of windows that have all modalities, ``(n_features_of_all_modalities, at_most_n_latent)``. With ``lattice``,
+        there are no axes.
         """
         if window is None:
             window = default_window(int(np.median(np.unique(slices, return_counts=True)[1])))
-        result = cls({}, {}, window, layout)
+        result = cls({}, {}, window, layout, lattice=lattice)
         features = {}
         for name, given in values.items():
-            result.pipelines[name] = _pipeline(name, given, slices, corrections[name], n_top_genes, n_components)
-            features[name] = result.pipelines[name].fit_transform(given, slices, seed=seed)
+            pipeline = _pipeline(name, given, slices, corrections[name], preprocessor, n_feature_components)
+            features[name] = pipeline.fit_transform(given, slices, seed=seed)
+            result.pipelines[name] = pipeline
+            if lattice:
+                pipeline.scale_to_unit_range(features[name])
+        if lattice:
+            itself = {name: one.corrected for name, one in features.items()}
+            result.weights = _weights(itself, features, coordinates, slices, image_weight)
+            return result, None
         windows = result.windows(coordinates, slices)
         averages = _averages(features, windows)
         if len(values) > 1:
@@ -108,26 +129,30 @@ class ModalityPipelines:
         """Features of all spots in each modality."""
         return {name: pipeline.transform(values[name], slices) for name, pipeline in self.pipelines.items()}
 
-    def windows(self, coordinates: NDArray[Any], slices: NDArray[np.str_]) -> Windows:
-        """Windows of all spots."""
+    def windows(self, coordinates: NDArray[Any], slices: NDArray[np.str_]) -> Any:
+        """Windows of all spots, or their sites with ``lattice``."""
+        if self.lattice:
+            return build_lattice_windows(coordinates, slices, width=2 * self.window + 1, layout=self.layout)
         return build_windows(coordinates, slices, radius=self.window, layout=self.layout)
 
     def find_clusters(
-        self, features: Mapping[str, Features], windows: Windows, n_clusters: int, *, seed: int
+        self, features: Mapping[str, Features], windows: Any, n_clusters: int, *, seed: int
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Cluster each modality over all slices, by the window averages.
+        """Cluster each modality over all slices, by k-means of the window averages.
+
+        With ``lattice``, a Gaussian mixture with one covariance clusters the features of the spots themselves.
 
         Parameters
         ----------
         features, windows
             Features and windows of all spots.
         n_clusters, seed
-            Number of clusters, and random seed of k-means.
+            Number of clusters, and random seed of the clustering.
 
         Returns
         -------
         For each modality, the cluster of each spot, -1 for spots without the modality, ``(n_spots,)``, and the
-        distances between cluster centres in the initial latent space, ``(n_clusters, n_clusters)``.
+        distances between cluster centres in the initial latent space, ``(n_clusters, n_clusters)``; 1 with ``lattice``.
 
         Raises
         ------
@@ -135,12 +160,17 @@ class ModalityPipelines:
             If there are not more distinct spots than clusters.
         """
         result = {}
-        for name, all_averages in _averages(features, windows).items():
+        given = {name: one.corrected for name, one in features.items()} if self.lattice else None
+        for name, all_averages in (given or _averages(features, windows)).items():
             present = features[name].present
             averages = all_averages[present]
             if n_clusters >= len(np.unique(averages, axis=0)):
                 raise ValueError(f"`n_clusters` is {n_clusters}, too many for the {present.sum()} spots with {name}.")
             codes = np.full(len(present), -1)
+            if self.lattice:
+                codes[present] = _mixture_clusters(averages, n_clusters, seed)
+                result[name] = (codes, np.ones((n_clusters, n_clusters), dtype=np.float32))
+                continue
             codes[present] = _clusters(averages, n_clusters, seed)
             sizes = np.bincount(codes[present], minlength=n_clusters)
             centres = np.stack([averages[codes[present] == k].sum(axis=0) for k in range(n_clusters)])
@@ -200,8 +230,8 @@ def _pipeline(
     values: Expression | NDArray[np.float64],
     slices: NDArray[np.str_],
     correction: str | None,
-    n_top_genes: int,
-    n_components: int | None,
+    preprocessor: Mapping[str, Any],
+    n_feature_components: int,
 ) -> FeaturePipeline:
     """Pipeline of a modality, not fitted yet."""
     is_expression = isinstance(values, Expression)
@@ -216,8 +246,8 @@ def _pipeline(
         correction = "harmony" if len(np.unique(present)) > 1 else "none"
     return FeaturePipeline(
         correction_named("none" if correction == "precomputed" else correction),
-        preprocessor=Preprocessor(n_top_genes=n_top_genes, n_components=n_components) if is_expression else None,
-        scaler=FeatureScaler(standardize=standardize),
+        preprocessor=Preprocessor(**preprocessor) if is_expression else None,
+        scaler=FeatureScaler(standardize=standardize, n_components=n_feature_components),
     )
 
 
@@ -265,3 +295,9 @@ def _clusters(averages: NDArray[np.float32], n_clusters: int, seed: int) -> NDAr
     with threadpool_limits(1, user_api="openmp"):
         means = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(averages[drawn].astype(np.float64))
         return means.predict(averages.astype(np.float64)).astype(np.int64)
+
+
+def _mixture_clusters(features: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
+    """Cluster of each spot by a Gaussian mixture with one covariance."""
+    drawn = features[evenly_spaced_rows(len(features), _N_CLUSTERED_WINDOWS)]
+    return fit_shared_mixture(drawn, n_clusters, n_init=_N_INIT, seed=seed).predict(features)

@@ -60,7 +60,9 @@ class ScheduledTrainingPlan(TrainingPlan):
     ):
         super().__init__(module, lr=lr, weight_decay=weight_decay, eps=eps, **kwargs)
         if amsgrad and self.optimizer_name != "Adam":
-            raise ValueError(f"`amsgrad` is for Adam, but `optimizer` is {self.optimizer_name!r}; leave one of them out.")
+            raise ValueError(
+                f"`amsgrad` is for Adam, but `optimizer` is {self.optimizer_name!r}; leave one of them out."
+            )
         self.schedule = schedule
         self.amsgrad = amsgrad
         self._n_seeds = 1
