@@ -133,6 +133,13 @@ MODEL_CASES = {
         "`cross_sample_positives` is 'no'",
     ),
     "unknown argument": (build(n_layers=2), TypeError, "n_layers"),
+    "unknown preset": (build(preset="published"), ValueError, "`preset` is 'published'; choose one of"),
+    "unknown encoder": (build(encoder="graph"), ValueError, "`encoder` is 'graph'; choose one of"),
+    "members of the linear encoder": (build(n_members=3), ValueError, "`n_members` is 3, but the linear encoder"),
+    "dropout of the linear encoder": (build(n_dropout_passes=9), ValueError, "`n_dropout_passes` is 9, but the linear"),
+    "linear encoder in a preset": (build(preset="paper", encoder="linear"), ValueError, "preset 'paper' is a convolu"),
+    "convolution of cells": (build(preset="released", layout="irregular"), ValueError, "`layout` is 'irregular', but"),
+    "no total": (build(target_sum=0), ValueError, "`target_sum` is 0"),
     "no epochs": (train(max_epochs=0), ValueError, "`max_epochs` is 0"),
     "unknown schedule": (train(schedule="cosine"), ValueError, "`schedule` is 'cosine'"),
 }
@@ -184,6 +191,17 @@ def test_a_weight_of_no_image_and_a_model_without_data_are_refused(adata):
         AESTETIK(adata, n_clusters=4, image_weight=0.5)
     with pytest.raises(ValueError, match="adata|data"):
         AESTETIK()
+
+
+@pytest.mark.parametrize("arguments", [{"preset": "paper"}, {"encoder": "convolution"}])
+def test_a_convolution_of_cells_on_no_lattice_is_refused(adata, arguments):
+    adata.obsm["spatial"][60:] = np.random.default_rng(0).uniform(0, 1000, (60, 2))
+    AESTETIK.setup_anndata(adata, **KEYS)
+    before = adata.copy()
+    with pytest.raises(ValueError, match="`encoder` is 'convolution'.*spots of slice 'slice_2' are on no") as caught:
+        AESTETIK(adata, n_clusters=4, **arguments)
+    assert_one_sentence(caught.value)
+    assert_unchanged(adata, before)
 
 
 def mudata_of(adata):

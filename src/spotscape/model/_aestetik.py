@@ -30,7 +30,7 @@ _N_INIT = 10
 _CONVOLUTION_BATCH_SIZE = 8192
 
 
-_MODULES = {"linear": AestetikModule, "convolution": AestetikConvolutionModule}
+_MODULES: dict[str, Any] = {"linear": AestetikModule, "convolution": AestetikConvolutionModule}
 
 
 class AESTETIK(ModalityModel):
@@ -76,8 +76,8 @@ class AESTETIK(ModalityModel):
     rna_correction, image_correction
         How differences between slices are removed from each modality: ``"none"``, ``"centre"``, ``"combat"``,
         ``"harmony"``, or ``"precomputed"`` for features that are already corrected, such as the latent space of scVI.
-        ``None``: ``"harmony"`` if several slices have the modality, or ``"none"`` in the presets. Unlike a shift of whole slices, Harmony does not
-        assume that all slices show the same regions.
+        ``None``: ``"harmony"`` if several slices have the modality, or ``"none"`` in the presets. Unlike a shift of
+        whole slices, Harmony does not assume that all slices show the same regions.
     image_weight
         Weight of the image in the losses and in the windows, from 0 to 1; expression has the rest. ``None``: 0.5, and
         less, down to 0, if expression predicts less than about 2 % of the variance of the image features in held-out
@@ -346,7 +346,7 @@ class AESTETIK(ModalityModel):
             build_lattice_windows(coordinates, names, width=width, layout=layout)
         except NoLatticeError as error:
             raise ValueError(
-                f"`encoder` is 'convolution', also by `preset`, and needs spots on a lattice, but: {error} Here that is "
+                f"`encoder` is 'convolution', also by `preset`, and needs spots on a lattice. {error} Here that is "
                 "`encoder='linear'` without a preset."
             ) from error
 

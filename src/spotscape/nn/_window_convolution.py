@@ -1,7 +1,7 @@
 """Convolutional autoencoder of square windows, in one or two modalities, with the median of several members."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -186,8 +186,8 @@ class ConvolutionEncoder(nn.Module):
             squares = squares + convolved.square().sum((0, 2, 3))
             n_values += convolved[:, 0].numel()
         mean = torch.as_tensor(total / n_values)
-        self.norm.running_mean.copy_(mean)
-        self.norm.running_var.copy_((squares / n_values - mean.square()).clamp(min=0))
+        cast(Tensor, self.norm.running_mean).copy_(mean)
+        cast(Tensor, self.norm.running_var).copy_((squares / n_values - mean.square()).clamp(min=0))
 
     def _image(self, windows: Mapping[str, Tensor]) -> Tensor:
         """Windows as images with a channel for each feature. ``(n_spots, n_all_features, width, width)``."""
