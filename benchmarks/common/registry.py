@@ -164,6 +164,21 @@ CROSS_SAMPLE_IMAGE = {
 }
 
 
+#: The published AESTETIK, measured when it is asked for: it needs sections of lattices.
+AESTETIK_PRESETS = ("paper", "released")
+CROSS_SAMPLE_PRESETS = {
+    f"{IMAGE_MODEL}, preset {preset}": _aestetik(aestetik, preset=preset) for preset in AESTETIK_PRESETS
+}
+CROSS_SAMPLE_IMAGE_PRESETS = {
+    title: method
+    for preset in AESTETIK_PRESETS
+    for title, method in (
+        (f"{IMAGE_MODEL}, both, preset {preset}", _both(preset=preset)),
+        (f"{IMAGE_MODEL}, expression, preset {preset}", _aestetik(aestetik, preset=preset)),
+    )
+}
+
+
 @dataclass(frozen=True)
 class Peer:
     """Another package, which runs in an environment of its own.

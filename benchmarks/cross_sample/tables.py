@@ -5,10 +5,18 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.common.figures import GRID, open_frame, plt, save
-from benchmarks.common.registry import COMMON, CROSS_SAMPLE, CROSS_SAMPLE_IMAGE, IMAGE_MODEL, OTHER_COLOR
+from benchmarks.common.registry import (
+    COMMON,
+    CROSS_SAMPLE,
+    CROSS_SAMPLE_IMAGE,
+    CROSS_SAMPLE_IMAGE_PRESETS,
+    CROSS_SAMPLE_PRESETS,
+    IMAGE_MODEL,
+    OTHER_COLOR,
+)
 from benchmarks.common.transfer_tables import on_front, table_of_methods, table_of_transfers, text_of_front
 
-_METHODS = CROSS_SAMPLE | CROSS_SAMPLE_IMAGE
+_METHODS = CROSS_SAMPLE | CROSS_SAMPLE_PRESETS | CROSS_SAMPLE_IMAGE | CROSS_SAMPLE_IMAGE_PRESETS
 
 
 def write_summary(results: pd.DataFrame, transfer: pd.DataFrame, path: Path) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("scib_metrics", reason="needs the extra spotscape[scib]")
 import spotscape as sps
 from benchmarks.common import aestetik, transfer
 from benchmarks.common.reading import Keys
-from benchmarks.common.registry import COMMON, CROSS_SAMPLE, IMAGE_MODEL
+from benchmarks.common.registry import COMMON, CROSS_SAMPLE, CROSS_SAMPLE_IMAGE_PRESETS, IMAGE_MODEL
 from benchmarks.common.representations import scvi_latent
 from benchmarks.common.transfer_runs import results_of
 from benchmarks.common.transfer_tables import on_front
@@ -59,7 +59,8 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
     # The integration scores take long, and are of the default and the common methods only.
     assert tissue["bio"].notna().to_dict() == {name: name in ("PCA", "AESTETIK") for name in methods[:4]}
     seen = results[results["case"] == "seen"]
-    assert set(seen["metric"]) == {"ARI"} and set(seen["method"]) == {*methods[4:], "side by side, Harmony"}
+    assert set(seen["metric"]) == {"ARI", "ARI of its clusters"}
+    assert set(seen["method"]) == {*methods[4:], "side by side, Harmony"}
     transfers = pd.read_csv(tmp_path / "transfer.csv")
     assert set(transfers["method"]) == set(methods[:4]) - {"AESTETIK"} and set(transfers["case"]) == {"tissue"}
     assert (transfers["low"] <= transfers["high"]).all()
@@ -73,6 +74,19 @@ def test_run_and_resume(files, tmp_path, monkeypatch):
     (tmp_path / "cross_sample.png").unlink()
     assert main(["--tables-only", "--out", str(tmp_path)]) == 0
     assert (tmp_path / "cross_sample.png").exists()
+
+
+def test_presets_are_measured_when_they_are_asked_for(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("benchmarks.cross_sample.__main__.Benchmark.measure", lambda self, runs: asked.extend(runs))
+    monkeypatch.setattr("benchmarks.cross_sample.__main__.write_tables", lambda *_: None)
+    arguments = ["--simulation", "--seeds", "1", "--out"]
+    for preset, n_presets in (([], 0), (["--preset", "paper"], 4), (["--preset", "paper", "released"], 8)):
+        asked.clear()
+        assert main([*arguments, str(tmp_path), *preset]) == 0
+        assert sum("preset" in method for _, method, _ in asked) == n_presets
+    represent: Any = CROSS_SAMPLE_IMAGE_PRESETS["AESTETIK, both, preset released"].represent
+    assert represent.keywords == {"image_key": aestetik.IMAGE, "preset": "released"}
 
 
 def test_variants_reach_the_model(files, monkeypatch):

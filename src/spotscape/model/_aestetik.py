@@ -17,7 +17,15 @@ from spotscape.data import LatticeWindowDataset, SpotDataLoader, SpotDataset, Wi
 from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.graph._lattice_windows import NoLatticeError, build_lattice_windows
 from spotscape.graph._windows import default_ring_weights
-from spotscape.model._aestetik_presets import PRESETS, RULES, check_encoder, preprocessing_arguments, resolve
+from spotscape.model._aestetik_presets import (
+    N_INIT,
+    PRESETS,
+    RULES,
+    check_encoder,
+    mixture_clusters,
+    preprocessing_arguments,
+    resolve,
+)
 from spotscape.model._docs import docs
 from spotscape.model._modality_model import ModalityModel
 from spotscape.model._training import TrainingRun
@@ -25,7 +33,6 @@ from spotscape.module import AestetikConvolutionModule, AestetikModule
 from spotscape.preprocessing._modalities import ModalityPipelines
 
 _DECODING_BATCH_SIZE = 4096
-_N_INIT = 10
 #: Largest number of spots whose square windows are gathered at a time.
 _CONVOLUTION_BATCH_SIZE = 8192
 
@@ -257,7 +264,9 @@ class AESTETIK(ModalityModel):
         run = TrainingRun(self, locals() | settings)
         dataset = self._dataset(self.adata_manager)
         features, windows = dataset.features, dataset.windows
-        dataset.clusters = self.pipelines.find_clusters(features, windows, self.n_clusters, seed=self.seed)
+        dataset.clusters = self.pipelines.find_clusters(
+            features, windows, self.n_clusters, seed=self.seed, cluster_spots=mixture_clusters
+        )
         run.start(dataset)
 
     @docs.dedent
@@ -375,5 +384,5 @@ class AESTETIK(ModalityModel):
             self.module.after_training(batch[BATCH_KEYS.WINDOWS] for batch in loader)
         rows = self._reference_rows()
         self._fit_novelty(dataset, rows)
-        mixture = fit_shared_mixture(self._encode(dataset, rows), self.n_clusters, n_init=_N_INIT, seed=self.seed)
+        mixture = fit_shared_mixture(self._encode(dataset, rows), self.n_clusters, n_init=N_INIT, seed=self.seed)
         self.cluster_model_ = mixture.get_state()

@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotscape._validate import Rule, check_flag, check_positive, choice, integer, number, optional
+from spotscape.cluster import fit_shared_mixture
 from spotscape.graph._lattice_windows import LATTICES
 from spotscape.graph._windows import LAYOUTS
 from spotscape.preprocessing import Expression
 from spotscape.preprocessing._gene_selection import count_variable_genes
 from spotscape.preprocessing._modalities import MODALITY_CORRECTIONS
 from spotscape.preprocessing._scaling import N_COMPONENTS_WIDE
+from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 #: What `__init__` and `train` take where the user gives nothing.
 DEFAULT: dict[str, Any] = {
@@ -60,6 +62,10 @@ PRESETS: dict[str | None, dict[str, Any]] = {None: DEFAULT, "paper": _PAPER, "re
 
 #: Published width of the windows, 7, and number of members.
 _CONVOLUTION = {"window": 3, "n_members": 3}
+
+#: Number of initialisations of a mixture, and largest number of spots that it is fitted to.
+N_INIT = 10
+_N_CLUSTERED_SPOTS = 20_000
 
 RULES: dict[str, Rule] = {
     "n_clusters": integer(2),
@@ -135,3 +141,9 @@ def preprocessing_arguments(
     if given["target_sum"] is None and values.values == "log-normalized":
         arguments["target_sum"] = None
     return arguments
+
+
+def mixture_clusters(features: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
+    """Cluster of each spot by a Gaussian mixture with one covariance. ``(n_spots,)``."""
+    drawn = features[evenly_spaced_rows(len(features), _N_CLUSTERED_SPOTS)]
+    return fit_shared_mixture(drawn, n_clusters, n_init=N_INIT, seed=seed).predict(features)

@@ -1,7 +1,7 @@
 """Features, windows, weights and clusters of one or two modalities, which are saved with the model."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from spotscape.cluster import fit_shared_mixture
 from spotscape.graph._lattice_windows import build_lattice_windows
 from spotscape.graph._windows import Windows, build_windows, default_window, window_averages
 from spotscape.preprocessing._agreement import explained_share, slice_mixing
@@ -136,11 +135,17 @@ class ModalityPipelines:
         return build_windows(coordinates, slices, radius=self.window, layout=self.layout)
 
     def find_clusters(
-        self, features: Mapping[str, Features], windows: Any, n_clusters: int, *, seed: int
+        self,
+        features: Mapping[str, Features],
+        windows: Any,
+        n_clusters: int,
+        *,
+        seed: int,
+        cluster_spots: Callable[[NDArray[np.float32], int, int], NDArray[np.int64]],
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Cluster each modality over all slices, by k-means of the window averages.
 
-        With ``lattice``, a Gaussian mixture with one covariance clusters the features of the spots themselves.
+        With ``lattice``, ``cluster_spots`` clusters the features of the spots themselves.
 
         Parameters
         ----------
@@ -148,6 +153,8 @@ class ModalityPipelines:
             Features and windows of all spots.
         n_clusters, seed
             Number of clusters, and random seed of the clustering.
+        cluster_spots
+            Function of features, number of clusters and seed that returns the cluster of each spot.
 
         Returns
         -------
@@ -168,7 +175,7 @@ class ModalityPipelines:
                 raise ValueError(f"`n_clusters` is {n_clusters}, too many for the {present.sum()} spots with {name}.")
             codes = np.full(len(present), -1)
             if self.lattice:
-                codes[present] = _mixture_clusters(averages, n_clusters, seed)
+                codes[present] = cluster_spots(averages, n_clusters, seed)
                 result[name] = (codes, np.ones((n_clusters, n_clusters), dtype=np.float32))
                 continue
             codes[present] = _clusters(averages, n_clusters, seed)
@@ -295,9 +302,3 @@ def _clusters(averages: NDArray[np.float32], n_clusters: int, seed: int) -> NDAr
     with threadpool_limits(1, user_api="openmp"):
         means = KMeans(n_clusters, n_init=_N_INIT, random_state=seed).fit(averages[drawn].astype(np.float64))
         return means.predict(averages.astype(np.float64)).astype(np.int64)
-
-
-def _mixture_clusters(features: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Cluster of each spot by a Gaussian mixture with one covariance."""
-    drawn = features[evenly_spaced_rows(len(features), _N_CLUSTERED_WINDOWS)]
-    return fit_shared_mixture(drawn, n_clusters, n_init=_N_INIT, seed=seed).predict(features)
