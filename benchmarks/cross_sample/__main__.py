@@ -6,8 +6,8 @@ On the slices of ``--expression``, AESTETIK runs with each correction, without s
 positives from other samples, beside common methods, SPOTSCAPE and SEDR, and the authors' own package if ``--aestetik``
 names a Python that has it (sections of square lattices). ``--preset`` adds the published method, which takes minutes a
 run. On sections with an image (``--image``: image features in ``obsm["image_features"]``, or an image in
-``uns["spatial"]``) and on the simulation, it runs on expression, on the image and on both. Its ``n_clusters`` is the number of annotated kinds, as that of the domains
-that are scored; nothing else of the labels is seen.
+``uns["spatial"]``) and on the simulation, it runs on expression, on the image and on both. Its ``n_clusters`` is the
+number of annotated kinds, as that of the domains that are scored; nothing else of the labels is seen.
 
 Two axes: how well labels are transferred (macro-F1 of a nearest-neighbour vote of the other slices) and found (ARI of
 pooled ``tl.domains``), and how well samples mix (``mixing``: slices among the 30 nearest neighbours, 1 as by chance;

@@ -132,8 +132,7 @@ def _slice_sites(positions: NDArray[np.float64], width: int, layout: str, name: 
         steps, share = _fit_lattice(tree, lattice)
         if layout == "auto" and share < _IN_LINE:
             raise NoLatticeError(
-                f"The spots of {name} are on no lattice, which square windows need; use `build_windows`, or pass the "
-                "`layout` if they are."
+                f"The spots of {name} are on no lattice; if they are, pass its `layout`, and else use `build_windows`."
             )
         reach = _REACH * np.linalg.norm(steps, axis=1).mean()
         for site, offset in _offsets(_along_rows(steps, lattice), lattice, width):

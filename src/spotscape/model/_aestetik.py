@@ -130,6 +130,11 @@ class AESTETIK(ModalityModel):
     >>> adata.obsm["X_aestetik"] = model.get_latent_representation()
     >>> adata.obsm["X_aestetik"].shape
     (120, 16)
+
+    The published method:
+
+    >>> sps.AESTETIK(adata, preset="paper", n_clusters=4).get_modality_weights()
+    {'rna': 0.5, 'image': 0.5}
     """
 
     _module_cls = AestetikModule
@@ -183,7 +188,7 @@ class AESTETIK(ModalityModel):
                 raise ValueError(f"`n_clusters` is {n_clusters}, but there are only {n_spots} spots; lower it.")
             names, coordinates = registered_slices(self.adata_manager)[1], registered_coordinates(self.adata_manager)
             if lattice:
-                self._check_lattice(coordinates, names, 2 * settings["window"] + 1, layout)
+                _check_lattice(coordinates, names, layout)
             self.pipelines, axes = ModalityPipelines.fit(
                 values,
                 names,
@@ -350,15 +355,6 @@ class AESTETIK(ModalityModel):
         """
         return dict(self.pipelines.weights)
 
-    def _check_lattice(self, coordinates: Any, names: Any, width: int, layout: str) -> None:
-        try:
-            build_lattice_windows(coordinates, names, width=width, layout=layout)
-        except NoLatticeError as error:
-            raise ValueError(
-                f"`encoder` is 'convolution', also by `preset`, and needs spots on a lattice. {error} Here that is "
-                "`encoder='linear'` without a preset."
-            ) from error
-
     def _dataset(self, manager: AnnDataManager) -> WindowDataset:
         codes, names = registered_slices(manager)
         coordinates = registered_coordinates(manager)
@@ -386,3 +382,14 @@ class AESTETIK(ModalityModel):
         self._fit_novelty(dataset, rows)
         mixture = fit_shared_mixture(self._encode(dataset, rows), self.n_clusters, n_init=N_INIT, seed=self.seed)
         self.cluster_model_ = mixture.get_state()
+
+
+def _check_lattice(coordinates: Any, names: Any, layout: str) -> None:
+    """Raise ``ValueError`` if the spots of a slice are on no lattice."""
+    try:
+        build_lattice_windows(coordinates, names, width=1, layout=layout)
+    except NoLatticeError as error:
+        raise ValueError(
+            "`encoder` is 'convolution', which the presets set as well, and needs a lattice; pass `encoder='linear'` "
+            f"without a preset. {error}"
+        ) from error
