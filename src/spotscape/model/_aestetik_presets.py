@@ -10,6 +10,7 @@ from spotscape._validate import Rule, check_flag, check_positive, choice, intege
 from spotscape.cluster import fit_shared_mixture
 from spotscape.graph._lattice_windows import LATTICES
 from spotscape.graph._windows import LAYOUTS
+from spotscape.model import _presets
 from spotscape.preprocessing import Expression
 from spotscape.preprocessing._gene_selection import count_variable_genes
 from spotscape.preprocessing._modalities import MODALITY_CORRECTIONS
@@ -85,8 +86,7 @@ RULES: dict[str, Rule] = {
 
 def resolve(preset: str | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments that the presets set, with ``None`` replaced by the value of the preset."""
-    given = {name: arguments[name] for name in PRESETS[preset].keys() & arguments.keys()}
-    settings = {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}
+    settings = _presets.resolve(PRESETS, preset, arguments)
     if "encoder" in settings:
         of_encoder = _CONVOLUTION if settings["encoder"] == "convolution" else {"n_members": 1}
         settings |= {name: value for name, value in of_encoder.items() if settings[name] is None}
