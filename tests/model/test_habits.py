@@ -243,6 +243,17 @@ def test_differential_expression_is_that_of_the_package(trained):
     del adata.uns["markers"]
 
 
+def test_a_model_writes_a_report(trained, tmp_path):
+    model, adata = trained
+    column = "domain" if "domain" in adata.obs else "kind"
+    path = model.report(tmp_path / "report.html", domain_key=column)
+    assert type(model).__name__ in path.read_text()
+    model.save(tmp_path / "model")
+    loaded = type(model).load(tmp_path / "model", adata=False)
+    with pytest.raises(ValueError, match="pass the data as `adata`"):
+        loaded.report(tmp_path / "other.html", domain_key=column)
+
+
 def test_data_are_freed_with_their_model():
     adata, query = (synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=seed) for seed in (0, 1))
     SPOTSCAPE.setup_anndata(adata, layer="counts")

@@ -43,6 +43,7 @@ def test_graph_attention_is_the_slow_sum(sparse_features):
     adjacency[2] = 0
     adjacency[:, 0] = torch.where(torch.arange(4) == 2, 0, 0.5)
     mask = torch.tensor([1.0, 0, 1, 1, 1])
+    assert layer.bias is not None
     with torch.no_grad():
         layer.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
         given = x.to_sparse_csr() if sparse_features else x

@@ -24,11 +24,11 @@ from spotscape.model import _save_load
 from spotscape.model._docs import docs
 from spotscape.model._files import FilesMixin
 from spotscape.model._hub import HubMixin
-from spotscape.model._markers import MarkerMixin
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
 from spotscape.model._query import QueryMixin, warn_of_subset
 from spotscape.model._repr import NotebookMixin
 from spotscape.model._setup import check_data, check_kind, check_unchanged
+from spotscape.model._shortcuts import ShortcutMixin
 from spotscape.model._spatialdata import SpatialDataMixin
 from spotscape.novelty import NoveltyReference
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -50,7 +50,7 @@ class LatentModel(
     HubMixin,
     QueryMixin,
     SpatialDataMixin,
-    MarkerMixin,
+    ShortcutMixin,
     NotebookMixin,
     UnsupervisedTrainingMixin,
     BaseModelClass,

@@ -206,6 +206,16 @@ Examples
 >>> table = model.differential_expression(groupby="domain", group1=adata.obs["domain"].cat.categories[0])
 >>> len(table)
 40""",
+    report_example="""\
+Examples
+--------
+>>> import spotscape as sps
+>>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=100, n_genes=40)
+>>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+>>> model = sps.SPOTSCAPE(adata)
+>>> model.train(max_epochs=1)
+>>> model.report("report.html", domain_key="domain").name
+'report.html'""",
     load_query_example="""\
 Examples
 --------

@@ -1,6 +1,7 @@
-"""Differential expression under the name that models of scvi-tools have for it."""
+"""Methods of a model that lead to functions for its data: the only file of the models that knows these functions."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -10,14 +11,42 @@ from mudata import MuData
 from spotscape.model._docs import docs
 
 
-class MarkerMixin:
-    """Method that ranks genes on the registered counts."""
+class ShortcutMixin:
+    """Methods that call functions for the data of a model."""
 
     if TYPE_CHECKING:
         adata: Any
         registry_: dict[str, Any]
 
-        def _validate_anndata(self, adata: Any) -> Any: ...
+        def _validate_anndata(self, adata: Any, copy_if_view: bool = True) -> Any: ...
+
+    @docs.dedent
+    def report(self, path: str | Path = "report.html", adata: AnnData | MuData | None = None, **kwargs: Any) -> Path:
+        """Write a report of spatial domains as one HTML file; see :func:`spotscape.report`.
+
+        Parameters
+        ----------
+        path
+            File to write, replaced as a whole.
+        adata
+            Data with domains, set up like those of the model. ``None``: the data of the model.
+        **kwargs
+            Further arguments of :func:`spotscape.report`, such as ``domain_key``.
+
+        Returns
+        -------
+        Path of the file.
+
+        Raises
+        ------
+        ValueError
+            If there are no data.
+
+        %(report_example)s
+        """
+        from spotscape import report
+
+        return report(self._table(adata), path, model=self, **kwargs)
 
     @docs.dedent
     def differential_expression(
@@ -60,10 +89,12 @@ class MarkerMixin:
         """
         from spotscape import get, tl
 
+        settings = {"groups": group1, "reference": "rest" if group2 is None else group2} | kwargs
+        return get.markers(tl.markers(self._table(adata), groupby, **settings, key_added="markers", copy=True))
+
+    def _table(self, adata: AnnData | MuData | None) -> AnnData:
+        """Data with the expression and the slices."""
         if adata is None and self.adata is None:
             raise ValueError("The model was loaded without data; pass the data as `adata`.")
         data = self._validate_anndata(adata)
-        holder = data.mod[self.registry_["setup_args"]["modality"]] if isinstance(data, MuData) else data
-        settings = {"groups": group1, "reference": "rest" if group2 is None else group2} | kwargs
-        result = tl.markers(holder, groupby, **settings, key_added="markers", copy=True)
-        return get.markers(result)
+        return data.mod[self.registry_["setup_args"]["modality"]] if isinstance(data, MuData) else data
