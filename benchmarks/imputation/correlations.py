@@ -45,29 +45,31 @@ def with_controls(adata: AnnData, genes: Sequence[str], seed: int) -> AnnData:
     return result
 
 
-def correlate(adata: AnnData, genes: Sequence[str], model: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def correlate(
+    adata: AnnData, genes: Sequence[str], model: str, seed: int, max_epochs: int | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train a model on half of the counts; return the correlations and the denoised expression of the genes."""
     model_class = getattr(sps, model)
     model_class.setup_anndata(adata, layer="counts_fit", slice_key="slice")
     trained = model_class(adata, seed=seed)
-    trained.train(enable_progress_bar=False)
+    trained.train(max_epochs, enable_progress_bar=False)
     every = [*genes, *(gene + CONTROL for gene in genes)]
     denoised = trained.get_normalized_expression(gene_list=every, library_size=1e4)
     sps.tl.gene_correlations(adata, every, denoised=denoised, held_out="counts_held_out")
     table = sps.get.gene_correlations(adata)
-    is_control = [table[column].str.endswith(CONTROL) for column in ("gene_1", "gene_2")]
-    table["pair"] = np.select([is_control[0] & is_control[1], ~is_control[0] & ~is_control[1]], ["controls", "genes"])
-    return table[table["pair"] != "0"], denoised
+    n_controls = sum(table[column].str.endswith(CONTROL).astype(int) for column in ("gene_1", "gene_2"))
+    table["pair"] = n_controls.map({0: "genes", 1: "mixed", 2: "controls"})
+    return table[table["pair"] != "mixed"], denoised
 
 
 def summarize(rows: pd.DataFrame) -> str:
     """Medians of the absolute correlations over pairs and seeds, and how often denoised ones are stronger."""
     table = []
     for (model, pair), found in rows.groupby(["model", "pair"], sort=False):
-        known = found.dropna(subset="noise_corrected")
+        known = found.dropna(subset=["noise_corrected", "denoised"])
         stronger = float((known["denoised"].abs() > known["noise_corrected"].abs()).mean()) if len(known) else np.nan
-        medians = [found[column].abs().median() for column in COLUMNS]
-        # Controls have the shares of single spots, counting noise included, which no correction takes away.
+        values = [found[column].dropna().abs() for column in COLUMNS]
+        medians = [float(np.median(column)) if len(column) else np.nan for column in values]
         table.append([model, pair, *(f"{value:.2f}" for value in medians), f"{stronger:.0%}", found["seed"].nunique()])
     header = ["model", "pairs of", *(name.replace("_", " ") for name in COLUMNS), "denoised stronger", "seeds"]
     return markdown(header, table) + "\n"
@@ -80,12 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--genes", nargs="+", required=True, help="genes to correlate")
     parser.add_argument("--maps", nargs="+", default=[], help="genes to draw, of those that are correlated")
     shared.add_seeds(parser, 3)
-    options = shared.parse(parser, arguments, positive=("seeds",))
+    shared.add_max_epochs(parser)
+    options = shared.parse(parser, arguments, positive=("seeds", "max_epochs"))
+    options.out.mkdir(parents=True, exist_ok=True)
     tables = []
     for seed in range(options.seeds):
         adata = with_controls(read_counts(options.file), options.genes, seed)
-        for model in (name for name in MODELS if hasattr(getattr(sps, name), "get_normalized_expression")):
-            table, denoised = correlate(adata, options.genes, model, seed)
+        for model in MODELS:
+            table, denoised = correlate(adata, options.genes, model, seed, options.max_epochs)
             tables.append(table.assign(model=model, seed=seed))
             if not seed and model == "SPOTSCAPE":
                 _draw(adata, options, denoised)
