@@ -26,7 +26,7 @@ def adata(tissue):
 
 def test_each_gene_has_a_row_and_each_slice_two_panels(adata):
     genes = list(adata.var_names[:3])
-    panels = np.reshape(sps.pl.denoised(adata, genes, show=False), (3, 4))
+    panels = np.array(sps.pl.denoised(adata, genes, show=False)).reshape(3, 4)
     assert [panel.get_ylabel() for panel in panels[:, 0]] == genes
     titles = [panel.get_title() for panel in panels[0]]
     assert titles == ["slice_1\ncounts", "slice_2\ncounts", "slice_1\ndenoised", "slice_2\ndenoised"]

@@ -9,11 +9,12 @@ import pandas as pd
 from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from spotscape._slices import requested_slices
 from spotscape._validate import check_number, check_positive, check_present
-from spotscape.pl._coloring import color_numbers
-from spotscape.pl._figure import draw_color_bar, savefig_or_show
+from spotscape.pl._coloring import color_numbers, draw_guide
+from spotscape.pl._figure import savefig_or_show
 from spotscape.pl._map import draw_map, panel_shape, read_coordinates
 from spotscape.pl._values import slice_codes
 from spotscape.tl.expression._counts import read_counts
@@ -118,7 +119,9 @@ def denoised(
     n_columns = len(panels)
     height = _WIDTH * panel_shape(coordinates, list(panels.values())) + 0.3
     size = (2 * (_WIDTH * n_columns + _BAR_WIDTH), height * len(names))
-    figure, axes = plt.subplots(len(names), 2 * n_columns, figsize=size, squeeze=False, layout="constrained")
+    # The layout knows the place of the labels only roughly, because maps are narrower than their axes.
+    layout = ConstrainedLayoutEngine(w_pad=0.12)
+    figure, axes = plt.subplots(len(names), 2 * n_columns, figsize=size, squeeze=False, layout=layout)
     shown = np.concatenate(list(panels.values()))
     for row, gene in enumerate(names):
         for side, (kind, matrix) in enumerate(values.items()):
@@ -130,7 +133,7 @@ def denoised(
                 draw_map(panel, coordinates, coloring, spots, spot_size)
                 if row == 0:
                     panel.set_title(f"{name}\n{kind}" if name and len(titles) > 1 else kind, fontsize=11)
-            draw_color_bar(here, coloring.mappable)
+            draw_guide(coloring, figure, here)
         axes[row, 0].set_ylabel(gene, fontsize=11)
     return savefig_or_show(figure, list(axes.flat), "denoised", show=show, save=save, return_fig=return_fig)
 
