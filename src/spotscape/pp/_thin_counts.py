@@ -4,8 +4,9 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape._validate import check_integer, check_name, check_number
-from spotscape.tl.expression._counts import find_counts
+from spotscape._validate import check_integer, check_name, check_number, check_present
+from spotscape.preprocessing._row_blocks import row_blocks
+from spotscape.preprocessing._value_summary import summarize_values
 
 
 def thin_counts(
@@ -36,8 +37,7 @@ def thin_counts(
         Probability :math:`p` of each molecule to be in the part to fit to, above 0 and below 1. With one half, both
         parts have the same depth and can be compared directly.
     layer
-        Layer with the counts. If ``None``, what ``adata`` was set up with for a model, otherwise ``"counts"``,
-        otherwise ``adata.X``.
+        Layer with the counts. If ``None``, ``"counts"`` if there is such a layer, otherwise ``adata.X``.
     key_added
         Start of the names of the two layers.
     seed
@@ -73,11 +73,21 @@ def thin_counts(
         raise ValueError(f"`share` is {share}; it must be above 0 and below 1, so that both parts have molecules.")
     check_name(key_added, "key_added", "layers")
     check_integer(seed, "seed", minimum=0)
-    rows, summary, source = find_counts(adata, layer)
+    if layer is None:
+        layer = "counts" if "counts" in adata.layers else None
+    else:
+        check_present(layer, "layer", adata.layers.keys(), "adata.layers")
+    source = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
+    matrix = adata.X if layer is None else adata.layers[layer]
+    if matrix is None:
+        raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
+    rows = row_blocks(matrix)
+    summary = summarize_values(rows)
+    summary.check("auto")
     if not summary.is_whole:
         raise ValueError(
-            f"`adata.{source}` holds corrected counts that are not whole numbers, and only molecules can be divided; "
-            "name the layer with the raw counts in `layer`."
+            f"`{source}` holds values that are not whole numbers, and only molecules can be divided; name the layer with "
+            "the raw counts in `layer`."
         )
     rng = np.random.default_rng(seed)
     fit, held_out = [], []

@@ -11,8 +11,7 @@ from scipy import sparse
 
 from spotscape._constants import MEASURED_KEY
 from spotscape._validate import check_present
-from spotscape.preprocessing._row_blocks import RowBlocks, row_blocks
-from spotscape.preprocessing._value_summary import ValueSummary
+from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._values import check_size_factors, log_expression, summarize_values
 
 _SCVI_UUID = "_scvi_uuid"
@@ -86,40 +85,8 @@ def read_counts(
     if not adata.var_names.is_unique:
         raise ValueError("`adata.var_names` has names more than once; call `adata.var_names_make_unique()` first.")
     registered = _registered(adata)
-    rows, summary, source = find_counts(adata, layer)
-    size_factor_key = registered.get("size_factor_key") if size_factor_key is None else size_factor_key
-    size_factors = summary.totals
-    if size_factor_key is not None:
-        check_present(size_factor_key, "size_factor_key", adata.obs.columns, "adata.obs")
-        size_factors = check_size_factors(adata.obs[size_factor_key].to_numpy(dtype=float), summary.totals)
-    if not (size_factors > 0).any():
-        raise ValueError(f"`adata.{source}` is zero in all spots; name the layer with the counts in `layer`.")
-    columns = _select_genes(adata, genes)
-    blocks = [block[:, columns] for _, block in rows]
-    return Counts(sparse.csr_matrix(sparse.vstack(blocks)), size_factors, adata.var_names[columns], source)
-
-
-def find_counts(adata: AnnData, layer: str | None) -> tuple[RowBlocks, ValueSummary, str]:
-    """Find the counts of all genes, and check that they are counts.
-
-    Parameters
-    ----------
-    adata, layer
-        As in :func:`read_counts`.
-
-    Returns
-    -------
-    The counts in blocks of rows, their summary, and where they are, as in ``"layers['counts']"``.
-
-    Raises
-    ------
-    KeyError
-        If there is no such layer.
-    ValueError
-        If the values are not counts.
-    """
     if layer is None:
-        layer = _registered(adata).get("layer", "counts" if "counts" in adata.layers else None)
+        layer = registered.get("layer", "counts" if "counts" in adata.layers else None)
     else:
         check_present(layer, "layer", adata.layers.keys(), "adata.layers")
     source = "X" if layer is None else f"layers[{layer!r}]"
@@ -134,7 +101,16 @@ def find_counts(adata: AnnData, layer: str | None) -> tuple[RowBlocks, ValueSumm
             f"`adata.{source}` holds values that are not whole numbers, and tests need counts, because denoised or "
             "normalised values have another variance; name the layer with the raw counts in `layer`."
         )
-    return rows, summary, source
+    size_factor_key = registered.get("size_factor_key") if size_factor_key is None else size_factor_key
+    size_factors = summary.totals
+    if size_factor_key is not None:
+        check_present(size_factor_key, "size_factor_key", adata.obs.columns, "adata.obs")
+        size_factors = check_size_factors(adata.obs[size_factor_key].to_numpy(dtype=float), summary.totals)
+    if not (size_factors > 0).any():
+        raise ValueError(f"`adata.{source}` is zero in all spots; name the layer with the counts in `layer`.")
+    columns = _select_genes(adata, genes)
+    blocks = [block[:, columns] for _, block in rows]
+    return Counts(sparse.csr_matrix(sparse.vstack(blocks)), size_factors, adata.var_names[columns], source)
 
 
 def _registered(adata: AnnData) -> dict[str, str | None]:
