@@ -86,8 +86,8 @@ def thin_counts(
     summary.check("auto")
     if not summary.is_whole:
         raise ValueError(
-            f"`{source}` holds values that are not whole numbers, and only molecules can be divided; name the layer with "
-            "the raw counts in `layer`."
+            f"`{source}` holds values that are not whole numbers, and only molecules can be divided; name the layer "
+            "with the raw counts in `layer`."
         )
     rng = np.random.default_rng(seed)
     fit, held_out = [], []
