@@ -44,6 +44,7 @@ def write_everything(adata):
     sps.tl.differential_expression(adata, replicate="slice", domain_key="side", reference_domain="rest", min_counts=0)
     sps.tl.enrichment(adata, {"first": adata.var_names[:9]})
     sps.tl.composition(adata)
+    sps.tl.gene_correlations(adata, adata.var_names[:3], denoised=None)
     sps.tl.choose_slice_correction(adata, "slice", n_splits=1)
     sps.tl.align(adata, reference="slice_1", slice_key="slice", use_rep="Z", transform=None)
     image = np.random.default_rng(0).integers(0, 150, (400, 400, 3), dtype=np.uint8)

@@ -7,7 +7,7 @@ from scipy import sparse, stats
 
 import benchmarks.imputation.__main__ as imputation
 import spotscape as sps
-from benchmarks.imputation import floors, hiding, scores
+from benchmarks.imputation import correlations, floors, hiding, scores
 
 
 @pytest.fixture
@@ -89,3 +89,23 @@ def test_averages_stay_in_the_slice_and_count_the_spot_itself(tissue):
         assert (averages[name].diagonal() == np.float32(1 / k)).all()
         if name.startswith("spatial"):
             assert (slices[average.row] == slices[average.col]).all()
+
+
+def test_controls_of_correlations_are_independent(tissue, tmp_path):
+    genes = list(tissue.var_names[:3])
+    made = correlations.with_controls(tissue, genes, seed=0)
+    assert list(made.var_names[-3:]) == [f"{gene} (shuffled)" for gene in genes]
+    assert abs(made.X[:, :80] - tissue.X).max() == 0
+    # A control has the mean share of its gene.
+    ratio = made.X[:, 80:].sum(axis=0) / tissue.X[:, :3].sum(axis=0)
+    np.testing.assert_allclose(ratio, 1, atol=0.25)
+
+    path = tmp_path / "tissue.h5ad"
+    tissue.write_h5ad(path)
+    arguments = [str(path), "--genes", *genes, "--maps", genes[0], "--seeds", "1", "--max-epochs", "2"]
+    correlations.main([*arguments, "--out", str(tmp_path / "out")])
+    rows = pd.read_csv(tmp_path / "out" / "correlations.csv")
+    assert rows.groupby(["model", "pair"]).size().tolist() == [3, 3, 3, 3]
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        *("correlations.csv", "correlations.md", "correlations.png", "denoised.png")
+    }

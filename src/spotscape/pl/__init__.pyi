@@ -1,8 +1,10 @@
 from ._alignment import alignment as alignment
 from ._alternatives import alternatives as alternatives
 from ._composition import composition as composition
+from ._denoised import denoised as denoised
 from ._domains import domains as domains
 from ._embedding import embedding as embedding
+from ._gene_correlations import gene_correlations as gene_correlations
 from ._history import history as history
 from ._integration import integration as integration
 from ._markers import markers as markers

@@ -10,4 +10,5 @@ from ._transfer_labels import transfer_labels as transfer_labels
 from .alignment import align as align
 from .expression import differential_expression as differential_expression
 from .expression import enrichment as enrichment
+from .expression import gene_correlations as gene_correlations
 from .expression import markers as markers
