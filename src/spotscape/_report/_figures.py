@@ -97,7 +97,7 @@ def start_of_last_phase(history: Any) -> int | None:
 
 
 def _map(shown: AnnData, color: str, vmin: float | None = None, vmax: float | None = None) -> Any:
-    return pl.domains(shown, color, slice_key="slice", vmin=vmin, vmax=vmax, return_fig=True)
+    return pl.spatial(shown, color, slice_key="slice", vmin=vmin, vmax=vmax, return_fig=True)
 
 
 def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, Picture]:

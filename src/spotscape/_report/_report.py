@@ -58,7 +58,7 @@ def report(
         Column of ``adata.obs`` with the domains.
     slice_key
         Column of ``adata.obs`` with the slices. If ``None``, that of the model, or as in
-        :func:`spotscape.pl.domains`.
+        :func:`spotscape.pl.spatial`.
     spatial_key
         Key of the coordinates in ``adata.obsm``.
     layer

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
@@ -42,7 +42,7 @@ def legend_width(names: Sequence[str], n_rows: int = 16) -> float:
     return (0.45 + 0.085 * max(map(len, names), default=0)) * _legend_columns(names, n_rows) if len(names) else 0.0
 
 
-def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
+def draw_legend(where: FigureBase | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
     """Draw a legend of round markers to the right of a figure or of one panel."""
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=7, color=color, label=name)
@@ -50,7 +50,7 @@ def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str
     ]
     place: dict[str, Any] = (
         {"loc": "outside right center"}
-        if isinstance(where, Figure)
+        if isinstance(where, FigureBase)
         else {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
     )
     legend = where.legend(
