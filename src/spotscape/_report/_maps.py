@@ -14,7 +14,7 @@ from PIL import Image
 from spotscape._report._raster import MOST_POINTS, make_raster
 from spotscape._report._tissue import Tissue
 from spotscape.pl._colors import UNANNOTATED
-from spotscape.pl._map import tiling_diameter
+from spotscape.pl._lattice import find_lattice
 
 _STEPS = 65_535
 #: Names of spots are written for at most this many spots, since each takes as much space as three spots without.
@@ -63,7 +63,11 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     steps_per_unit = _STEPS / extent
     quantised = np.rint((positions - low) * steps_per_unit).astype(np.uint16)
     # On an image, spots are translucent and must not overlap.
-    radius = (0.5 if image is None else 0.33) * tiling_diameter(positions) * steps_per_unit
+    lattice = find_lattice(positions)
+    width = lattice.size if image is None or lattice.shape != "circle" else 0.7 * lattice.size
+    radius = 0.5 * width * steps_per_unit
+    n_corners = {"hexagon": 6, "square": 4}.get(lattice.shape, 0)
+    to_corner = radius / np.cos(np.pi / n_corners) if n_corners else radius
 
     domains = tissue.domains.codes[rows].astype(np.int64)
     columns = {"domain": np.minimum(np.where(domains < 0, len(tissue.colors), domains), _MISSING - 1).astype(np.uint8)}
@@ -73,7 +77,7 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
         columns["confidence"] = np.where(np.isfinite(confidence), percent, _UNKNOWN).astype(np.uint8)
     raster = None
     if len(rows) > MOST_POINTS:
-        raster = make_raster(quantised.astype(np.float64), 2 * radius, len(rows) / tissue.adata.n_obs)
+        raster = make_raster(quantised.astype(np.float64), 2 * to_corner, len(rows) / tissue.adata.n_obs)
     elif with_depth and tissue.depth is not None:
         columns["counts"] = tissue.depth.totals[rows].astype(np.float32)
         columns["genes"] = tissue.depth.n_detected[rows].astype(np.uint16)
@@ -114,24 +118,30 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     alpha = 0.75 if image is not None else 1.0
     if raster is None:
         source = ColumnDataSource(columns | {"x": quantised[:, 0], "y": quantised[:, 1]})
+        # The corners of polygons are counted against the clock from the one at the top, and the y axis points down.
+        shape: dict[str, Any] = {"radius": to_corner}
+        if n_corners:
+            shape |= {"n": n_corners, "angle": -lattice.angle - np.pi / 2 - np.pi / n_corners}
+        draw: Any = plot.ngon if n_corners else plot.circle
         renderers: list[Any] = [
-            plot.circle(
+            draw(
                 "x",
                 "y",
-                radius=radius,
                 source=source,
                 line_color=None,
                 fill_color={"field": name, "transform": mapper},
                 fill_alpha=alpha,
                 name=name,
                 visible=name == "domain",
+                **shape,
             )
             for name, mapper in mappers.items()
         ]
     else:
         source = ColumnDataSource({name: [raster.values(columns[name], _MISSING)] for name in mappers})
         (x, y), (width, height) = raster.low, raster.size
-        place = {"x": float(x), "y": float(y), "dw": float(width), "dh": float(height)}
+        options: dict[str, Any] = {"x": float(x), "y": float(y), "dw": float(width), "dh": float(height)}
+        options["global_alpha"] = alpha
         renderers = []
         for name, mapper in mappers.items():
             # Where there is no spot.
@@ -140,11 +150,9 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
                 plot.image(
                     image=name,
                     source=source,
-                    color_mapper=mapper,
-                    global_alpha=alpha,
                     name=name,
                     visible=name == "domain",
-                    **place,
+                    **(options | {"color_mapper": mapper}),
                 )
             )
     hover = HoverTool(renderers=renderers, tooltips=None)

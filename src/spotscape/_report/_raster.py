@@ -1,4 +1,4 @@
-"""Slices with more spots than a browser draws quickly: as an image, whose pixels have the values of the nearest spot."""
+"""Slices with more spots than a browser draws quickly, as images: each pixel has the values of the nearest spot."""
 
 from typing import NamedTuple
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -184,7 +184,7 @@ def spatial(
     axes = [panel for group in groups for panel in group.panels]
     for panel, text in zip(axes, titles, strict=True):
         panel.set_title(fill(text, group.title_length), fontsize=11)
-    figure = axes[0].get_figure(root=True)
+    figure = cast(Figure, axes[0].get_figure(root=True))
     if isinstance(title, str) and len(axes) > 1:
         figure.suptitle(title, fontsize=13)
     for key, values, coloring in zip(keys, columns, colorings, strict=True):
