@@ -97,7 +97,8 @@ def start_of_last_phase(history: Any) -> int | None:
 
 
 def _map(shown: AnnData, color: str, vmin: float | None = None, vmax: float | None = None) -> Any:
-    return pl.spatial(shown, color, slice_key="slice", vmin=vmin, vmax=vmax, return_fig=True)
+    # Wider figures are scaled down in the page, and their text with them.
+    return pl.spatial(shown, color, slice_key="slice", ncols=3, vmin=vmin, vmax=vmax, return_fig=True)
 
 
 def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, Picture]:

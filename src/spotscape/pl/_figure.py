@@ -68,7 +68,10 @@ def draw_legend(where: FigureBase | Axes, names: Sequence[str], colors: Sequence
 
 def draw_color_bar(axes: list[Axes], mappable: ScalarMappable, label: str | None = None) -> None:
     """Draw one colour bar to the right of the panels."""
-    bar = axes[0].figure.colorbar(mappable, ax=axes, shrink=0.6, aspect=18, pad=0.02)
+    figure = axes[0].figure
+    # At most 2.6 inches, also beside many rows of panels.
+    shrink = min(0.6, 2.6 * figure.dpi / figure.bbox.height)
+    bar = figure.colorbar(mappable, ax=axes, shrink=shrink, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     if label is not None:
