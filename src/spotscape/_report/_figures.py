@@ -15,8 +15,8 @@ from spotscape import pl, tl
 from spotscape._report._tissue import Tissue
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
-#: Spots in a static map. More are smaller than a pixel.
-_SPOTS_IN_MAP = 150_000
+#: Spots in a static map. More take long to draw, and are smaller than a pixel; fewer leave gaps in a lattice.
+_SPOTS_IN_MAP = 1_000_000
 #: UMAP of more spots takes minutes.
 _SPOTS_IN_UMAP = 4000
 _DPI = 130
