@@ -163,6 +163,55 @@ def test_damaged_files_are_named(files, tmp_path, capsys):
     assert "damaged.h5ad" in error and error.count("\n") == 1
 
 
+def _without_coordinates(adata):
+    del adata.obsm["spatial"]
+
+
+def _without_a_position(adata):
+    adata.obsm["spatial"][3, 0] = np.nan
+
+
+def _without_values(adata):
+    adata.X = None
+
+
+@pytest.mark.parametrize(
+    ("change", "further", "message"),
+    [
+        (_without_coordinates, [], "'spatial' is not in `adata.obsm`"),
+        (_without_coordinates, ["--lazy"], "'spatial' is not in `adata.obsm`"),
+        (_without_a_position, [], "coordinates of 1 spots are NaN"),
+        (_without_values, [], "`adata.X` is empty"),
+        (lambda adata: None, ["--slice-key", "section"], "`slice_key` is 'section'"),
+        (lambda adata: None, ["--layer", "raw"], "'raw' is not in `adata.layers`"),
+        (lambda adata: None, ["--label-key", "truth"], "'truth' is not in `adata.obs`"),
+        (None, [], "is no HDF5 file"),
+        (b"", [], "is empty"),
+    ],
+)
+def test_errors_about_one_file_name_it(files, tmp_path, capsys, change, further, message):
+    path = tmp_path / "only.h5ad"
+    if callable(change):
+        adata = anndata.read_h5ad(files[0])
+        change(adata)
+        adata.write_h5ad(path)
+    else:
+        path.write_bytes(b"text" if change is None else change)
+    assert main(["run", str(path), "--n-domains", "3", "--out", str(tmp_path / "out"), "--quiet", *further]) == 1
+    error = capsys.readouterr().err
+    assert "only.h5ad" in error and message in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_without_a_section_is_named(tmp_path, capsys):
+    (tmp_path / "notes").mkdir()
+    for content in ("an empty folder", "readme.txt"):
+        assert main(["run", str(tmp_path / "notes"), "--out", str(tmp_path / "out"), "--quiet"]) == 1
+        error = capsys.readouterr().err
+        assert str(tmp_path / "notes") in error and content in error and error.count("\n") == 1
+        (tmp_path / "notes" / "readme.txt").write_text("nothing")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
@@ -270,6 +319,41 @@ def test_an_interrupted_training_leaves_nothing(files, tmp_path):
     out, error = process.communicate(timeout=120)
     assert process.returncode == 130 and error.endswith("spotscape: interrupted\n") and "Traceback" not in error
     assert out == "" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_of_eight_runs_into_one_folder_one_writes_it(files, tmp_path):
+    out = tmp_path / "out"
+    # What a killed run has left is removed by the next.
+    stale = tmp_path / ".out.0123abcd.unfinished"
+    (stale / "model").mkdir(parents=True)
+    (stale / "model" / "model.pt").write_text("half")
+    (tmp_path / ".out.lock").touch()
+    command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "20"]
+    command += ["--out", str(out), "--quiet"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    processes = [
+        subprocess.Popen([*command, "--seed", str(seed)], stderr=subprocess.PIPE, text=True, env=environment)
+        for seed in range(8)
+    ]
+    errors = [process.communicate(timeout=600)[1] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert sorted(codes) == [0, *[1] * 7], errors
+    told = [error for code, error in zip(codes, errors, strict=True) if code]
+    assert all(error.startswith("spotscape: ") and error.count("\n") == 1 for error in told)
+    assert all("is being written by another process" in error or "pass --force" in error for error in told), told
+    # The result is that of the one run, and nothing else is there.
+    assert tomllib.loads((out / "config.toml").read_text())["seed"] == codes.index(0)
+    listed = json.loads((out / "result.json").read_text())["files"]
+    assert listed == sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert anndata.read_h5ad(out / "sections.h5ad").n_obs == 300
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    # With --force, one replaces it, and the result is again whole.
+    again = [subprocess.Popen([*command, "--force"], stderr=subprocess.PIPE, text=True, env=environment) for _ in "ab"]
+    errors = [process.communicate(timeout=600)[1] for process in again]
+    assert 0 in [process.returncode for process in again], errors
+    assert tomllib.loads((out / "config.toml").read_text())["seed"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ def run(
         slice_key=slice_key or "slice",
         force=force,
         checkpoint_dir=checkpoints,
+        source=str(files[0]) if len(files) == 1 else None,
         progress=progress,
         **options,
     )

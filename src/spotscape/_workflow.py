@@ -23,6 +23,8 @@ from spotscape._report._tissue import read_tissue
 from spotscape._results import into_whole_folder
 from spotscape._slices import read_slices
 from spotscape._validate import check_choice, check_integer
+from spotscape.pl._colors import as_categorical
+from spotscape.pl._matching import matched_colors
 
 #: Slices with fewer spots have hardly more neighbourhoods than domains.
 _MIN_SPOTS = 50
@@ -55,6 +57,7 @@ def analyse(
     seed: int = 0,
     config: str | None = None,
     checkpoint_dir: Path | None = None,
+    source: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a model and write report, domains, tables, pictures, scores, data and model.
@@ -84,6 +87,8 @@ def analyse(
         Seed of training and clustering.
     config
         Content of ``config.toml``.
+    source
+        File that the sections are from, for errors.
     progress
         Receives what is being done.
 
@@ -92,26 +97,27 @@ def analyse(
     Seconds of each step, names of the files and, with ``label_key``, scores over all spots and for each slice.
     """
     progress = Progress(quiet=True) if progress is None else progress
-    if label_key is not None and label_key not in adata.obs:
-        raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
-    if label_key is not None and adata.obs[label_key].isna().all():
-        warnings.warn(
-            f"No spot is annotated in `adata.obs[{label_key!r}]`; nothing is scored.", UserWarning, stacklevel=2
-        )
-        label_key = None
-    check_choice(model_name, MODELS, "model")
-    missing = [gene for gene in genes if gene not in adata.var_names]
-    if missing:
-        raise KeyError(f"{missing[0]!r} is not a gene of the data; see `--genes`.")
-    _check_sizes(adata, slice_key)
-    if n_domains != "auto":
-        check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
-    if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
-        raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
+    with _of_file(source):
+        if label_key is not None and label_key not in adata.obs:
+            raise KeyError(f"{label_key!r} is not in `adata.obs`; see `--label-key`.")
+        if label_key is not None and adata.obs[label_key].isna().all():
+            warnings.warn(
+                f"No spot is annotated in `adata.obs[{label_key!r}]`; nothing is scored.", UserWarning, stacklevel=2
+            )
+            label_key = None
+        check_choice(model_name, MODELS, "model")
+        missing = [gene for gene in genes if gene not in adata.var_names]
+        if missing:
+            raise KeyError(f"{missing[0]!r} is not a gene of the data; see `--genes`.")
+        _check_sizes(adata, slice_key)
+        if n_domains != "auto":
+            check_integer(n_domains, "n_domains", minimum=2, maximum=adata.n_obs - 1)
+        if method == "leiden" and not all(find_spec(name) for name in ("igraph", "leidenalg")):
+            raise ImportError('Leiden needs further packages; install them with `pip install "spotscape[leiden]"`.')
 
     clock = Clock(progress)
     model_class: Any = getattr(model, model_name)
-    with clock("set-up"):
+    with clock("set-up"), _of_file(source):
         model_class.setup_anndata(
             adata,
             layer=layer,
@@ -141,6 +147,9 @@ def analyse(
         progress.say(f"{number} domains are the most reproducible")
     with clock("domains"):
         tl.domains(adata, rep_key, n_domains=number, method=method, seed=seed)
+    if label_key is not None and as_categorical(adata.obs[label_key]) is not None:
+        # Figures of domains and annotation can be compared by eye.
+        adata.uns["spatial_domain_colors"] = matched_colors(adata, "spatial_domain", label_key)
     with clock("markers"):
         find_markers(adata, slice_key, spatial_key)
 
@@ -150,7 +159,7 @@ def analyse(
     with clock("report and tables"):
         write_results(adata, trained, out, result, slice_key, spatial_key, progress=progress)
         if label_key is not None:
-            pl.domains(adata, label_key, slice_key=slice_key, spatial_key=spatial_key, show=False)
+            pl.spatial(adata, label_key, slice_key=slice_key, spatial_key=spatial_key, show=False)
             plt.gcf().savefig(out / "annotation.png", dpi=150, bbox_inches="tight")
             plt.close("all")
         if len(genes):
@@ -195,6 +204,18 @@ def find_markers(adata: AnnData, slice_key: str | None, spatial_key: str) -> Non
         tl.markers(adata, slice_key=slice_key, spatial_key=spatial_key)
     except ValueError as error:
         warnings.warn(f"There are no markers: {error}", UserWarning, stacklevel=2)
+
+
+@contextmanager
+def _of_file(source: str | None) -> Iterator[None]:
+    """Name the file in errors about its content."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        if source is None:
+            raise
+        kind = next(kind for kind in (KeyError, TypeError, ValueError) if isinstance(error, kind))
+        raise kind(f"{source}: {error.args[0] if error.args else error}") from error
 
 
 class Clock:

@@ -156,16 +156,11 @@ def test_spots_of_a_grid_leave_no_gaps():
     assert tiling_diameter(np.array([[0.0, 0.0], [3.0, 4.0]])) > 0
 
 
-def test_spot_size_is_in_the_unit_of_the_coordinates(adata):
-    left, _ = pl.domains(adata, spot_size=3.5, show=False)
-    np.testing.assert_allclose(discs(left).get_widths(), 3.5)
-
-
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"color": "spatial_domains"}, KeyError, "did you mean 'spatial_domain'"),
-        ({"color": ["score"]}, TypeError, "`color` is"),
+        ({"color": ["score", 3]}, TypeError, "`color` is 3"),
         ({"slice_key": "section"}, KeyError, "`slice_key` is 'section'"),
         ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy'"),
         ({"color": "3", "layer": "log"}, KeyError, "`layer` is 'log'"),
@@ -215,7 +210,7 @@ def test_figures_are_saved_as_in_scanpy(adata, tmp_path, figure_folder):
     pl.domains(adata, save="_cortex.png")
     pl.domains(adata, save=tmp_path / "mine" / "map.pdf")
     pl.domains(adata, save=f"{tmp_path}/map.png")
-    assert sorted(path.name for path in figure_folder.iterdir()) == ["domains.svg", "domains_cortex.png"]
+    assert sorted(path.name for path in figure_folder.iterdir()) == ["spatial.svg", "spatial_cortex.png"]
     assert (tmp_path / "mine" / "map.pdf").exists() and (tmp_path / "map.png").exists()
     assert not plt.get_fignums()
 

@@ -143,7 +143,7 @@ def test_one_slice_without_domains(adata):
     tissue, curve = figure.axes
     assert tissue.get_title() == "X_spotscape" and figure.get_suptitle() == "mine"
     assert len(curve.lines[0].get_xdata()) == 3
-    np.testing.assert_allclose(tissue.collections[0].get_widths(), 2.0)
+    np.testing.assert_allclose(np.hypot(*tissue.collections[0].get_paths()[0].vertices[0]), np.sqrt(2))
 
 
 def test_scale_of_the_colors(adata):

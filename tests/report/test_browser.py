@@ -2,6 +2,8 @@
 
 import shutil
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from .conftest import NASTY
@@ -97,8 +99,39 @@ def test_the_map_reacts(opened, analysed):
     chip.click()
     assert chip.get_attribute("aria-pressed") == "true"
     palette = "Bokeh.documents[0].roots()[0].renderers[0].glyph.fill_color.transform.palette"
-    assert set(page.evaluate(palette)[1:]) == {"#e8e8e8"} and page.evaluate(palette)[0] != "#e8e8e8"
+    assert set(page.evaluate(palette)[1:-1]) == {"#e8e8e8"} and page.evaluate(palette)[0] != "#e8e8e8"
     assert opened.errors == []
+
+
+def test_a_large_slice_is_an_image_that_reacts(browser, plain, tmp_path, monkeypatch):
+    import spotscape as sps
+    from spotscape._report import _maps
+
+    monkeypatch.setattr(_maps, "MOST_POINTS", 100)
+    adata = plain(n_spots=120, n_slices=1, names=("only",), domains=("left", "right"))
+    x, y = adata.obsm["spatial"].T
+    adata.obs["spatial_domain"] = pd.Categorical(np.where(x < np.median(x), "left", "right"))
+    adata.obs["spatial_domain_confidence"] = np.where(y < np.median(y), 0.25, 0.75)
+    opened = Opened(browser, sps.report(adata, tmp_path / "r.html"))
+    page = opened.page
+    box = page.locator(".map")
+    box.scroll_into_view_if_needed()
+    place = box.bounding_box()
+    for across, down, text in ((0.4, 0.3, "left 0.25"), (0.6, 0.3, "right 0.25"), (0.6, 0.7, "right 0.75")):
+        page.mouse.move(place["x"] + across * place["width"], place["y"] + down * place["height"])
+        page.wait_for_timeout(200)
+        domain, confidence = text.split()
+        assert page.locator(".tip").text_content() == f"Domain: {domain}\nConfidence: {confidence}"
+    page.mouse.move(place["x"] + 3, place["y"] + 3)
+    page.wait_for_timeout(200)
+    assert not page.locator(".tip").is_visible()
+    page.locator("[data-domain='0']").click()
+    palette = page.evaluate("Bokeh.documents[0].roots()[0].renderers[0].glyph.color_mapper.palette")
+    assert palette[1] == "#e8e8e8" != palette[0]
+    page.get_by_role("button", name="Colour by confidence").click()
+    assert page.evaluate("Bokeh.documents[0].roots()[0].renderers.map(one => one.visible)") == [False, True]
+    assert opened.errors == []
+    page.close()
 
 
 def test_names_from_the_data_run_nothing(browser, plain, tmp_path):

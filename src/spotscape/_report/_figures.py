@@ -15,8 +15,8 @@ from spotscape import pl, tl
 from spotscape._report._tissue import Tissue
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
-#: Spots in a static map. More are smaller than a pixel.
-_SPOTS_IN_MAP = 150_000
+#: Spots in a static map. More take long to draw, and are smaller than a pixel; fewer leave gaps in a lattice.
+_SPOTS_IN_MAP = 1_000_000
 #: UMAP of more spots takes minutes.
 _SPOTS_IN_UMAP = 4000
 _DPI = 130
@@ -97,7 +97,8 @@ def start_of_last_phase(history: Any) -> int | None:
 
 
 def _map(shown: AnnData, color: str, vmin: float | None = None, vmax: float | None = None) -> Any:
-    return pl.domains(shown, color, slice_key="slice", vmin=vmin, vmax=vmax, return_fig=True)
+    # Wider figures are scaled down in the page, and their text with them.
+    return pl.spatial(shown, color, slice_key="slice", ncols=3, vmin=vmin, vmax=vmax, return_fig=True)
 
 
 def _mixing_pictures(tissue: Tissue, rows: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, Picture]:

@@ -1,4 +1,4 @@
-"""Interactive maps of a report: one document of Bokeh for each slice, with quantised positions in binary arrays."""
+"""Interactive maps of a report: one document of Bokeh for each slice, of points at quantised positions or of pixels."""
 
 import base64
 import io
@@ -11,16 +11,18 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from spotscape._report._raster import MOST_POINTS, make_raster
 from spotscape._report._tissue import Tissue
 from spotscape.pl._colors import UNANNOTATED
-from spotscape.pl._map import tiling_diameter
+from spotscape.pl._lattice import find_lattice
 
 _STEPS = 65_535
 #: Names of spots are written for at most this many spots, since each takes as much space as three spots without.
 _MAX_NAMES = 50_000
 #: Depth of spots is written for at most this many spots.
 _MAX_DEPTH = 100_000
-_MISSING = 255
+#: Where there is no spot, and a confidence that is not known.
+_MISSING, _UNKNOWN = 255, 101
 #: Smallest and largest ratio of width to height.
 _ASPECTS = 1.25, 2.2
 #: Longest side of an image in pixels, for one slice and for many.
@@ -61,19 +63,22 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
     steps_per_unit = _STEPS / extent
     quantised = np.rint((positions - low) * steps_per_unit).astype(np.uint16)
     # On an image, spots are translucent and must not overlap.
-    radius = (0.5 if image is None else 0.33) * tiling_diameter(positions) * steps_per_unit
+    lattice = find_lattice(positions)
+    width = lattice.size if image is None or lattice.shape != "circle" else 0.7 * lattice.size
+    radius = 0.5 * width * steps_per_unit
+    n_corners = {"hexagon": 6, "square": 4}.get(lattice.shape, 0)
+    to_corner = radius / np.cos(np.pi / n_corners) if n_corners else radius
 
     domains = tissue.domains.codes[rows].astype(np.int64)
-    columns = {
-        "x": quantised[:, 0],
-        "y": quantised[:, 1],
-        "domain": np.where(domains < 0, _MISSING, np.minimum(domains, _MISSING)).astype(np.uint8),
-    }
+    columns = {"domain": np.minimum(np.where(domains < 0, len(tissue.colors), domains), _MISSING - 1).astype(np.uint8)}
     if tissue.confidence is not None:
         confidence = tissue.confidence[rows]
         percent = np.rint(100 * np.clip(np.nan_to_num(confidence), 0, 1))
-        columns["confidence"] = np.where(np.isfinite(confidence), percent, _MISSING).astype(np.uint8)
-    if with_depth and tissue.depth is not None:
+        columns["confidence"] = np.where(np.isfinite(confidence), percent, _UNKNOWN).astype(np.uint8)
+    raster = None
+    if len(rows) > MOST_POINTS:
+        raster = make_raster(quantised.astype(np.float64), 2 * to_corner, len(rows) / tissue.adata.n_obs)
+    elif with_depth and tissue.depth is not None:
         columns["counts"] = tissue.depth.totals[rows].astype(np.float32)
         columns["genes"] = tissue.depth.n_detected[rows].astype(np.uint16)
 
@@ -83,7 +88,7 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
         y_range=Range1d(start=limits[1][1], end=limits[1][0]),
         sizing_mode="scale_width",
         aspect_ratio=aspect,
-        output_backend="webgl",
+        output_backend="webgl" if raster is None else "canvas",
         toolbar_location=None,
         tools=[],
         min_border=0,
@@ -105,27 +110,51 @@ def _document(tissue: Tissue, code: int, image: tuple[str, float, float] | None,
             level="image",
             name="image",
         )
-    source = ColumnDataSource(columns)
-    mappers = {
-        "domain": LinearColorMapper(palette=tissue.colors, low=0, high=len(tissue.colors), high_color=UNANNOTATED)
-    }
+    mappers = {"domain": LinearColorMapper(palette=[*tissue.colors, UNANNOTATED], low=0, high=len(tissue.colors) + 1)}
     if "confidence" in columns:
         viridis = [to_hex(color) for color in colormaps["viridis"](np.linspace(0, 1, 101))]
-        mappers["confidence"] = LinearColorMapper(palette=viridis, low=0, high=101, high_color=UNANNOTATED)
-    renderers: list[Any] = [
-        plot.circle(
-            "x",
-            "y",
-            radius=radius,
-            source=source,
-            line_color=None,
-            fill_color={"field": name, "transform": mapper},
-            fill_alpha=0.75 if image is not None else 1.0,
-            name=name,
-            visible=name == "domain",
-        )
-        for name, mapper in mappers.items()
-    ]
+        mappers["confidence"] = LinearColorMapper(palette=[*viridis, UNANNOTATED], low=0, high=_UNKNOWN + 1)
+    source: Any
+    alpha = 0.75 if image is not None else 1.0
+    if raster is None:
+        source = ColumnDataSource(columns | {"x": quantised[:, 0], "y": quantised[:, 1]})
+        # The corners of polygons are counted against the clock from the one at the top, and the y axis points down.
+        shape: dict[str, Any] = {"radius": to_corner}
+        if n_corners:
+            shape |= {"n": n_corners, "angle": -lattice.angle - np.pi / 2 - np.pi / n_corners}
+        draw: Any = plot.ngon if n_corners else plot.circle
+        renderers: list[Any] = [
+            draw(
+                "x",
+                "y",
+                source=source,
+                line_color=None,
+                fill_color={"field": name, "transform": mapper},
+                fill_alpha=alpha,
+                name=name,
+                visible=name == "domain",
+                **shape,
+            )
+            for name, mapper in mappers.items()
+        ]
+    else:
+        source = ColumnDataSource({name: [raster.values(columns[name], _MISSING)] for name in mappers})
+        (x, y), (width, height) = raster.low, raster.size
+        options: dict[str, Any] = {"x": float(x), "y": float(y), "dw": float(width), "dh": float(height)}
+        options["global_alpha"] = alpha
+        renderers = []
+        for name, mapper in mappers.items():
+            # Where there is no spot.
+            mapper.high_color = "rgba(255, 255, 255, 0)"
+            renderers.append(
+                plot.image(
+                    image=name,
+                    source=source,
+                    name=name,
+                    visible=name == "domain",
+                    **(options | {"color_mapper": mapper}),
+                )
+            )
     hover = HoverTool(renderers=renderers, tooltips=None)
     hover.callback = CustomJS(code=f"window.spotscapeHover({code}, cb_data)")
     move, zoom = PanTool(), WheelZoomTool(modifiers={"ctrl": True})

@@ -57,11 +57,6 @@ _REFERENCES = {
         "Open Source Software 3(29), 861 (2018).",
         "https://doi.org/10.21105/joss.00861",
     ),
-    "scanpy": (
-        "Wolf FA, Angerer P, Theis FJ. SCANPY: large-scale single-cell gene expression data analysis. Genome Biology "
-        "19, 15 (2018).",
-        "https://doi.org/10.1186/s13059-017-1382-0",
-    ),
 }
 
 
@@ -94,8 +89,8 @@ def methods_text(
     if has_markers:
         sentences.append(
             "Genes were ranked in each domain against all other domains by the Wilcoxon rank-sum test on "
-            f"log-normalised counts, with Benjamini-Hochberg adjustment, by scanpy {cite('scanpy')}. Since the domains "
-            "were found in the same expression, the p values only rank the genes."
+            "log-normalised counts, with Benjamini-Hochberg adjustment. Since the domains were found in the same "
+            "expression, the p values only rank the genes."
         )
     if "embedding" in drawn:
         sentences.append(f"The representation was drawn with UMAP {cite('umap')}.")

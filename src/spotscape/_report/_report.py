@@ -19,8 +19,6 @@ from spotscape._report._tissue import Tissue, read_tissue
 from spotscape._write import whole_file
 
 _TEMPLATES = Path(__file__).parent / "templates"
-#: Maps of slices with more spots are drawn on request, since that takes some seconds.
-_SPOTS_DRAWN_AT_ONCE = 200_000
 
 
 def report(
@@ -58,7 +56,7 @@ def report(
         Column of ``adata.obs`` with the domains.
     slice_key
         Column of ``adata.obs`` with the slices. If ``None``, that of the model, or as in
-        :func:`spotscape.pl.domains`.
+        :func:`spotscape.pl.spatial`.
     spatial_key
         Key of the coordinates in ``adata.obsm``.
     layer
@@ -155,10 +153,8 @@ def make_report(
                 "slices": tissue.slice_names,
                 "spots": spot_names(tissue),
                 "countsName": "counts" if tissue.depth is not None and tissue.depth.is_whole else "total",
-                "largest": _SPOTS_DRAWN_AT_ONCE,
             }
         ),
-        "largest": _SPOTS_DRAWN_AT_ONCE,
         "has_confidence": tissue.confidence is not None,
         "pictures": {
             name: {"src": "data:image/png;base64," + base64.b64encode(picture.png).decode(), "alt": picture.alt}

@@ -11,6 +11,7 @@ from ._markers import markers as markers
 from ._n_domains import n_domains as n_domains
 from ._neighborhood import neighborhood as neighborhood
 from ._similarity import similarity as similarity
+from ._spatial import spatial as spatial
 from ._tiles import tiles as tiles
 from ._trajectory import trajectory as trajectory
 from ._volcano import volcano as volcano

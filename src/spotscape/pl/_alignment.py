@@ -115,7 +115,7 @@ def _read_params(adata: AnnData, key: str) -> dict[str, Any]:
     if params["transform"] == "none":
         raise ValueError(
             f"The alignment {key!r} was made with `transform=None` and has no placement; draw "
-            f"`spotscape.pl.domains(adata, color={f'{key}_similarity'!r})` instead."
+            f"`spotscape.pl.spatial(adata, color={f'{key}_similarity'!r})` instead."
         )
     return params
 

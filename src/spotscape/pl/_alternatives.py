@@ -40,7 +40,7 @@ def alternatives(
     n_partitions
         Maximum number of partitions, the chosen one included. Those of the highest likelihood are drawn.
     slice_key, spatial_key
-        As in :func:`spotscape.pl.domains`.
+        As in :func:`spotscape.pl.spatial`.
     show
         Whether to show the figure. If ``None``, ``scanpy.settings.autoshow``, unless the figure is saved.
     save

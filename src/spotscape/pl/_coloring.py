@@ -8,7 +8,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_rgba_array
-from matplotlib.figure import Figure
+from matplotlib.figure import FigureBase
 
 from spotscape._validate import check_number
 from spotscape.pl._colors import UNANNOTATED, Palette, as_categorical, category_colors
@@ -59,7 +59,7 @@ def color_spots(
 
 
 def draw_guide(
-    coloring: Coloring, where: Figure | Axes, panels: list[Axes], *, n_rows: int = 16, label: str | None = None
+    coloring: Coloring, where: FigureBase | Axes, panels: list[Axes], *, n_rows: int = 16, label: str | None = None
 ) -> None:
     """Draw the legend of categories at a figure or panel, or the colour bar of numbers at some panels."""
     if coloring.mappable is None:

@@ -31,7 +31,7 @@ def composition(
     key
         Key of the result in ``adata.uns``.
     palette
-        Colours of the categories, as in :func:`spotscape.pl.domains`. If ``None``, the colours in ``adata.uns``.
+        Colours of the categories, as in :func:`spotscape.pl.spatial`. If ``None``, the colours in ``adata.uns``.
     title
         Title of the panel. If ``None``, no title.
     show

@@ -62,7 +62,7 @@ def embedding(
     ncols
         Maximum number of panels per row.
     palette
-        Colours of categories, as in :func:`spotscape.pl.domains`.
+        Colours of categories, as in :func:`spotscape.pl.spatial`.
     cmap
         Colour map of numbers. If ``None``, ``"viridis"``.
     legend

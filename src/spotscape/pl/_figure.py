@@ -7,7 +7,7 @@ from typing import Any, Literal
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
@@ -42,7 +42,7 @@ def legend_width(names: Sequence[str], n_rows: int = 16) -> float:
     return (0.45 + 0.085 * max(map(len, names), default=0)) * _legend_columns(names, n_rows) if len(names) else 0.0
 
 
-def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
+def draw_legend(where: FigureBase | Axes, names: Sequence[str], colors: Sequence[str], n_rows: int = 16) -> None:
     """Draw a legend of round markers to the right of a figure or of one panel."""
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=7, color=color, label=name)
@@ -50,7 +50,7 @@ def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str
     ]
     place: dict[str, Any] = (
         {"loc": "outside right center"}
-        if isinstance(where, Figure)
+        if isinstance(where, FigureBase)
         else {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
     )
     legend = where.legend(
@@ -68,7 +68,10 @@ def draw_legend(where: Figure | Axes, names: Sequence[str], colors: Sequence[str
 
 def draw_color_bar(axes: list[Axes], mappable: ScalarMappable, label: str | None = None) -> None:
     """Draw one colour bar to the right of the panels."""
-    bar = axes[0].figure.colorbar(mappable, ax=axes, shrink=0.6, aspect=18, pad=0.02)
+    figure = axes[0].figure
+    # At most 2.6 inches, also beside many rows of panels.
+    shrink = min(0.6, 2.6 * figure.dpi / figure.bbox.height)
+    bar = figure.colorbar(mappable, ax=axes, shrink=shrink, aspect=18, pad=0.02)
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     if label is not None:

@@ -1,14 +1,19 @@
-"""Maps of the tissue: spots as discs at their coordinates."""
+"""Maps of the tissue: spots as tiles or discs at their coordinates."""
+
+from typing import Any
 
 import numpy as np
 from anndata import AnnData
+from matplotlib.artist import allow_rasterization
 from matplotlib.axes import Axes
-from matplotlib.collections import EllipseCollection
+from matplotlib.collections import EllipseCollection, PolyCollection
+from matplotlib.transforms import Affine2D
 from scipy.spatial import cKDTree
 
 from spotscape._validate import check_present
 from spotscape.pl._coloring import Coloring
 from spotscape.pl._figure import N_POINTS_VECTOR, hide_axes
+from spotscape.pl._lattice import find_lattice
 
 
 def read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
@@ -51,12 +56,59 @@ def tiling_diameter(coordinates: np.ndarray) -> float:
 
 
 def draw_map(
-    axes: Axes, coordinates: np.ndarray, coloring: Coloring, spots: np.ndarray, diameter: float | None = None
+    axes: Axes,
+    coordinates: np.ndarray,
+    coloring: Coloring,
+    spots: np.ndarray,
+    size: float | None = None,
+    *,
+    shape: str = "auto",
+    alpha: float = 1.0,
 ) -> None:
-    """Draw some of the spots in their colours, by default with the diameter that leaves no gaps."""
+    """Draw some of the spots in their colours, by default with the shape and the size that tile the plane."""
     drawn = spots[np.argsort(coloring.rank[spots], kind="stable")]
-    diameter = tiling_diameter(coordinates[drawn]) if diameter is None else diameter
-    draw_spots(axes, coordinates[drawn], coloring.faces[drawn], diameter)
+    points, faces = coordinates[drawn], coloring.faces[drawn]
+    if alpha < 1:
+        faces = faces * np.array([1, 1, 1, alpha])
+    tile = find_lattice(points, shape, size)
+    # Tiles have no smoothed borders, through which the background would shine.
+    tiles = Tiles(
+        tile.outline(),
+        axes,
+        offsets=points,
+        facecolors=faces,
+        edgecolors="none",
+        antialiaseds=tile.shape == "circle",
+        rasterized=len(points) > N_POINTS_VECTOR,
+    )
+    axes.add_collection(tiles, autolim=False)
+    _set_limits(axes, points, tile.size)
+
+
+class Tiles(PolyCollection):
+    """One polygon drawn at many places, in the unit of the coordinates.
+
+    Parameters
+    ----------
+    outline
+        Corners around the origin. ``(n_corners, 2)``.
+    axes
+        Panel.
+    **options
+        As of :class:`matplotlib.collections.PolyCollection`.
+    """
+
+    def __init__(self, outline: np.ndarray, axes: Axes, **options: Any):
+        super().__init__([outline], offset_transform=axes.transData, **options)
+
+    @allow_rasterization
+    def draw(self, renderer: Any) -> None:
+        # From the unit of the coordinates to pixels, without the shift, which the offsets have.
+        if self.axes is not None:
+            matrix = self.axes.transData.get_affine().get_matrix().copy()
+            matrix[:2, 2] = 0
+            self.set_transform(Affine2D(matrix))
+        super().draw(renderer)
 
 
 def draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray | str, diameter: float) -> None:
@@ -74,6 +126,10 @@ def draw_spots(axes: Axes, coordinates: np.ndarray, faces: np.ndarray | str, dia
         rasterized=n_spots > N_POINTS_VECTOR,
     )
     axes.add_collection(discs)
-    low, high = coordinates.min(axis=0) - 0.6 * diameter, coordinates.max(axis=0) + 0.6 * diameter
+    _set_limits(axes, coordinates, diameter)
+
+
+def _set_limits(axes: Axes, coordinates: np.ndarray, size: float) -> None:
+    low, high = coordinates.min(axis=0) - 0.6 * size, coordinates.max(axis=0) + 0.6 * size
     axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
     hide_axes(axes)

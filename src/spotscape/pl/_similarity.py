@@ -70,7 +70,7 @@ def similarity(
         Column of ``adata.obs`` with the domain of each spot; spots without a domain are not included in its panel. If
         ``None``, there is no such panel.
     slice_key
-        Column of ``adata.obs`` with the slice of each spot. If ``None``, as in :func:`spotscape.pl.domains`.
+        Column of ``adata.obs`` with the slice of each spot. If ``None``, as in :func:`spotscape.pl.spatial`.
     spatial_key
         Key of the coordinates in ``adata.obsm``; the first two columns are used.
     center
@@ -79,7 +79,7 @@ def similarity(
     n_bins
         Number of distance bins of equal width, from 0 to the largest distance. Bins without spots are omitted.
     spot_size
-        Diameter of a spot in the unit of the coordinates. If ``None``, as in :func:`spotscape.pl.domains`.
+        Diameter of a spot in the unit of the coordinates. If ``None``, as in :func:`spotscape.pl.spatial`.
     ncols
         Maximum number of maps per line; with more slices, each representation has several lines of maps.
     cmap

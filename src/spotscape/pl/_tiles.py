@@ -61,7 +61,7 @@ def tiles(
         Side of a drawn tile as a multiple of ``tile_size``. If ``None``, 2. Not for stored patches, which are drawn
         unchanged.
     palette
-        Colours of categories, as in :func:`spotscape.pl.domains`.
+        Colours of categories, as in :func:`spotscape.pl.spatial`.
     seed
         Seed of the random spots, which do not depend on the order of the spots.
     title

@@ -1,5 +1,6 @@
 """Values that determine colours, and the slices that are drawn."""
 
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import numpy as np
@@ -8,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from spotscape._slices import find_slice_key, read_slices
-from spotscape._validate import check_present
+from spotscape._validate import check_name, check_present
 
 
 def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Series:
@@ -56,6 +57,52 @@ def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Ser
     values = matrix[:, column]
     values = values.toarray() if sparse.issparse(values) else np.asarray(values)
     return pd.Series(values.ravel(), index=adata.obs_names, name=color)
+
+
+def color_keys(color: str | Sequence[str]) -> list[str]:
+    """Return one or several colours as a list of names.
+
+    Raises
+    ------
+    TypeError
+        If a colour is no name.
+    ValueError
+        If there is none, or one twice.
+    """
+    keys = [color] if isinstance(color, str) or not isinstance(color, Iterable) else list(color)
+    if not keys:
+        raise ValueError("`color` is empty; pass at least one column of `adata.obs` or gene.")
+    for key in keys:
+        check_name(key, "color", "a column of `adata.obs` or of a gene, or a list of names")
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"`color` is {keys}, which has a name twice; pass each once.")
+    return keys
+
+
+def label_of(adata: AnnData, values: pd.Series, layer: str | None = None, unit: str | None = None) -> str:
+    """Name of a column or gene with its layer and its unit, for titles.
+
+    Parameters
+    ----------
+    adata
+        Annotated data.
+    values
+        Result of :func:`color_values`.
+    layer
+        Layer of a gene's values.
+    unit
+        Unit of numbers. If ``None``, ``"counts"`` for genes with whole numbers, otherwise none.
+    """
+    name = str(values.name)
+    is_gene = values.name not in adata.obs.columns
+    if not pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return name
+    if unit is None and is_gene:
+        numbers = values.to_numpy()
+        unit = "counts" if (numbers >= 0).all() and (numbers == np.floor(numbers)).all() else None
+    parts = [f"layer {layer}"] if is_gene and layer not in (None, unit) else []
+    parts += [] if unit is None else [unit]
+    return f"{name} ({', '.join(parts)})" if parts else name
 
 
 def slice_codes(adata: AnnData, slice_key: str | None) -> tuple[np.ndarray, list[str]]:

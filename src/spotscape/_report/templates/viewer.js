@@ -14,7 +14,7 @@
   let alone = null;
 
   const renderer = (plot, name) => plot.renderers.find((one) => one.name === name);
-  const column = (source, name) => {
+  const allOf = (source, name) => {
     const data = source.data;
     return data instanceof Map || typeof data.get === "function" ? data.get(name) : data[name];
   };
@@ -24,14 +24,18 @@
       const one = renderer(plot, name);
       if (one) one.visible = name === color;
     }
-    const shown = renderer(plot, "domain");
-    shown.glyph.fill_color.transform.palette = info.colors.map((value, i) => (alone === null || alone === i ? value : "#e8e8e8"));
+    // Points have colours of their own, and pixels one mapper for the image. The last colour is that of no domain.
+    const glyph = renderer(plot, "domain").glyph;
+    const mapper = glyph.color_mapper || glyph.fill_color.transform;
+    const others = mapper.palette.slice(info.colors.length);
+    mapper.palette = info.colors.map((value, i) => (alone === null || alone === i ? value : "#e8e8e8")).concat(others);
     const image = renderer(plot, "image");
     viewer.querySelector(".opacity").hidden = !image;
     if (image) {
       for (const name of ["domain", "confidence"]) {
         const one = renderer(plot, name);
-        if (one) one.glyph.fill_alpha = { value: opacity.value / 100 };
+        if (one && one.glyph.color_mapper) one.glyph.global_alpha = { value: opacity.value / 100 };
+        else if (one) one.glyph.fill_alpha = { value: opacity.value / 100 };
       }
     }
   }
@@ -43,7 +47,6 @@
       drawn.set(number, plot);
       const { x_range: x, y_range: y } = plot;
       homes.set(number, [x.start, x.end, y.start, y.end]);
-      panels[number].querySelector(".draw").hidden = true;
       viewer.dataset.drawn = Array.from(drawn.keys()).join(" ");
     }
     style(drawn.get(number));
@@ -58,9 +61,7 @@
       panels[i].hidden = i !== number;
     });
     if (focus) tabs[number].focus();
-    const button = panels[number].querySelector(".draw");
-    if (!drawn.has(number) && Number(button.dataset.spots) > info.largest) button.hidden = false;
-    else draw(number);
+    draw(number);
   }
 
   function move(factor, dx, dy) {
@@ -81,22 +82,35 @@
     plot.y_range.setv({ start: y0, end: y1 });
   }
 
+  // Number of the pixel below the mouse, or -1.
+  function pixel(place, values, geometry) {
+    const [height, width] = values.shape;
+    const column = Math.floor(((geometry.x - place.x.value) / place.dw.value) * width);
+    const row = Math.floor(((geometry.y - place.y.value) / place.dh.value) * height);
+    return column >= 0 && column < width && row >= 0 && row < height ? row * width + column : -1;
+  }
+
   window.spotscapeHover = function (number, event) {
-    const found = event.index.indices;
-    if (!found || !found.length) {
-      if (!event.renderer || event.renderer.visible) tip.hidden = true;
+    if (event.renderer && !event.renderer.visible) return;
+    const shown = event.renderer || renderer(drawn.get(number), "domain");
+    const source = shown.data_source;
+    const isImage = Boolean(shown.glyph.color_mapper);
+    const column = (name) => (isImage ? (allOf(source, name) || [])[0] : allOf(source, name));
+    let i;
+    if (isImage) i = pixel(shown.glyph, column("domain"), event.geometry);
+    else i = event.index.indices.length ? event.index.indices[event.index.indices.length - 1] : -1;
+    if (i < 0 || column("domain")[i] > info.domains.length) {
+      tip.hidden = true;
       return;
     }
-    const i = found[found.length - 1];
-    const source = event.renderer ? event.renderer.data_source : renderer(drawn.get(number), "domain").data_source;
     const lines = [];
-    if (info.spots[number].length) lines.push(info.spots[number][i]);
-    const domain = column(source, "domain")[i];
+    if (!isImage && info.spots[number].length) lines.push(info.spots[number][i]);
+    const domain = column("domain")[i];
     lines.push("Domain: " + (domain < info.domains.length ? info.domains[domain] : "none"));
-    const confidence = column(source, "confidence");
+    const confidence = column("confidence");
     if (confidence && confidence[i] <= 100) lines.push("Confidence: " + (confidence[i] / 100).toFixed(2));
-    const counts = column(source, "counts");
-    if (counts) lines.push(counts[i].toLocaleString("en") + " " + info.countsName + ", " + column(source, "genes")[i].toLocaleString("en") + " genes");
+    const counts = column("counts");
+    if (counts) lines.push(counts[i].toLocaleString("en") + " " + info.countsName + ", " + column("genes")[i].toLocaleString("en") + " genes");
     tip.textContent = lines.join("\n");
     tip.hidden = false;
     const box = document.getElementById("map-" + number);
@@ -114,7 +128,6 @@
         open((i + step + tabs.length) % tabs.length, true);
       }
     });
-    panels[i].querySelector(".draw").addEventListener("click", () => draw(i));
     const box = panels[i].querySelector(".map");
     box.addEventListener("mouseleave", () => (tip.hidden = true));
     box.addEventListener("keydown", (event) => {

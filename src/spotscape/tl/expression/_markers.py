@@ -35,7 +35,7 @@ def markers(
 
     Counts are divided by the library size, scaled to the median library size, and log-transformed, :math:`\log(1 + x)`.
     Each gene is tested by the Wilcoxon rank-sum test of :func:`scanpy.tl.rank_genes_groups`, with the correction for
-    ties, and its p values are adjusted within each domain :cite:p:`Benjamini1995`.
+    ties, and its p values are adjusted within each domain :cite:p:`Benjamini1995`. Only counts above zero are sorted.
 
     This is for exploration. Spots of one tissue are not replicates, and domains that were found from expression differ
     in it by construction; both make p values too small. Use :func:`differential_expression` with replicates to test.
@@ -146,7 +146,7 @@ def markers(
     for row in described[described["contamination_like"]].itertuples():
         warnings.warn(
             f"Domain {row.domain!r} looks like contamination rather than tissue: {row.reason}. Look at it with "
-            "`spotscape.pl.domains` before you interpret it.",
+            "`spotscape.pl.spatial` before you interpret it.",
             UserWarning,
             stacklevel=2,
         )
