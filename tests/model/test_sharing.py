@@ -116,7 +116,7 @@ def test_new_sections_of_other_kinds(adata):
 
 @pytest.mark.parametrize(
     ("name", "advice"),
-    [("batch_key", "`slice_key`"), ("labels_key", "no labels are used"), ("coords_key", "spatial_key")],
+    [("batch_key", "`slice_key`"), ("coords_key", "spatial_key")],
 )
 @pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
 def test_names_of_other_packages_are_answered(adata, model_class, name, advice):

@@ -112,6 +112,8 @@ class AESTETIK(ModalityModel):
         Total of each spot before the logarithm. ``None``: the median total, or 10,000 in the presets.
     seed
         Random seed of the weights, triplets, clusters and corrections. ``None``: the seed of ``scvi.settings``, or 0.
+    extra_payload_autotune
+        Set by :func:`scvi.autotune.run_autotune` for scib metrics. The data must be set up with ``labels_key``.
     registry, preprocessing
         Set when a model is loaded.
 
@@ -164,6 +166,7 @@ class AESTETIK(ModalityModel):
         n_components: int | None = None,
         target_sum: float | None = None,
         seed: int | None = None,
+        extra_payload_autotune: bool = False,
         preprocessing: dict[str, Any] | None = None,
     ):
         check_choice(preset, tuple(PRESETS), "preset")
@@ -216,6 +219,7 @@ class AESTETIK(ModalityModel):
             + f"windows of {f'{width} x {width} sites' if lattice else f'{self.pipelines.window} ring(s)'}"
             + (f", preset {preset}" if preset else "")
         )
+        self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipelines.get_state())
 
     @docs.dedent

@@ -81,6 +81,7 @@ RULES: dict[str, Rule] = {
     "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
     "cross_sample_positives": check_flag,
     "seed": optional(integer(0)),
+    "extra_payload_autotune": check_flag,
 }
 
 

@@ -81,6 +81,8 @@ class LatentModel(
     _train_runner_cls = SafeTrainRunner
     #: How the last training ended, if it did not end by itself.
     _interruption: str | None = None
+    #: Whether a training offers what the tuning of scvi-tools by scib metrics reads.
+    extra_payload_autotune: bool = False
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)

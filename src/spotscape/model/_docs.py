@@ -81,6 +81,9 @@ spatial_key
 size_factor_key
     Column of ``adata.obs`` with the total counts of each spot over all genes, for data that contains only some of the
     genes. ``None``: the totals over the genes in the data.
+labels_key
+    Column of ``adata.obs`` with annotations, for the scib metrics of :func:`scvi.autotune.run_autotune`. Nothing else
+    uses it, and new data need not have it.
 values
     Scale of the expression. ``"auto"`` detects it, see :func:`~spotscape.preprocessing.recognise_values`, and warns if
     the values are not whole numbers. ``"counts"`` are whole numbers, or counts that were corrected, for example for

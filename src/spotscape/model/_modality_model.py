@@ -32,6 +32,7 @@ class ModalityModel(LatentModel):
         spatial_key: str = "spatial",
         size_factor_key: str | None = None,
         *,
+        labels_key: str | None = None,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
         **kwargs: Any,
     ) -> None:
@@ -69,6 +70,7 @@ class ModalityModel(LatentModel):
         spatial_key: str = "spatial",
         size_factor_key: str | None = None,
         *,
+        labels_key: str | None = None,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
         **kwargs: Any,
     ) -> None:
@@ -85,7 +87,7 @@ class ModalityModel(LatentModel):
             Layer or key of ``obsm`` with the expression, in ``modality``. ``None``: ``X``.
         image_key
             Key of ``obsm`` with the image features, in ``image_modality``. ``None``: ``X``.
-        slice_key, spatial_key, size_factor_key, values
+        slice_key, spatial_key, size_factor_key, labels_key, values
             As in :meth:`setup_anndata`, within ``modality``.
 
         %(setup_results)s

@@ -105,6 +105,8 @@ class SEDR(SpatialModel):
         Whether new pairs of spots without an edge are drawn in each training step.
     seed
         Random seed of the weights, the masks and the pairs. ``None``: the seed of ``scvi.settings``, or 0.
+    extra_payload_autotune
+        Set by :func:`scvi.autotune.run_autotune` for scib metrics. The data must be set up with ``labels_key``.
     registry, preprocessing
         Set when a model is loaded.
 
@@ -160,6 +162,7 @@ class SEDR(SpatialModel):
         cluster_weight: float = 1.0,
         redraw_pairs: bool | None = None,
         seed: int | None = None,
+        extra_payload_autotune: bool = False,
         preprocessing: dict[str, Any] | None = None,
     ):
         settings = self._resolve_preset(preset, adata, locals())
@@ -193,6 +196,7 @@ class SEDR(SpatialModel):
             f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
             f"{decoder} decoder, {self._count_slices()} slice(s)" + (f", preset {preset}" if preset else "")
         )
+        self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipeline.get_state())
 
     @docs.dedent
@@ -345,4 +349,5 @@ _RULES: dict[str, Rule] = {
     "masked_loss": choice(("cosine", "squared")),
     "mask_at_inference redraw_pairs": check_flag,
     "seed": optional(integer(0)),
+    "extra_payload_autotune": check_flag,
 }

@@ -11,7 +11,7 @@ from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import check_choice
+from spotscape._validate import check_choice, check_present
 from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
 from spotscape.data._findings import Findings
 from spotscape.data._setup_checks import (
@@ -31,7 +31,6 @@ _TRANSFER_ARGUMENTS = {"source_registry", "extend_categories", "allow_missing_la
 _SLICES = "pass the column of the slices as `slice_key`: differences between them are removed"
 _OTHER_NAMES = {
     **dict.fromkeys(("batch_key", "sample_key", "library_key"), _SLICES),
-    "labels_key": "no labels are used; leave it out",
     **dict.fromkeys(
         ("categorical_covariate_keys", "continuous_covariate_keys"),
         "differences between slices are removed and no other covariates; leave it out",
@@ -107,6 +106,9 @@ def check_data(
     check_choice(setup_args["values"], ("auto", *VALUES), "values")
     adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
     sources = {} if source_registry is None else source_registry["field_registries"]
+    # Models that were saved before have no such argument.
+    if not sources and (labels_key := setup_args.get("labels_key")) is not None:
+        check_present(labels_key, "labels_key", adata.obs.columns, "adata.obs")
     expected = None
     if sources:
         state = sources[REGISTRY_KEYS.X_KEY]["state_registry"]

@@ -111,11 +111,10 @@ class SpatialModel(LatentModel):
             )
         if slice_correction is None:
             slice_correction = NoCorrection.name if reads_genes or self._count_slices() == 1 else "harmony"
-        self.pipeline = FeaturePipeline(
-            correction_named(slice_correction), preprocessor=Preprocessor(**preprocessing_parameters)
-        )
-        names = registered_slices(self.adata_manager)[1]
-        self.pipeline.fit(registered_expression(self.adata_manager), names, seed=self.seed)
+        preprocessor = Preprocessor(**preprocessing_parameters)
+        self.pipeline = FeaturePipeline(correction_named(slice_correction), preprocessor=preprocessor)
+        expression, slices = registered_expression(self.adata_manager), registered_slices(self.adata_manager)[1]
+        self.pipeline.fit(expression, slices, seed=self.seed)
 
     def _resolve_preset(self, preset: str | None, adata: AnnData | MuData | None, arguments: Any) -> dict[str, Any]:
         """Check the preset, and return the arguments that presets set with the values of this one where ``None``."""
@@ -133,6 +132,7 @@ class SpatialModel(LatentModel):
         spatial_key: str = "spatial",
         size_factor_key: str | None = None,
         *,
+        labels_key: str | None = None,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
         preset: Literal["paper", "released"] | None = None,
         graph: Literal["knn", "radius", "delaunay", "precomputed"] | None = None,
@@ -188,6 +188,7 @@ class SpatialModel(LatentModel):
         spatial_key: str = "spatial",
         size_factor_key: str | None = None,
         *,
+        labels_key: str | None = None,
         values: Literal["auto", "counts", "normalized", "log-normalized"] = "auto",
         preset: Literal["paper", "released"] | None = None,
         graph: Literal["knn", "radius", "delaunay", "precomputed"] | None = None,
@@ -204,7 +205,7 @@ class SpatialModel(LatentModel):
         modality
             Modality with the expression, the slices and the coordinates. The graph is stored in it.
         %(param_layer)s
-        slice_key, spatial_key, size_factor_key, values, preset, graph, n_neighbors, radius, graph_key
+        slice_key, spatial_key, size_factor_key, labels_key, values, preset, graph, n_neighbors, radius, graph_key
             As in :meth:`setup_anndata`, within the modality.
 
         %(setup_results)s
@@ -249,8 +250,7 @@ class SpatialModel(LatentModel):
             self.module.n_layers,
         )
 
-    @staticmethod
-    def _graph(manager: AnnDataManager, codes: np.ndarray) -> sparse.csr_matrix:
+    def _graph(self, manager: AnnDataManager, codes: np.ndarray) -> sparse.csr_matrix:
         """Graph of registered data. The weights of a graph that was given are kept."""
         weighted = manager.get_state_registry(FIELD_KEYS.GRAPH)["method"] == "precomputed"
         return validate_graph(manager.get_from_registry(FIELD_KEYS.GRAPH), codes, weighted=weighted)

@@ -97,6 +97,8 @@ class SPOTSCAPE(SpatialModel):
         Number of steps between two updates of the prototypes by k-means. ``None``: 5, or 1 in the presets.
     seed
         Random seed of the weights, the augmentation and the batches. ``None``: the seed of ``scvi.settings``, or 0.
+    extra_payload_autotune
+        Set by :func:`scvi.autotune.run_autotune` for scib metrics. The data must be set up with ``labels_key``.
     registry, preprocessing
         Set when a model is loaded.
 
@@ -153,6 +155,7 @@ class SPOTSCAPE(SpatialModel):
         temperature: float = 0.75,
         prototype_refresh: int | None = None,
         seed: int | None = None,
+        extra_payload_autotune: bool = False,
         preprocessing: dict[str, Any] | None = None,
     ):
         settings = self._resolve_preset(preset, adata, locals())
@@ -184,6 +187,7 @@ class SPOTSCAPE(SpatialModel):
             f"{n_layers} graph {'attentions' if encoder == 'gat' else 'convolutions'}, {n_slices} slice(s)"
             + (f", preset {preset}" if preset else "")
         )
+        self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipeline.get_state())
 
     @docs.dedent
@@ -286,6 +290,7 @@ _RULES: dict[str, Rule] = {
     "latent_activation": choice(("linear", "relu")),
     "residual": optional(check_flag),
     "seed": optional(integer(0)),
+    "extra_payload_autotune": check_flag,
 }
 
 

@@ -22,6 +22,7 @@ from spotscape._validate import (
     number,
     optional,
 )
+from spotscape.model._autotune import AutotuneOutputs
 from spotscape.model._checkpoints import Checkpoints
 from spotscape.model._files import checked_place
 from spotscape.model._quiet import quiet_libraries
@@ -121,6 +122,7 @@ class TrainingRun:
             callbacks.append(checkpoints)
             self.trainer_kwargs |= checkpoints.trainer_arguments(self.trainer_kwargs.get("plugins"))
         callbacks += [] if phase is None else [phase]
+        callbacks += [AutotuneOutputs(self.model, dataset)] if self.model.extra_payload_autotune else []
         if given["early_stopping"]:
             callbacks.append(
                 StopAtPlateau(

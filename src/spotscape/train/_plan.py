@@ -81,6 +81,9 @@ class ScheduledTrainingPlan(TrainingPlan):
             self._check_finite(loss_output)
         super().compute_and_log_metrics(loss_output, metrics, mode)
 
+    def prepare_scib_autotune(self, loss_outputs: dict[str, Any], stage: str) -> None:
+        """Store nothing for the tuning by scib metrics: the model offers it at the end, of all annotated spots."""
+
     def _check_finite(self, output: LossOutput) -> None:
         loss = float(output.loss.detach())
         if math.isfinite(loss):
