@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from spotscape._arguments import check_call
+
 #: Maximum number of spots for an exact neighbour search; above, the search is approximate.
 N_SPOTS_EXACT = 8192
 N_NEIGHBORS_LISI = 90
@@ -131,6 +133,7 @@ def integration_scores(
     >>> [round(integration_scores(values, slices).batch["iLISI"], 1) for values in (mixed, separated)]
     [0.9, 0.0]
     """
+    check_call(integration_scores, locals())
     values, slice_codes = check_matrix(representation, "representation"), _check_slices(slices)
     values_before = None if unintegrated is None else check_matrix(unintegrated, "unintegrated")
     label_codes = None if labels is None else pd.factorize(pd.Series(np.asarray(labels, dtype=object)), sort=False)[0]

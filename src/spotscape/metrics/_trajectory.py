@@ -8,6 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from spotscape._arguments import check_call
+
 
 class TrajectoryScores(NamedTuple):
     """Rank correlations of a pseudotime with a known order.
@@ -78,6 +80,7 @@ def trajectory_scores(
     >>> round(trajectory_scores([0.0, 0.1, 0.3], [3, 2, 1], signed=True).kendall, 2)
     -1.0
     """
+    check_call(trajectory_scores, locals())
     values = np.asarray(pseudotime, dtype=np.float64)
     levels = _read_levels(known_order, order)
     if values.ndim != 1 or len(values) != len(levels):

@@ -9,6 +9,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_positive
 from spotscape.pl._coloring import color_spots, draw_guide
 from spotscape.pl._colors import Palette, as_categorical
@@ -99,6 +100,7 @@ def domains(
     >>> [panel.get_title() for panel in panels]
     ['slice_1', 'slice_2']
     """
+    check_call(domains, locals())
     values = color_values(adata, color, layer)
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_number, check_present
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import panel_grid, savefig_or_show, style_axes
@@ -79,6 +80,7 @@ def history(
     >>> [panel.get_title() for panel in panels]
     ['elbo']
     """
+    check_call(history, locals())
     recorded = _read_history(history_or_model)
     if isinstance(keys, str):
         raise TypeError(f"`keys` is {keys!r}; pass a list of names, such as [{keys!r}].")

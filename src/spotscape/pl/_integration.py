@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from spotscape._arguments import check_call
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import legend_rows, legend_width, panel_grid, savefig_or_show, style_axes
 
@@ -72,6 +73,7 @@ def integration(
     >>> len(panels)
     1
     """
+    check_call(integration, locals())
     methods = _check_table(table, bio, batch)
     sections = list(dict.fromkeys(table["section"])) if "section" in table else [None]
     right = legend_width([str(name) for name in methods], legend_rows(_HEIGHT)) + 0.2

@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_choice, check_integer, check_number
 from spotscape.cluster._classifier import Classifier, get_state
 from spotscape.cluster._hierarchy import merge_domains
@@ -147,6 +148,7 @@ def domains(
     >>> adata.obs["spatial_domain"].cat.categories.tolist()
     ['1', '2', '3', '4']
     """
+    check_call(domains, locals())
     check_choice(method, METHODS, "method")
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     if not isinstance(key_added, str) or not key_added:

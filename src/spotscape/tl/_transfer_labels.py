@@ -8,9 +8,10 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from spotscape._arguments import check_call
 from spotscape._slices import need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_integer, check_present
+from spotscape._validate import check_integer, check_present, checked_names
 from spotscape.tl._representation import read_representation, unit_vectors
 
 # Neighbours in a smoothed representation are not independent: where all of them agreed, nine in ten labels of another
@@ -100,6 +101,7 @@ def transfer_labels(
     >>> adata.uns["domain_transferred"]["n_labelled"]
     200
     """
+    check_call(transfer_labels, locals())
     check_integer(n_neighbors, "n_neighbors", minimum=1)
     key_added = f"{labels_key}_transferred" if key_added is None else key_added
     if not isinstance(key_added, str) or not key_added or key_added == labels_key:
@@ -176,9 +178,7 @@ def _in_slices(adata: AnnData, names: str | Sequence[str], slice_key: str | None
     """Whether each spot is in one of these slices. ``(n_spots,)``."""
     slice_key = need_slice_key(adata, slice_key)
     slices = read_slices(adata, slice_key)
-    names = requested_slices(names)
-    for name in names:
-        check_present(name, argument, slices.cat.categories, f"adata.obs[{slice_key!r}]")
+    names = checked_names(requested_slices(names), argument, slices.cat.categories, f"adata.obs[{slice_key!r}]")
     return slices.isin(names).to_numpy()
 
 
