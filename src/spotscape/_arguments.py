@@ -12,13 +12,12 @@ from spotscape._validate import (
     check_name,
     check_number,
     check_positive,
+    check_seed,
     check_text,
     integer,
     number,
     shown,
 )
-
-MAX_SEED = 2**32 - 1
 
 
 def check_call(function: Callable[..., Any], values: Mapping[str, Any], **rules: Rule) -> None:
@@ -107,7 +106,7 @@ _RULES = _parse(
     {
         "adata": check_adata,
         "copy tests legend return_fig show center per_slice signed lazy off_tissue all_features": check_flag,
-        "seed": integer(0, MAX_SEED),
+        "seed": check_seed,
         "n_neighbors n_init max_iter n_components n_genes n_permutations n_tiles n_partitions max_spots n_bins ncols "
         "min_size max_size bin_size window": integer(1),
         "n_splits n_clusters": integer(1),

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 
+MAX_SEED = 2**32 - 1
 _MAX_SHOWN = 100
 _MAX_LISTED = 12
 # Beyond these, the search for a similar name would take seconds.
@@ -27,6 +28,12 @@ def integer(minimum: int, maximum: int | None = None) -> Rule:
 def number(minimum: float, maximum: float | None = None) -> Rule:
     """A finite number from ``minimum`` to ``maximum``, both included."""
     return partial(check_number, minimum=minimum, maximum=maximum)
+
+
+def share_above_zero(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a number above 0, at most 1."""
+    check_number(value, name, maximum=1)
+    check_positive(value, name)
 
 
 def choice(choices: Collection[Any]) -> Rule:
@@ -71,6 +78,12 @@ def check_adata(value: Any, name: str) -> None:
         raise TypeError(
             f"`{name}` is {shown(value)}; pass an AnnData, which `spotscape.io.read_sections` reads from files."
         )
+
+
+def check_mapping(value: Any, name: str) -> None:
+    """Raise ``TypeError`` unless ``value`` maps the names of arguments to their values."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"`{name}` is {shown(value)}; pass a dictionary of arguments.")
 
 
 def check_choice(value: Any, choices: Collection[Any], name: str) -> None:
@@ -123,6 +136,11 @@ def is_key(value: Any, available: Collection[Any]) -> bool:
     return isinstance(value, Hashable) and value in available
 
 
+def check_seed(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a seed that every generator of random numbers takes."""
+    check_integer(value, name, minimum=0, maximum=MAX_SEED)
+
+
 def check_present(value: Any, name: str, available: Iterable[Any], where: str) -> None:
     """Raise ``KeyError`` unless ``value`` is in ``available``, which the message calls ``where``."""
     if not isinstance(value, Hashable) or value not in available:
@@ -144,10 +162,11 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int, *,
     """Check the requested spots, and return their row numbers; all rows if ``None``."""
     if indices is None:
         return np.arange(n_spots)
-    indices = np.asarray(indices)
+    given, indices = indices, np.asarray(indices)
     if indices.ndim != 1 or len(indices) == 0 or indices.dtype.kind not in "biu":
         raise ValueError(
-            f"`indices` has shape {indices.shape} and type {indices.dtype}; pass row numbers of some spots, or a mask."
+            f"`indices` is {shown(given)}, of shape {indices.shape} and type {indices.dtype}; pass row numbers of some "
+            "spots, or a mask."
         )
     if indices.dtype == bool:
         if len(indices) != n_spots or not indices.any():
@@ -160,7 +179,7 @@ def checked_indices(indices: Sequence[int] | np.ndarray | None, n_spots: int, *,
     if low < 0 or high >= n_spots:
         raise ValueError(f"`indices` ranges from {low} to {high}; pass row numbers between 0 and {n_spots - 1}.")
     if distinct and len(np.unique(indices)) < len(indices):
-        raise ValueError("`indices` contains a spot more than once; pass each spot once.")
+        raise ValueError(f"`indices` is {shown(given)}, with a spot more than once; pass each spot once.")
     return indices
 
 

@@ -13,7 +13,18 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
+from spotscape._validate import (
+    Rule,
+    check_arguments,
+    check_choice,
+    check_flag,
+    check_mapping,
+    check_seed,
+    choice,
+    integer,
+    number,
+    optional,
+)
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
 from spotscape.data._fields import (
@@ -396,5 +407,6 @@ _RULES: dict[str, Rule] = {
     "layout": choice(LAYOUTS),
     "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
     "cross_sample_positives": check_flag,
-    "seed": optional(integer(0)),
+    "seed": optional(check_seed),
+    "preprocessing": optional(check_mapping),
 }

@@ -18,11 +18,14 @@ from spotscape._validate import (
     check_choice,
     check_flag,
     check_integer,
+    check_mapping,
     check_number,
+    check_seed,
     choice,
     integer,
     number,
     optional,
+    share_above_zero,
 )
 from spotscape.model._docs import docs
 from spotscape.model._sedr_presets import PRESETS, PUBLISHED_N_COMPONENTS, resolve
@@ -333,7 +336,7 @@ _RULES: dict[str, Rule] = {
     "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": number(0),
     "mask_rate": number(0.01, 0.99),
     "dropout_rate": number(0, 0.99),
-    "batch_norm_momentum": number(0, 1),
+    "batch_norm_momentum": share_above_zero,
     "gamma": number(1),
     "decoder": choice(("graph", "linear")),
     "representation": choice(("encoder", "decoder")),
@@ -341,5 +344,6 @@ _RULES: dict[str, Rule] = {
     "masking": choice(("replace", "add")),
     "masked_loss": choice(("cosine", "squared")),
     "mask_at_inference redraw_pairs": check_flag,
-    "seed": optional(integer(0)),
+    "seed": optional(check_seed),
+    "preprocessing": optional(check_mapping),
 }

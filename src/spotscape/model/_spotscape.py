@@ -1,14 +1,27 @@
 """The SPOTSCAPE model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import Rule, check_arguments, check_flag, check_integer, choice, integer, number, optional
+from spotscape._validate import (
+    Rule,
+    check_arguments,
+    check_flag,
+    check_integer,
+    check_mapping,
+    check_seed,
+    choice,
+    integer,
+    number,
+    optional,
+    share_above_zero,
+    shown,
+)
 from spotscape.model._docs import docs
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
@@ -232,12 +245,13 @@ _RULES: dict[str, Rule] = {
     "n_components n_anchors": optional(integer(1)),
     "telescope_weight reconstruction_weight scaling_weight prototype_weight": number(0),
     "edge_drop_rate feature_drop_rate": number(0, 0.99),
-    "batch_norm_momentum": number(0, 1),
+    "batch_norm_momentum": share_above_zero,
     "temperature": number(1e-6),
     "features": choice(("components", "genes")),
     "latent_activation": choice(("linear", "relu")),
     "residual": optional(check_flag),
-    "seed": optional(integer(0)),
+    "seed": optional(check_seed),
+    "preprocessing": optional(check_mapping),
 }
 
 
@@ -247,10 +261,8 @@ def _check_combinations(arguments: dict[str, Any]) -> None:
             raise ValueError(
                 f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
             )
-    if isinstance(arguments["n_prototypes"], int) or not len(arguments["n_prototypes"]):
-        raise ValueError(
-            f"`n_prototypes` is {arguments['n_prototypes']!r}; give a number for each granularity, such as "
-            "(10, 15, 20)."
-        )
+    given = arguments["n_prototypes"]
+    if isinstance(given, str) or not isinstance(given, Iterable) or not len(list(given)):
+        raise ValueError(f"`n_prototypes` is {shown(given)}; pass a number for each granularity, such as (10, 15, 20).")
     for n_prototypes in arguments["n_prototypes"]:
         check_integer(n_prototypes, "n_prototypes", minimum=2)

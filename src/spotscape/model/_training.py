@@ -1,7 +1,6 @@
 """Training of all models: batches, learning rate schedule and early stopping."""
 
 import math
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +14,16 @@ from spotscape._validate import (
     Rule,
     check_arguments,
     check_flag,
-    check_number,
+    check_mapping,
     check_positive,
     choice,
     integer,
     number,
     optional,
+    share_above_zero,
 )
 from spotscape.model._checkpoints import Checkpoints
+from spotscape.model._devices import check_accelerator, check_devices
 from spotscape.model._files import checked_place
 from spotscape.model._training_identity import identity_of
 from spotscape.model._unchanged import unchanged_on_error
@@ -37,21 +38,18 @@ if TYPE_CHECKING:
 _MIN_EPOCHS = 20
 
 
-def _check_train_size(value: Any, name: str) -> None:
-    check_number(value, name, maximum=1)
-    check_positive(value, name)
-
-
 _RULES: dict[str, Rule] = {
     "max_epochs": optional(integer(1)),
     "batch_size": optional(integer(2)),
     "patch_size": optional(integer(1)),
     "lr": check_positive,
     "weight_decay early_stopping_min_change": number(0),
-    "train_size": optional(_check_train_size),
+    "train_size": optional(share_above_zero),
     "validation_size": optional(number(0, 1)),
     "schedule": choice(("one-cycle", "constant")),
     "early_stopping": check_flag,
+    "accelerator": check_accelerator,
+    "plan_kwargs datasplitter_kwargs": optional(check_mapping),
     "early_stopping_patience": integer(1),
 }
 # What gloo and NCCL report when the other side of a connection is gone.
@@ -87,7 +85,7 @@ class TrainingRun:
         self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
-        _check_processes(self.arguments["devices"], self.arguments["accelerator"])
+        check_devices(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
         self.batch_size = self.arguments["batch_size"] or default_batch_size(n_spots)
         self.max_epochs = self.arguments["max_epochs"]
@@ -217,18 +215,6 @@ def _checked_folder(checkpoint_dir: Any) -> Path | None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"`checkpoint_dir` is {str(folder)!r}, which is a file; pass a folder.")
     return folder
-
-
-def _check_processes(devices: Any, accelerator: str) -> None:
-    """Raise if training on processors was to start more processes than there are cores."""
-    on_processors = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    n_processes = int(devices) if isinstance(devices, int) or str(devices).isdecimal() else 1
-    n_cores = os.cpu_count() or 1
-    if on_processors and n_processes > n_cores:
-        raise ValueError(
-            f"`devices` is {devices}, but the computer has {n_cores} core(s), each of which trains one process; pass "
-            f"at most {n_cores}."
-        )
 
 
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
