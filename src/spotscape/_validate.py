@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 
 MAX_SEED = 2**32 - 1
@@ -78,6 +79,25 @@ def check_adata(value: Any, name: str) -> None:
         raise TypeError(
             f"`{name}` is {shown(value)}; pass an AnnData, which `spotscape.io.read_sections` reads from files."
         )
+
+
+def numeric_array(value: Any, name: str) -> np.ndarray:
+    """Return ``value`` as an array, and raise ``TypeError`` unless it has real numbers."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        array = np.asarray(None)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"`{name}` is {shown(value)}, of type {array.dtype}; pass numbers.")
+    return array
+
+
+def check_table(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a data frame with rows."""
+    if not isinstance(value, pd.DataFrame):
+        raise TypeError(f"`{name}` is {shown(value)}; pass a data frame.")
+    if value.empty:
+        raise ValueError(f"`{name}` has no rows; pass a data frame with at least one.")
 
 
 def check_mapping(value: Any, name: str) -> None:

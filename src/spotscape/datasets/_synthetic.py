@@ -204,11 +204,11 @@ def _check_missing_domains(
         )
     absent = {}
     for index, domains in missing_domains.items():
-        check_integer(index, "missing_domains: slice index", minimum=0, maximum=n_slices - 1)
+        check_integer(index, f"missing_domains[{index!r}]", minimum=0, maximum=n_slices - 1)
         if isinstance(domains, str) or not isinstance(domains, Collection):
             raise TypeError(f"`missing_domains[{index}]` is {domains!r}; pass a list of domain indices, such as [2].")
         for domain in domains:
-            check_integer(domain, f"missing_domains[{index}]: domain index", minimum=0, maximum=n_domains - 1)
+            check_integer(domain, f"missing_domains[{index}]", minimum=0, maximum=n_domains - 1)
         absent[int(index)] = {int(domain) for domain in domains}
         if len(absent[int(index)]) == n_domains:
             raise ValueError(f"`missing_domains[{index}]` names all {n_domains} domains; leave at least one.")

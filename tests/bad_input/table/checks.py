@@ -16,7 +16,21 @@ import spotscape
 
 _PACKAGE = Path(spotscape.__file__).parent
 _ADVICE = re.compile(
-    r"\b(pass|passes|choose|must|call|available|omit|leave|use|needs|set|load|only applies|there is|there are)\b"
+    r"\b(pass|passes|choose|must|call|available|omit|leave|use|needs|set|load|train|give|remove|applies|there (is|are))\b"
+)
+
+
+#: What is said of arrays, which are too long to be shown.
+_FINDINGS = (
+    "missing",
+    "infinite",
+    "is the same for all",
+    "1 value(s)",
+    "several values per spot",
+    "label(s)",
+    "slice(s)",
+    "no rows",
+    "not numeric",
 )
 
 
@@ -67,12 +81,24 @@ def _folder_of(error: Exception) -> Path:
 
 def _texts_of(value: Any) -> list[str]:
     if isinstance(value, pd.DataFrame | AnnData | np.ndarray):
-        return [type(value).__name__, f"type {getattr(value, 'dtype', '')}", "mask of length"]
-    texts = [repr(value), str(value)]
+        shape = str(value.shape)
+        length = f" {len(value)}" if np.ndim(value) else "shape ()"
+        return [
+            length,
+            type(value).__name__,
+            f"type {getattr(value, 'dtype', '')}",
+            "mask of length",
+            shape,
+            *_FINDINGS,
+        ]
+    texts = [repr(value), str(value), "shape ()"] if np.ndim(value) == 0 else [repr(value), str(value)]
     if isinstance(value, list | tuple):
         texts += ["empty"] if not value else [repr(value[0]), f"[{value[0]}]"]
+        texts += [f" {len(value)} ", f"{len(value)};", *_FINDINGS]
     if isinstance(value, dict):
-        texts += [repr(part) for part in value.values()] or ["[]"]
+        parts = [one for part in value.values() for one in (part if isinstance(part, list) else [part])]
+        texts += [str(part) for part in parts]
+        texts += [str(key) for key in value] or ["[]"]
     return [text for text in texts if text]
 
 
