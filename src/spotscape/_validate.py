@@ -74,11 +74,13 @@ def shown(value: Any) -> str:
 
 
 def check_adata(value: Any, name: str) -> None:
-    """Raise ``TypeError`` unless ``value`` is an AnnData."""
+    """Raise unless ``value`` is an AnnData with spots."""
     if not isinstance(value, AnnData):
         raise TypeError(
             f"`{name}` is {shown(value)}; pass an AnnData, which `spotscape.io.read_sections` reads from files."
         )
+    if not value.n_obs:
+        raise ValueError(f"`{name}` has no spots; pass an AnnData with at least one.")
 
 
 def numeric_array(value: Any, name: str) -> np.ndarray:

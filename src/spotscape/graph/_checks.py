@@ -121,7 +121,7 @@ def validate_graph(connectivities: Any, slices: ArrayLike | None = None) -> spar
 def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
     """Convert coordinates to a finite float64 array with 2 or 3 columns, or raise ``ValueError``."""
     array = np.asarray(coordinates)
-    if array.dtype.kind == "O":
+    if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
         # Data frames with mixed number types and lists of numbers arrive as objects; text and None stay an error.
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)

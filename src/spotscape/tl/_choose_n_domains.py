@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from spotscape._arguments import check_call
 from spotscape._slices import find_slice_key, read_slices
-from spotscape._validate import check_integer, check_name, is_key
+from spotscape._validate import check_integer, check_name, is_key, numeric_array
 from spotscape.cluster._mixture import N_COMPONENTS_MIXTURE
 from spotscape.cluster._partitions import N_SPOTS_STARTS
 from spotscape.tl._domains import _lexicographic_order
@@ -225,7 +225,7 @@ def _read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
             f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm`; store the coordinates there, "
             "or pass None if the representation does not use positions."
         )
-    coordinates = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
+    coordinates = numeric_array(adata.obsm[spatial_key], f"adata.obsm[{spatial_key!r}]").astype(np.float64)
     if coordinates.ndim != 2 or coordinates.shape[1] < 2:
         raise ValueError(f"`{spatial_key}` has shape {coordinates.shape}; pass two coordinates per spot.")
     if not np.isfinite(coordinates).all():

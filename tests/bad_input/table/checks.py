@@ -15,8 +15,9 @@ from scipy import sparse
 import spotscape
 
 _PACKAGE = Path(spotscape.__file__).parent
-_ADVICE = re.compile(
-    r"\b(pass|passes|choose|must|call|available|omit|leave|use|needs|set|load|train|give|remove|applies|there (is|are))\b"
+ADVICE = re.compile(
+    r"\b(pass|choose|must|call|available|omit|leave|use|needs?|set|load|train|give|remove|applies|there (is|are)|check|"
+    r"assign|name|annotate|build|make|store|subset)\b"
 )
 
 
@@ -60,23 +61,22 @@ def problem_of(call: Callable[[], object], name: str, value: Any, adata: AnnData
 def _problem_of_error(error: Exception, name: str, value: Any) -> str | None:
     message = str(error.args[0]) if error.args else ""
     said = f"{type(error).__name__}: {message}"
-    if not _PACKAGE.samefile(_folder_of(error)):
+    if not is_ours(error):
         return f"raised elsewhere: {said}"
     if f"`{name}`" not in message and f"`{name}[" not in message:
         return f"does not name the argument: {said}"
     if not any(text in message for text in _texts_of(value)):
         return f"does not say the value: {said}"
-    if not _ADVICE.search(message):
+    if not ADVICE.search(message):
         return f"does not say what to do: {said}"
     if "\n" in message or len(message) > 400:
         return f"is not one sentence: {said}"
     return None
 
 
-def _folder_of(error: Exception) -> Path:
-    """Folder of the package if it raised the error, otherwise that of the file that did."""
-    last = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
-    return _PACKAGE if last.is_relative_to(_PACKAGE) else Path("/")
+def is_ours(error: BaseException) -> bool:
+    """Whether the package raised the error itself."""
+    return Path(traceback.extract_tb(error.__traceback__)[-1].filename).is_relative_to(_PACKAGE)
 
 
 def _texts_of(value: Any) -> list[str]:
