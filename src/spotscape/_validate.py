@@ -153,6 +153,15 @@ def check_text(value: Any, name: str) -> None:
         raise TypeError(f"`{name}` is {shown(value)} ({type(value).__name__}); pass a text.")
 
 
+def check_replaceable(adata: AnnData, key: str, name: str, axis: str = "obs") -> None:
+    """Raise ``ValueError`` if ``key`` is not new and not that of an earlier result, but what the user has stored."""
+    if key in getattr(adata, axis) and not isinstance(adata.uns.get(key), Mapping):
+        raise ValueError(
+            f"`{name}` is {key!r}, and `adata.{axis}[{key!r}]` is no earlier result, so it would be lost; pass another "
+            "name, or remove it first."
+        )
+
+
 def is_key(value: Any, available: Collection[Any]) -> bool:
     """Whether a value is one of the keys, also if it cannot be one."""
     return isinstance(value, Hashable) and value in available

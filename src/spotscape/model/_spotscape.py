@@ -261,6 +261,14 @@ def _check_combinations(arguments: dict[str, Any]) -> None:
             raise ValueError(
                 f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
             )
+    given = arguments["n_components"]
+    if given is not None and arguments["features"] == "genes" and arguments["preprocessing"] is None:
+        raise ValueError(
+            f"`n_components` is {given}, but `features` is 'genes', which have no components; leave out one of them."
+        )
+    weights = [name for name in arguments if name.endswith("_weight")]
+    if not any(arguments[name] for name in weights):
+        raise ValueError(f"`{'`, `'.join(weights)}` are all 0, so nothing would be learnt; set one of them above 0.")
     given = arguments["n_prototypes"]
     if isinstance(given, str) or not isinstance(given, Iterable) or not len(list(given)):
         raise ValueError(f"`n_prototypes` is {shown(given)}; pass a number for each granularity, such as (10, 15, 20).")

@@ -1,5 +1,6 @@
 """Training of all models: batches, learning rate schedule and early stopping."""
 
+import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model.base import UnsupervisedTrainingMixin
+from scvi.train import Trainer as ScviTrainer
 
 from spotscape._validate import (
     Rule,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from spotscape.model._base import LatentModel
 
 _MIN_EPOCHS = 20
+# What scvi-tools takes besides the arguments of Lightning.
+_RUNNER_ARGUMENTS = inspect.signature(ScviTrainer).parameters.keys()
 
 
 _RULES: dict[str, Rule] = {
@@ -85,6 +89,7 @@ class TrainingRun:
         self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
+        _check_effect(self.arguments, model.adata.n_obs)
         check_devices(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
         self.batch_size = self.arguments["batch_size"] or default_batch_size(n_spots)
@@ -217,6 +222,20 @@ def _checked_folder(checkpoint_dir: Any) -> Path | None:
     return folder
 
 
+def _check_effect(arguments: Mapping[str, Any], n_spots: int) -> None:
+    """Raise if an argument would have no effect, or leave nothing to train on."""
+    defaults = {"early_stopping_patience": 30, "early_stopping_min_change": 1e-3}
+    for name, default in defaults.items():
+        if arguments[name] != default and not arguments["early_stopping"]:
+            raise ValueError(f"`{name}` is {arguments[name]}, which only applies with `early_stopping=True`; set both.")
+    train_size = arguments["train_size"]
+    if train_size is not None and int(n_spots * train_size) < 2:
+        raise ValueError(
+            f"`train_size` is {train_size}, which leaves {int(n_spots * train_size)} of {n_spots} spots to train on; "
+            "pass a larger fraction."
+        )
+
+
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
     for name in ("lr", "weight_decay", "schedule"):
         if name in plan_kwargs:
@@ -228,6 +247,10 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
             f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; "
             "pass `checkpoint_dir` to continue an interrupted training."
         )
+    known = inspect.signature(Trainer).parameters.keys() | _RUNNER_ARGUMENTS
+    for name in trainer_kwargs:
+        if name not in known and not name.startswith("early_stopping_"):
+            raise TypeError(f"`train` has no argument {name!r}; see its documentation for those it has.")
     if trainer_kwargs.get("limit_train_batches") in (0, 0.0) and trainer_kwargs["limit_train_batches"] is not None:
         raise ValueError("`limit_train_batches` is 0, so nothing would be trained; leave it out.")
     for name in trainer_kwargs:

@@ -89,7 +89,7 @@ POSITIONS: dict[str, tuple[_Change, str]] = {
     "all in one place": (_positions(np.ones_like), "same position|share their position|one place|coincide|position"),
     "text": (_positions(lambda xy: xy.astype(str).astype(object)), "numbers|numeric|type"),
     "no positions": (lambda adata: adata.obsm.pop("spatial") is None or None, "`spatial_key` is 'spatial'"),
-    "a spot has no slice": (_obs("slice", _without_slice), "missing for 3 spots|3 missing value"),
+    "a spot has no slice": (_obs("slice", _without_slice), "missing for 3 spots|3 missing value|slice.* (3|missing)"),
     "no spots": (lambda adata: adata[:0].copy(), r"0 spot|no spots|[Tt]here are only 0|empty"),
     "one spot": (
         lambda adata: adata[:1].copy(),

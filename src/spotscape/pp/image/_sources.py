@@ -80,6 +80,7 @@ def read_slides(
             source = Path(source)
             origin = str(source)
         size = _value_of_slice(tile_size, name, "tile_size")
+        _check_within(size, positions[spots])
         size = _default_tile_size(library, positions[spots]) if size is None else size
         if source is None:
             slides.append(Slide(name, spots[:0], None, "none"))
@@ -87,6 +88,16 @@ def read_slides(
         slide = Slide(name, spots, source, origin, positions[spots] * scale, size * scale, scale)
         slides.append(_without_spots_off_image(slide))
     return slides
+
+
+def _check_within(tile_size: float | None, positions: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` if a tile is larger than all positions together."""
+    extent = float(np.ptp(positions, axis=0).max()) if len(positions) > 1 else np.inf
+    if tile_size is not None and tile_size > extent:
+        raise ValueError(
+            f"`tile_size` is {tile_size:g}, but the positions of a slice extend over {extent:g} only; pass the width "
+            "of a tile in the unit of the positions."
+        )
 
 
 def rows_of_slices(adata: AnnData, slice_key: str | None) -> dict[str, NDArray[np.intp]]:
