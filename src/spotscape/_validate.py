@@ -84,13 +84,13 @@ def check_adata(value: Any, name: str) -> None:
 
 
 def numeric_array(value: Any, name: str) -> np.ndarray:
-    """Return ``value`` as an array, and raise ``TypeError`` unless it has real numbers."""
+    """Return ``value`` as an array, and raise ``ValueError`` unless it has real numbers."""
     try:
         array = np.asarray(value)
     except ValueError:
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":
-        raise TypeError(f"`{name}` is {shown(value)}, of type {array.dtype}; pass numbers.")
+        raise ValueError(f"`{name}` is {shown(value)}, of type {array.dtype}; pass numbers.")
     return array
 
 

@@ -81,7 +81,7 @@ def labelled(adata):
 
 def other(adata, *, n_columns=4):
     result = adata.copy()
-    result.obsm["X_spotscape"] = np.ones((adata.n_obs, n_columns))
+    result.obsm["X_spotscape"] = np.random.default_rng(0).normal(size=(adata.n_obs, n_columns))
     return result
 
 
