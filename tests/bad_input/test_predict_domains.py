@@ -22,7 +22,7 @@ def reference():
 @pytest.fixture
 def new():
     data = anndata.AnnData(sparse.csr_matrix((5, 1)), obsm={"Z": np.random.default_rng(1).normal(size=(5, 4))})
-    data.obsm["wide"] = rng.normal(size=(5, 9))
+    data.obsm["wide"] = np.random.default_rng(0).normal(size=(5, 9))
     data.obsm["holes"] = np.full((5, 4), np.nan)
     data.obsm["sparse"] = sparse.csr_matrix(np.ones((5, 4)))
     return data

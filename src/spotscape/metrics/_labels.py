@@ -1,7 +1,7 @@
 """Conversion of labels to integer codes, without the spots that are not annotated."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -83,8 +83,8 @@ def encode_labels(labels: ArrayLike, name: str) -> np.ndarray:
     """Integer code of each spot, -1 where it has no label; raise unless there is one value per spot. ``(n_spots,)``."""
     if isinstance(labels, str | bytes | Mapping) or not isinstance(labels, Iterable):
         raise TypeError(f"`{name}` is {shown(labels)}; pass one label per spot.")
-    labels = labels if hasattr(labels, "ndim") else list(labels)
-    nested = isinstance(labels, list) and any(isinstance(one, list | dict | set | np.ndarray) for one in labels)
-    if nested or getattr(labels, "ndim", 1) != 1:
-        raise ValueError(f"`{name}` is {shown(labels)}, with several values per spot; pass one label per spot.")
-    return pd.factorize(pd.Series(labels, dtype=None if np.size(labels) else object))[0].astype(np.int64)
+    values: Any = labels if hasattr(labels, "ndim") else list(labels)
+    nested = isinstance(values, list) and any(isinstance(one, list | dict | set | np.ndarray) for one in values)
+    if nested or getattr(values, "ndim", 1) != 1:
+        raise ValueError(f"`{name}` is {shown(values)}, with several values per spot; pass one label per spot.")
+    return pd.factorize(pd.Series(values, dtype=None if np.size(values) else object))[0].astype(np.int64)
