@@ -121,7 +121,7 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
     for paths in ("~/a.h5ad", Path("~/a.h5ad"), [Path("~/a.h5ad")], iter(["~/a.h5ad"])):
         assert read_sections(paths).shape == (3, 2)
     for wrong, error, message in (
-        ([], ValueError, "has no path"),
+        ([], ValueError, "without a path"),
         ("", ValueError, "empty text"),
         ("~/none.h5ad", FileNotFoundError, "There is no file ~/none.h5ad"),
         ("~/*.h5ad", FileNotFoundError, "list the files that fit it"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotscape._arguments import check_call
-from spotscape._validate import check_integer, check_positive
+from spotscape._validate import check_integer, check_positive, check_text
 from spotscape.pl._coloring import color_spots, draw_guide
 from spotscape.pl._colors import Palette, as_categorical
 from spotscape.pl._figure import legend_rows, legend_width, panel_grid, savefig_or_show
@@ -100,7 +101,7 @@ def domains(
     >>> [panel.get_title() for panel in panels]
     ['slice_1', 'slice_2']
     """
-    check_call(domains, locals())
+    check_call(domains, locals(), title=_check_title)
     values = color_values(adata, color, layer)
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)
@@ -132,6 +133,12 @@ def domains(
     if isinstance(values.dtype, pd.CategoricalDtype):
         adata.uns[f"{color}_colors"] = coloring.colors[: len(values.cat.categories)]
     return savefig_or_show(figure, axes, "domains", show=show, save=save, return_fig=return_fig)
+
+
+def _check_title(value: Any, name: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is a text, or a list of texts."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        check_text(one, name)
 
 
 def _titles(title: str | Sequence[str] | None, names: list[str], color: str) -> list[str]:
