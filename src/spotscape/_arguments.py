@@ -9,6 +9,7 @@ from spotscape._validate import (
     Rule,
     check_adata,
     check_flag,
+    check_mapping,
     check_name,
     check_number,
     check_positive,
@@ -16,6 +17,7 @@ from spotscape._validate import (
     check_text,
     integer,
     number,
+    optional,
     shown,
 )
 
@@ -126,3 +128,6 @@ _RULES = _parse(
         "cache_dir": check_folder,
     }
 )
+
+#: Rules of arguments that every model has.
+MODEL_RULES: dict[str, Rule] = {"seed": optional(check_seed), "preprocessing": optional(check_mapping)}

@@ -128,7 +128,7 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
         ("~nobody-here/a.h5ad", FileNotFoundError, "There is no file"),
         (["~/a.h5ad", tmp_path / "a.h5ad"], ValueError, "Slice 'a' is in more than one file"),
         ("https://example.org/a.h5ad", ValueError, "download it"),
-        ({"a": "a.h5ad"}, TypeError, ".dict.; pass one path"),
+        ({"a": "a.h5ad"}, TypeError, "dict.*pass one path"),
         (anndata.AnnData(np.ones((3, 2))), TypeError, "of type AnnData"),
         (None, TypeError, "of type NoneType"),
         ([3], TypeError, "an object of type int"),

@@ -12,19 +12,9 @@ from numpy.typing import NDArray
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
+from spotscape._arguments import MODEL_RULES
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import (
-    Rule,
-    check_arguments,
-    check_choice,
-    check_flag,
-    check_mapping,
-    check_seed,
-    choice,
-    integer,
-    number,
-    optional,
-)
+from spotscape._validate import Rule, check_arguments, check_choice, check_flag, choice, integer, number, optional
 from spotscape.cluster import SharedCovarianceMixture, fit_shared_mixture
 from spotscape.data import ExpressionField, WindowDataset
 from spotscape.data._fields import (
@@ -397,7 +387,7 @@ class AESTETIK(LatentModel):
         self.cluster_model_ = mixture.get_state()
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = MODEL_RULES | {
     "n_clusters": integer(2),
     "n_hidden n_latent n_top_genes": integer(1),
     "window": optional(integer(0)),
@@ -407,6 +397,4 @@ _RULES: dict[str, Rule] = {
     "layout": choice(LAYOUTS),
     "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
     "cross_sample_positives": check_flag,
-    "seed": optional(check_seed),
-    "preprocessing": optional(check_mapping),
 }
