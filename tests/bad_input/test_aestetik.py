@@ -78,9 +78,9 @@ def same_names(adata):
 
 
 SETUP_CASES = {
-    "no such expression": (nothing, {"rna_key": "X_pca"}, KeyError, "no layer and not in `adata.obsm`; there is"),
+    "no such expression": (nothing, {"rna_key": "X_pca"}, KeyError, "no layer and not in `adata.obsm`; available"),
     "layer and obsm of one name": (same_name, {}, ValueError, "both a layer and in `adata.obsm`"),
-    "no such image": (nothing, {"image_key": "X_he"}, KeyError, "'X_he' is not in `adata.obsm`.*`image_key`"),
+    "no such image": (nothing, {"image_key": "X_he"}, KeyError, "`image_key` is 'X_he', which is not in `adata.obsm`"),
     "no such slices": (nothing, {"slice_key": "sample"}, KeyError, "`slice_key`"),
     "no such positions": (nothing, {"spatial_key": "xy"}, KeyError, "`spatial_key`"),
     "image in part": (partly_missing, {}, ValueError, "missing or infinite in part for 1 spot.*NaN for all"),

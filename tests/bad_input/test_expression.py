@@ -21,9 +21,9 @@ MARKERS = [
     ({"layer": "negative"}, ValueError, "negative"),
     ({"layer": "zero"}, ValueError, "zero in all spots"),
     ({"size_factor_key": "nothing"}, KeyError, "size_factor_key"),
-    ({"genes": ["gene_01", "x", "y"]}, KeyError, "'x' and 1 more"),
+    ({"genes": ["gene_01", "x", "y"]}, KeyError, "`genes` is 'x', which is not in"),
     ({"genes": "marker_of"}, TypeError, "boolean column"),
-    ({"genes": []}, ValueError, "no gene"),
+    ({"genes": []}, ValueError, "`genes` is empty"),
     ({"n_genes": 0}, ValueError, "n_genes"),
     ({"slice_key": "nothing"}, KeyError, "slice_key"),
     ({"key_added": ""}, TypeError, "key_added"),
@@ -52,7 +52,7 @@ DIFFERENTIAL = [
 ]
 
 ENRICHMENT = [
-    ({"gene_sets": {}}, ValueError, "no gene set"),
+    ({"gene_sets": {}}, TypeError, "`gene_sets` is {}"),
     ({"gene_sets": {"a": "gene_01"}}, ValueError, "pass a list"),
     ({"gene_sets": {"a": ["elsewhere"]}}, ValueError, "named as in"),
     ({"key": "nothing"}, KeyError, "call one of them first"),

@@ -15,7 +15,7 @@ def adata():
     data = AnnData(obs=pd.DataFrame({"slice": SLICES, "one": "left"}, index=np.arange(40).astype(str)))
     data.obs["partly"] = [None, *SLICES[1:]]
     values = np.random.default_rng(0).normal(size=(40, 4))
-    data.obsm["X_latent"], data.obsm["wide"] = values, np.ones((40, 40))
+    data.obsm["X_latent"], data.obsm["wide"] = values, np.eye(40) + 1
     data.obsm["zeros"], data.obsm["broken"] = values.copy(), values.copy()
     data.obsm["zeros"][3], data.obsm["broken"][3, 1] = 0, np.nan
     return data
@@ -52,9 +52,9 @@ def test_bad_arguments_of_harmony_are_refused(adata, arguments, error, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"representation": np.ones(40)}, "`representation` has shape"),
+        ({"representation": np.ones(40)}, "`representation` is of type ndarray, of shape"),
         ({"representation": np.ones((40, 2))}, "the same for all 40 spots"),
-        ({"representation": [["a"]] * 40}, "`representation` is not numeric"),
+        ({"representation": [["a"]] * 40}, "pass numbers"),
         ({"representation": np.r_[np.full((1, 2), np.inf), np.ones((39, 2))]}, "2 missing or infinite values"),
         ({"slices": SLICES[:39]}, "`representation` has 40 spots and `slices` 39"),
         ({"slices": ["left"] * 40}, "nothing to integrate"),
@@ -76,10 +76,10 @@ TABLE = pd.DataFrame({"method": ["PCA", "ours"], "bio": [0.1, 0.2], "batch": [0.
 @pytest.mark.parametrize(
     ("table", "arguments", "error", "message"),
     [
-        ([1, 2], {}, TypeError, "`table` is a list"),
+        ([1, 2], {}, TypeError, "`table` is .1, 2.; pass a data frame"),
         (TABLE.iloc[:0], {}, ValueError, "has no rows"),
-        (TABLE.drop(columns="bio"), {}, KeyError, "no column 'bio'"),
-        (TABLE, {"batch": "iLISI"}, KeyError, "no column 'iLISI'"),
+        (TABLE.drop(columns="bio"), {}, KeyError, "`bio` is 'bio', which is not in `table`"),
+        (TABLE, {"batch": "iLISI"}, KeyError, "`batch` is 'iLISI', which is not in `table`"),
         (TABLE.assign(bio=["a", "b"]), {}, TypeError, "'bio' of `table` is not numeric"),
         (TABLE.assign(batch=[np.nan, 1]), {}, ValueError, "1 missing or infinite scores"),
         (TABLE.assign(method=[None, "ours"]), {}, ValueError, "missing values"),

@@ -23,7 +23,7 @@ def adata():
 CASES = [
     ({"use_rep": "X_other"}, KeyError, "use_rep"),
     ({"use_rep": "holes"}, ValueError, "missing or infinite"),
-    ({"use_rep": "same"}, ValueError, "only 1 distinct"),
+    ({"use_rep": "same"}, ValueError, "is the same for all 60 spots"),
     ({"n_domains": 7}, TypeError, "at least two candidates"),
     ({"n_domains": "27"}, TypeError, "at least two candidates"),
     ({"n_domains": []}, ValueError, "0 candidate"),

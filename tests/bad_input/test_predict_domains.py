@@ -22,7 +22,7 @@ def reference():
 @pytest.fixture
 def new():
     data = anndata.AnnData(sparse.csr_matrix((5, 1)), obsm={"Z": np.random.default_rng(1).normal(size=(5, 4))})
-    data.obsm["wide"] = np.ones((5, 9))
+    data.obsm["wide"] = np.random.default_rng(0).normal(size=(5, 9))
     data.obsm["holes"] = np.full((5, 4), np.nan)
     data.obsm["sparse"] = sparse.csr_matrix(np.ones((5, 4)))
     return data
@@ -37,7 +37,7 @@ CASES = [
     ({"reference_key": "regions"}, KeyError, "`reference_key` is 'regions'"),
     ({"key_added": "regions"}, KeyError, "`key_added` is 'regions'"),
     ({"key_added": 3}, TypeError, "`key_added` is 3"),
-    ({"reference": "my_model/"}, TypeError, "`reference` is a str"),
+    ({"reference": "my_model/"}, TypeError, "`reference` is 'my_model/'; pass"),
     ({"reference": {}}, ValueError, "not a result of `spotscape.tl.domains`"),
 ]
 

@@ -146,15 +146,20 @@ def nothing(adata):
 
 #: What is changed, what is called with which arguments, the error, and what its message says.
 SETUP_CASES = {
-    "missing layer": (nothing, {"layer": "raw"}, KeyError, "'raw' is not in `adata.layers`, which holds 'counts'"),
-    "missing slice key": (nothing, {"slice_key": "section"}, KeyError, "'section' is not in `adata.obs`"),
+    "missing layer": (
+        nothing,
+        {"layer": "raw"},
+        KeyError,
+        "'raw', which is not in `adata.layers`; available: 'counts'",
+    ),
+    "missing slice key": (nothing, {"slice_key": "section"}, KeyError, "'section', which is not in `adata.obs`"),
     "missing coordinates": (
         nothing,
         {"spatial_key": "xy"},
         KeyError,
-        "'xy' is not in `adata.obsm`, which holds 'spatial'",
+        "`spatial_key` is 'xy', which is not in `adata.obsm`; available: 'spatial'",
     ),
-    "missing size factors": (nothing, {"size_factor_key": "total"}, KeyError, "'total' is not in `adata.obs`"),
+    "missing size factors": (nothing, {"size_factor_key": "total"}, KeyError, "'total', which is not in `adata.obs`"),
     "slices with missing values": (missing_slices, {}, ValueError, "3 missing value.*drop those spots"),
     "slice with fewer spots than neighbours": (
         small_slice,

@@ -121,14 +121,14 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
     for paths in ("~/a.h5ad", Path("~/a.h5ad"), [Path("~/a.h5ad")], iter(["~/a.h5ad"])):
         assert read_sections(paths).shape == (3, 2)
     for wrong, error, message in (
-        ([], ValueError, "has no path"),
+        ([], ValueError, "without a path"),
         ("", ValueError, "empty text"),
         ("~/none.h5ad", FileNotFoundError, "There is no file ~/none.h5ad"),
         ("~/*.h5ad", FileNotFoundError, "list the files that fit it"),
         ("~nobody-here/a.h5ad", FileNotFoundError, "There is no file"),
         (["~/a.h5ad", tmp_path / "a.h5ad"], ValueError, "Slice 'a' is in more than one file"),
         ("https://example.org/a.h5ad", ValueError, "download it"),
-        ({"a": "a.h5ad"}, TypeError, "of type dict"),
+        ({"a": "a.h5ad"}, TypeError, "dict.*pass one path"),
         (anndata.AnnData(np.ones((3, 2))), TypeError, "of type AnnData"),
         (None, TypeError, "of type NoneType"),
         ([3], TypeError, "an object of type int"),

@@ -54,7 +54,7 @@ def test_equal_methods_have_a_p_value_of_one(scores):
     ("change", "arguments", "error", "message"),
     [
         (lambda scores: scores, {"reference": "none"}, KeyError, "'none'.*'ours'"),
-        (lambda scores: scores, {"pair_by": "donor"}, KeyError, "'donor' is not a column"),
+        (lambda scores: scores, {"pair_by": "donor"}, KeyError, "`pair_by` is 'donor', which is not in `scores`"),
         (lambda scores: scores.assign(score=np.nan), {}, ValueError, "missing or infinite"),
         (
             lambda scores: scores.assign(section=scores["method"] + scores["section"]),

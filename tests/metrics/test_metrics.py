@@ -91,10 +91,12 @@ def test_names_do_not_matter(metric):
     assert metric(true, true.astype(float)) == pytest.approx(1.0)
 
 
-def test_labels_are_compared_by_position_and_not_by_index():
+def test_series_of_other_spots_are_refused_and_arrays_are_compared_by_position():
     true, pred = labellings(3)
-    shuffled = np.random.default_rng(0).permutation(len(true))
-    assert adjusted_rand_index(pd.Series(true), pd.Series(pred, index=shuffled)) == adjusted_rand_index(true, pred)
+    shuffled = pd.Series(pred, index=np.random.default_rng(0).permutation(len(true)))
+    with pytest.raises(ValueError, match="of other spots or in another order"):
+        adjusted_rand_index(pd.Series(true), shuffled)
+    assert adjusted_rand_index(pd.Series(true), shuffled.to_numpy()) == adjusted_rand_index(true, pred)
 
 
 def test_scores():
@@ -114,7 +116,7 @@ def test_scores():
         ([1, 2], [1, None], "`labels_pred` has 1 missing values"),
         ([None, np.nan], [1, 2], "None of the 2 spots is annotated"),
         ([], [], "None of the 0 spots is annotated"),
-        ([1, 2], np.ones((2, 1)), "`labels_pred` has 2 dimensions"),
+        ([1, 2], np.ones((2, 1)), "`labels_pred` is .*several values per spot"),
     ],
 )
 def test_bad_labels_are_refused(metric, true, pred, message):

@@ -296,7 +296,7 @@ def test_mudata(adata):
     for method, data in ((SPOTSCAPE.setup_anndata, mdata), (lambda a: SPOTSCAPE.setup_mudata(a, "rna"), adata)):
         with pytest.raises(TypeError, match="where a .* is needed"):
             method(data)
-    with pytest.raises(TypeError, match="Got a AnnData where a MuData"):
+    with pytest.raises(TypeError, match="a AnnData where a MuData"):
         model.get_latent_representation(adata)
 
 

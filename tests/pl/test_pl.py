@@ -252,8 +252,8 @@ def test_history_of_a_model_and_chosen_keys(recorded):
     ("history", "arguments", "error", "message"),
     [
         (3, {}, TypeError, "pass a trained model or its `history`"),
-        ({}, {}, ValueError, "has no values"),
-        ({"a": curve([None], "a")}, {"keys": ["a"]}, ValueError, "has no values"),
+        ({}, {}, ValueError, "has no values|without values"),
+        ({"a": curve([None], "a")}, {"keys": ["a"]}, ValueError, "has no values|without values"),
         ({"a": curve(["x", "y"], "a")}, {}, ValueError, "'a' is not numeric"),
         ({"a": curve([1, 2], "a")}, {"keys": ["b"]}, KeyError, "'b', which is not in `history`"),
         ({"a": curve([1, 2], "a")}, {"keys": "a"}, TypeError, "pass a list of names"),

@@ -47,8 +47,8 @@ def test_bad_input_changes_nothing(adata):
     adata.obs["hole"] = adata.obs["slice"].where(np.arange(90) != 4)
     adata.obsm["broken"] = np.where(np.arange(180).reshape(90, 2) == 40, np.nan, adata.obsm["spatial"])
     for settings, error, message in [
-        ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy', which is not in `adata.obsm` .*'spatial'"),
-        ({"slice_key": "batch"}, KeyError, "`slice_key` is 'batch', which is not a column of `adata.obs` .*'slice'"),
+        ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy', which is not in `adata.obsm`.*'spatial'"),
+        ({"slice_key": "batch"}, KeyError, "`slice_key` is 'batch', which is not in `adata.obs`.*'slice'"),
         ({"slice_key": "hole"}, ValueError, r"slice of 1 spots is missing \(the first is row 4\)"),
         ({"spatial_key": "broken"}, ValueError, r"coordinates of 1 spots are NaN .* row 20"),
         ({"method": "precomputed"}, ValueError, "`method` is 'precomputed'; choose one of"),

@@ -396,7 +396,7 @@ def with_pieces(adata):
         (None, {"n_domains": 301}, ValueError, "only 300 spots"),
         (with_few_distinct, {"n_domains": 4}, ValueError, "only 4 distinct rows; pass less than 4"),
         (with_missing, {"n_domains": 4}, ValueError, "has 1 missing or infinite values"),
-        (with_text, {"n_domains": 4}, ValueError, "`X_spotscape` is not numeric"),
+        (with_text, {"n_domains": 4}, ValueError, "`X_spotscape` is .*pass numbers"),
         (None, {"n_domains": 4, "resolution": 1.0}, ValueError, "`resolution` is 1.0, which only applies"),
         (None, {"n_domains": 4, "n_neighbors": 9}, ValueError, "`n_neighbors` is 9, which only applies"),
         (None, {"n_domains": 4, "n_init": 0}, ValueError, "`n_init` is 0"),

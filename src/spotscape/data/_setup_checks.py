@@ -1,6 +1,6 @@
 """Checks of data before anything is registered or written."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from spotscape._constants import MEASURED_KEY, MEASURED_SLICES_KEY
 from spotscape._slices import slice_names
+from spotscape._validate import check_present, is_key
 from spotscape.data._findings import Findings
 from spotscape.data._slice_checks import check_marked_genes, check_slices, how_to_keep_measured, note_mixed_sections
 from spotscape.graph._checks import as_positions, check_coordinates
@@ -53,10 +54,10 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str, finding
     if adata.n_obs < 2:
         raise ValueError(f"The AnnData has {adata.n_obs} spot(s); a neighbourhood needs at least two.")
     _check_unique(adata.obs_names, "obs")
-    _check_key(spatial_key, adata.obsm.keys(), "obsm", "spatial_key")
+    check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
     slices = None
     if slice_key is not None:
-        _check_key(slice_key, adata.obs, "obs", "slice_key")
+        check_present(slice_key, "slice_key", adata.obs, "adata.obs")
         n_missing = int(adata.obs[slice_key].isna().sum())
         if n_missing:
             raise ValueError(
@@ -98,7 +99,7 @@ def check_expression(
         raise ValueError("The AnnData has no genes; check how it was subset.")
     _check_unique(adata.var_names, "var")
     if layer is not None:
-        _check_key(layer, adata.layers.keys(), "layers", "layer")
+        check_present(layer, "layer", adata.layers, "adata.layers")
     elif adata.X is None:
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
     # One object for all checks, so that the values are read once.
@@ -111,7 +112,7 @@ def check_expression(
         if isinstance(marked := adata.varm.get(MEASURED_SLICES_KEY), pd.DataFrame):
             check_marked_genes(marked, slices, advice)
     if size_factor_key is not None:
-        _check_key(size_factor_key, adata.obs, "obs", "size_factor_key")
+        check_present(size_factor_key, "size_factor_key", adata.obs, "adata.obs")
         column = adata.obs[size_factor_key]
         if not pd.api.types.is_numeric_dtype(column):
             raise TypeError(
@@ -163,12 +164,12 @@ def check_modalities(
     rna_key, image_key, size_factor_key = (setup_args[name] for name in ("rna_key", "image_key", "size_factor_key"))
     slice_key, spatial_key = setup_args["slice_key"], setup_args["spatial_key"]
     kind = None
-    in_obsm = rna_key is not None and rna_key in adata.obsm
+    in_obsm = rna_key is not None and is_key(rna_key, adata.obsm)
     if in_obsm and rna_key in adata.layers:
         raise ValueError(f"`rna_key` is {rna_key!r}, which is both a layer and in `adata.obsm`; rename one of them.")
-    if rna_key is not None and not in_obsm and rna_key not in adata.layers:
-        there = ", ".join(repr(key) for key in [*adata.obsm, *(k for k in adata.layers if k is not None)]) or "nothing"
-        raise KeyError(f"`rna_key` is {rna_key!r}, which is no layer and not in `adata.obsm`; there is {there}.")
+    if rna_key is not None and not in_obsm and not is_key(rna_key, adata.layers):
+        there = ", ".join(repr(key) for key in [*adata.obsm, *(k for k in adata.layers if k is not None)]) or "none"
+        raise KeyError(f"`rna_key` is {rna_key!r}, which is no layer and not in `adata.obsm`; available: {there}.")
     if in_obsm and size_factor_key is not None:
         raise ValueError(
             f"`size_factor_key` is {size_factor_key!r}, but `rna_key` names features, which have no library size; "
@@ -182,7 +183,7 @@ def check_modalities(
     check_coordinates(adata.obsm[spatial_key], None if slice_key is None else adata.obs[slice_key].to_numpy())
     if image is not None:
         if image_key is not None:
-            _check_key(image_key, image.obsm.keys(), "obsm", "image_key")
+            check_present(image_key, "image_key", image.obsm, "adata.obsm")
         what = "the `X` of the image modality" if image_key is None else f"obsm[{image_key!r}]"
         given = image.X if image_key is None else image.obsm[image_key]
         if given is None:
@@ -267,10 +268,3 @@ def _check_unique(names: pd.Index, axis: str) -> None:
             f"`adata.{axis}_names` are not unique ({names[names.duplicated()][0]!r} occurs more than once); call "
             f"`adata.{axis}_names_make_unique()`."
         )
-
-
-def _check_key(key: str, mapping: Collection[str], attribute: str, argument: str) -> None:
-    if key not in mapping:
-        # Newer AnnData lists `X` among the layers, under no name.
-        there = ", ".join(repr(name) for name in mapping if name is not None) or "nothing"
-        raise KeyError(f"{key!r} is not in `adata.{attribute}`, which holds {there}; see the argument `{argument}`.")

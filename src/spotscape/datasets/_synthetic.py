@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_number
 from spotscape.datasets._assembly import assemble, check_common, spawn_generators
 from spotscape.datasets._expression import draw_counts, draw_tissue
@@ -129,6 +130,7 @@ def synthetic_tissue(
     >>> adata.obs["domain"].cat.categories.tolist()
     ['layer_1', 'layer_2', 'layer_3', 'layer_4', 'layer_5', 'patch_1', 'patch_2']
     """
+    check_call(synthetic_tissue, locals())
     strength = check_common(n_slices, batch_effect, BATCH_EFFECTS, positions, seed)
     _check_sizes(n_spots, n_genes, n_domains)
     check_number(counts_per_gene, "counts_per_gene", minimum=0.01, maximum=100.0)
@@ -202,11 +204,11 @@ def _check_missing_domains(
         )
     absent = {}
     for index, domains in missing_domains.items():
-        check_integer(index, "missing_domains: slice index", minimum=0, maximum=n_slices - 1)
+        check_integer(index, f"missing_domains[{index!r}]", minimum=0, maximum=n_slices - 1)
         if isinstance(domains, str) or not isinstance(domains, Collection):
             raise TypeError(f"`missing_domains[{index}]` is {domains!r}; pass a list of domain indices, such as [2].")
         for domain in domains:
-            check_integer(domain, f"missing_domains[{index}]: domain index", minimum=0, maximum=n_domains - 1)
+            check_integer(domain, f"missing_domains[{index}]", minimum=0, maximum=n_domains - 1)
         absent[int(index)] = {int(domain) for domain in domains}
         if len(absent[int(index)]) == n_domains:
             raise ValueError(f"`missing_domains[{index}]` names all {n_domains} domains; leave at least one.")

@@ -9,6 +9,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy import sparse
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer
 from spotscape.datasets._assembly import assemble, check_common, spawn_generators
 from spotscape.datasets._geometry import draw_section
@@ -105,6 +106,7 @@ def synthetic_modalities(
     >>> adata.obs[["kind", "rna_group", "image_group"]].nunique().tolist()
     [8, 4, 4]
     """
+    check_call(synthetic_modalities, locals())
     strength = check_common(n_slices, batch_effect, BATCH_EFFECTS, positions, seed)
     check_integer(n_kinds, "n_kinds", minimum=4, maximum=20)
     if n_kinds % 2:

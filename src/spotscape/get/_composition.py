@@ -3,6 +3,7 @@
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape.get._tables import read_result
 
 
@@ -35,6 +36,7 @@ def composition(adata: AnnData, *, key: str = "composition", tests: bool = False
     >>> sps.get.composition(adata).columns.tolist()
     ['sample', 'category', 'n_spots', 'proportion']
     """
+    check_call(composition, locals())
     result = read_result(adata, key, "composition", ["sample", "category", "proportion"])
     if tests and "tests" not in result:
         raise KeyError(f"`adata.uns[{key!r}]` has no tests; call `spotscape.tl.composition` with `condition`.")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_number
 from spotscape.get._tables import filter_table, read_result
 
@@ -50,6 +51,7 @@ def differential_expression(
     >>> sps.get.differential_expression(adata, "patch_1").columns[:6].tolist()
     ['domain', 'group', 'reference', 'gene', 'log2_fold_change', 'standard_error']
     """
+    check_call(differential_expression, locals())
     result = read_result(adata, key, "differential_expression", ["domain", "gene", "standard_error", "unit"])
     found = filter_table(result, domain, max_p_adjusted=max_p_adjusted)
     if min_log2_fold_change is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape.get._tables import filter_table, read_result
 
 
@@ -45,5 +46,6 @@ def enrichment(
     >>> sps.get.enrichment(adata)[["gene_set", "size", "overlap"]].values.tolist()
     [['first', 10, 8]]
     """
+    check_call(enrichment, locals())
     result = read_result(adata, key, "enrichment", ["domain", "gene_set", "p_adjusted"])
     return filter_table(result, domain, max_p_adjusted=max_p_adjusted)

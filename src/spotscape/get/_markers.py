@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape.get._tables import filter_table, read_result
 
 
@@ -51,6 +52,7 @@ def markers(
     >>> sps.get.markers(adata, "patch_1").shape
     (60, 11)
     """
+    check_call(markers, locals())
     result = read_result(adata, key, "markers", ["domain", "gene", "score", "fraction_reference", "mean_reference"])
     minima = {"log2_fold_change": min_log2_fold_change, "fraction": min_fraction}
     return filter_table(result, domain, max_p_adjusted=max_p_adjusted, minima=minima)

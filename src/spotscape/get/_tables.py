@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
-from spotscape._validate import check_number, check_present
+from spotscape._validate import check_number, checked_names
 
 
 def read_result(adata: AnnData, key: str, function: str, columns: Sequence[str]) -> dict[str, Any]:
@@ -32,9 +32,7 @@ def filter_table(
     keep = pd.Series(True, index=table.index)
     if domain is not None:
         available = list(pd.unique(table["domain"].astype(str)))
-        names = [domain] if isinstance(domain, str) else [str(name) for name in domain]
-        for name in names:
-            check_present(name, "domain", available, "the result")
+        names = checked_names(domain, "domain", available, "the result")
         keep &= table["domain"].astype(str).isin(names)
     if max_p_adjusted is not None:
         check_number(max_p_adjusted, "max_p_adjusted", minimum=0.0, maximum=1.0)

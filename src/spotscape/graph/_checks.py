@@ -11,6 +11,9 @@ from scipy import sparse
 
 from spotscape._slices import name_of_slice
 
+# Squares of more are infinite.
+_LARGEST_POSITION = 1e150
+
 
 def check_coordinates(coordinates: ArrayLike | pd.DataFrame, slices: ArrayLike | None = None) -> NDArray[np.float64]:
     """Check the coordinates of the spots, and convert them to an array.
@@ -126,7 +129,7 @@ def validate_graph(
 def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
     """Convert coordinates to a finite float64 array with 2 or 3 columns, or raise ``ValueError``."""
     array = np.asarray(coordinates)
-    if array.dtype.kind == "O":
+    if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
         # Data frames with mixed number types and lists of numbers arrive as objects; text and None stay an error.
         with suppress(TypeError, ValueError):
             array = array.astype(np.float64)
@@ -136,6 +139,10 @@ def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
         raise ValueError(f"The coordinates have shape {array.shape}; they must have one row a spot and 2 or 3 columns.")
     if array.shape[0] == 0:
         raise ValueError("The coordinates are empty; there is no spot to connect.")
+    if np.abs(array[np.isfinite(array)]).max(initial=0) > _LARGEST_POSITION:
+        raise ValueError(
+            f"The largest coordinate is {np.abs(array).max():g}, whose distances are not numbers; pass the positions."
+        )
     # Adding 0 makes -0.0 and 0.0 one position, in the comparison of bytes too.
     positions = np.ascontiguousarray(array, dtype=np.float64) + 0.0
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spotscape._validate import shown
+
 #: Folders and files that have the same name in every output, so that the folder above names the slice.
 _SAME_EVERYWHERE = re.compile(r"outs|binned_outputs|square_\d+um|(filtered|raw)_feature_bc_matrix|cell_feature_matrix")
 _SUFFIXES = (".h5ad.gz", ".h5ad", ".h5mu", ".zarr", ".h5")
@@ -36,10 +38,12 @@ def list_paths(paths: Any) -> list[Path]:
         paths = [paths]
     # The keys of a dict and the columns of a table would be taken for paths.
     elif isinstance(paths, Mapping | bytes) or hasattr(paths, "columns") or not isinstance(paths, Iterable):
-        raise TypeError(f"`paths` is of type {type(paths).__name__}; pass one path, or a list of paths.")
+        raise TypeError(f"`paths` is {shown(paths)} ({type(paths).__name__}); pass one path, or a list of paths.")
     checked = [_checked_path(path) for path in paths]
     if not checked:
-        raise ValueError("`paths` has no path; if it comes from a search for files, check its folder and pattern.")
+        raise ValueError(
+            "`paths` is [], without a path; pass at least one, or check the folder and pattern of the search for files."
+        )
     return checked
 
 
@@ -63,11 +67,11 @@ def name_slices(paths: Iterable[Path]) -> list[str]:
 
 def _checked_path(path: Any) -> Path:
     if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
-        raise TypeError(f"`paths` contains an object of type {type(path).__name__}; pass paths as text or `Path`.")
+        raise TypeError(f"`paths` contains {shown(path)} ({type(path).__name__}); pass paths as text or `Path`.")
     if re.match(r"[a-z][a-z0-9]+://", str(path)):
         raise ValueError(f"{path} is an address on the internet; download it, and pass the path of the local file.")
     if not str(path):
-        raise ValueError("`paths` contains an empty text; pass the path of a file or folder.")
+        raise ValueError("`paths` contains '', an empty text; pass the path of a file or folder.")
     checked = Path(os.path.expanduser(path))
     if not checked.exists():
         pattern = "list the files that fit it with `pathlib.Path.glob`" if "*" in str(path) else "check the path"

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_choice, check_flag, check_integer, check_name
 from spotscape.io._anndata_files import read_anndata, read_mudata, read_packed_anndata
 from spotscape.io._cells import read_cosmx, read_merscope, read_xenium
@@ -133,6 +134,7 @@ def read_sections(
     >>> joined.shape
     (400, 40)
     """
+    check_call(read_sections, locals())
     check_choice(join, JOINS, "join")
     for name, value in (("lazy", lazy), ("off_tissue", off_tissue), ("all_features", all_features)):
         check_flag(value, name)

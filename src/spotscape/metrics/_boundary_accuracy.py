@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
+from spotscape._validate import numeric_array
 from spotscape.metrics._clustering_accuracy import is_correct
 from spotscape.metrics._labels import drop_unannotated
 
@@ -74,11 +75,15 @@ def boundary_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike, connectivi
     """
     labels = drop_unannotated(labels_true, labels_pred)
     n_spots = len(labels.annotated)
+    if not sparse.issparse(connectivities):
+        connectivities = numeric_array(connectivities, "connectivities")
     if np.shape(connectivities) != (n_spots, n_spots):
         raise ValueError(
             f"`connectivities` has shape {np.shape(connectivities)} for {n_spots} spots; "
             f"pass the spatial graph of these spots, of shape ({n_spots}, {n_spots})."
         )
+    if not np.isfinite(sparse.csr_array(connectivities).data).all():
+        raise ValueError("`connectivities` has missing or infinite values; pass the spatial graph of these spots.")
     graph = sparse.coo_array(sparse.csr_array(connectivities)[labels.annotated][:, labels.annotated])
     # Entries on the diagonal need no special case: a spot never differs from itself.
     differs = (labels.true[graph.row] != labels.true[graph.col]) & (graph.data != 0)

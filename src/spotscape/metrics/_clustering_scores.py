@@ -11,7 +11,7 @@ from sklearn.metrics import (
 )
 
 from spotscape.metrics._integration import check_matrix
-from spotscape.metrics._labels import contingency_table, drop_unannotated
+from spotscape.metrics._labels import contingency_table, drop_unannotated, encode_labels
 
 
 def adjusted_mutual_information(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
@@ -223,9 +223,10 @@ def silhouette(representation: ArrayLike, labels: ArrayLike) -> float:
     -0.45
     """
     values = check_matrix(representation, "representation")
-    if len(values) != np.size(labels):
+    codes = encode_labels(labels, "labels")
+    if len(values) != len(codes):
         raise ValueError(
-            f"`representation` has {len(values)} spots and `labels` {np.size(labels)}; pass the same spots in both."
+            f"`representation` has {len(values)} spots and `labels` {len(codes)}; pass the same spots in both."
         )
     known = drop_unannotated(labels, np.zeros(len(values)))
     n_labels = known.true.max() + 1

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from spotscape._validate import check_present, check_table, numeric_array
+
 
 def compare_scores(
     scores: pd.DataFrame,
@@ -56,11 +58,12 @@ def compare_scores(
     >>> print(int(table.loc["b", "n_above"]), table.loc["b", "p_wilcoxon"])
     6 0.03125
     """
-    for column in (method, score, *([] if pair_by is None else [pair_by])):
-        if column not in scores:
-            raise KeyError(f"{column!r} is not a column of `scores`, which has {list(scores.columns)}.")
-    if reference not in set(scores[method]):
-        raise KeyError(f"`reference` is {reference!r}, but the methods are {list(pd.unique(scores[method]))}.")
+    check_table(scores, "scores")
+    for name, column in (("method", method), ("score", score), ("pair_by", pair_by)):
+        if name != "pair_by" or column is not None:
+            check_present(column, name, scores.columns, "scores")
+    check_present(reference, "reference", pd.unique(scores[method]), f"scores[{method!r}]")
+    numeric_array(scores[score], f"scores[{score!r}]")
     if not np.isfinite(scores[score].to_numpy(dtype=float)).all():
         raise ValueError(f"`scores[{score!r}]` has missing or infinite values; leave these rows out.")
     own = scores[scores[method] == reference]

@@ -7,6 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from spotscape._arguments import check_call
+from spotscape._validate import numeric_array, shown
+from spotscape.metrics._labels import encode_labels
+
 #: Maximum number of spots for an exact neighbour search; above, the search is approximate.
 N_SPOTS_EXACT = 8192
 N_NEIGHBORS_LISI = 90
@@ -131,9 +135,10 @@ def integration_scores(
     >>> [round(integration_scores(values, slices).batch["iLISI"], 1) for values in (mixed, separated)]
     [0.9, 0.0]
     """
+    check_call(integration_scores, locals())
     values, slice_codes = check_matrix(representation, "representation"), _check_slices(slices)
     values_before = None if unintegrated is None else check_matrix(unintegrated, "unintegrated")
-    label_codes = None if labels is None else pd.factorize(pd.Series(np.asarray(labels, dtype=object)), sort=False)[0]
+    label_codes = None if labels is None else encode_labels(labels, "labels")
     for name, other in (("slices", slice_codes), ("labels", label_codes), ("unintegrated", values_before)):
         if other is not None and len(other) != len(values):
             raise ValueError(
@@ -210,12 +215,9 @@ def _neighbors(values: np.ndarray, n_neighbors: int, seed: int) -> Any:
 
 def check_matrix(values: ArrayLike, name: str) -> np.ndarray:
     """Convert a representation to a matrix; raise unless it has finite numbers that are not all the same."""
-    try:
-        matrix = np.asarray(values, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"`{name}` is not numeric; pass a matrix of numbers.") from error
+    matrix = numeric_array(values, name).astype(np.float32)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
-        raise ValueError(f"`{name}` has shape {matrix.shape}; pass a matrix with one row per spot.")
+        raise ValueError(f"`{name}` is {shown(values)}, of shape {matrix.shape}; pass a matrix with one row per spot.")
     n_wrong = int((~np.isfinite(matrix)).sum())
     if n_wrong:
         raise ValueError(f"`{name}` has {n_wrong} missing or infinite values; remove the spots that have them.")
@@ -227,14 +229,15 @@ def check_matrix(values: ArrayLike, name: str) -> np.ndarray:
 
 
 def _check_slices(slices: ArrayLike) -> np.ndarray:
-    codes, names = pd.factorize(pd.Series(np.asarray(slices, dtype=object)), sort=False)
+    codes = encode_labels(slices, "slices")
+    n_slices = int(codes.max(initial=-1)) + 1
     if (codes < 0).any():
         raise ValueError(
             f"`slices` has {int((codes < 0).sum())} missing values; give every spot a slice, or remove these spots."
         )
-    if len(names) < 2:
-        raise ValueError(f"`slices` has {len(names)} slice(s); there is nothing to integrate, pass at least two.")
-    return codes.astype(np.int64)
+    if n_slices < 2:
+        raise ValueError(f"`slices` has {n_slices} slice(s); there is nothing to integrate, pass at least two.")
+    return codes
 
 
 def _mean(metrics: dict[str, float]) -> float:

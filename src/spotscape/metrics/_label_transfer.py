@@ -1,9 +1,9 @@
 """Agreement of transferred labels with the known labels of the query."""
 
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from spotscape.metrics._adjusted_rand_index import adjusted_rand_index
+from spotscape.metrics._labels import encode_labels
 
 
 def label_transfer_adjusted_rand_index(labels_true: ArrayLike, labels_transferred: ArrayLike) -> float:
@@ -37,5 +37,10 @@ def label_transfer_adjusted_rand_index(labels_true: ArrayLike, labels_transferre
     >>> round(label_transfer_adjusted_rand_index(labels_true, ["a", "a", None, "b", "b", None]), 2)
     0.24
     """
-    codes = pd.factorize(pd.Series(labels_transferred, dtype=object))[0]
+    codes = encode_labels(labels_transferred, "labels_transferred")
+    n_known = len(encode_labels(labels_true, "labels_true"))
+    if len(codes) != n_known:
+        raise ValueError(
+            f"`labels_true` has {n_known} labels and `labels_transferred` {len(codes)}; pass one per spot in both."
+        )
     return adjusted_rand_index(labels_true, codes)

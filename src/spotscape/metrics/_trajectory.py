@@ -1,12 +1,16 @@
 """Agreement of a pseudotime with a known order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
+
+from spotscape._arguments import check_call
+from spotscape._validate import numeric_array, shown
+from spotscape.metrics._labels import encode_labels
 
 
 class TrajectoryScores(NamedTuple):
@@ -78,11 +82,13 @@ def trajectory_scores(
     >>> round(trajectory_scores([0.0, 0.1, 0.3], [3, 2, 1], signed=True).kendall, 2)
     -1.0
     """
-    values = np.asarray(pseudotime, dtype=np.float64)
+    check_call(trajectory_scores, locals())
+    values = numeric_array(pseudotime, "pseudotime").astype(np.float64)
     levels = _read_levels(known_order, order)
     if values.ndim != 1 or len(values) != len(levels):
         raise ValueError(
-            f"`pseudotime` has shape {values.shape} and `known_order` {len(levels)} values; pass one per spot in both."
+            f"`pseudotime` is {shown(pseudotime)}, of shape {values.shape}, `known_order` has {len(levels)} values; "
+            "pass one per spot in both."
         )
     known = np.isfinite(levels)
     values, levels = values[known], levels[known]
@@ -104,13 +110,18 @@ def trajectory_scores(
 def _read_levels(known_order: ArrayLike, order: Sequence[Any] | None) -> np.ndarray:
     """Level of each spot as a number, NaN where it is not known. ``(n_spots,)``."""
     column = pd.Series(known_order, dtype=None if np.size(known_order) else object).reset_index(drop=True)
+    encode_labels(known_order, "known_order")
     if order is not None:
+        if isinstance(order, str) or not isinstance(order, Iterable):
+            raise TypeError(f"`order` is {order!r}; pass a list of the names, first to last.")
         names = pd.Index(order)
         if not names.is_unique:
             raise ValueError(f"`order` is {list(order)!r}, with a name twice; pass each name once.")
         unknown = sorted(map(repr, set(column.dropna()) - set(names)))
         if unknown:
-            raise ValueError(f"`known_order` has {unknown[0]}, which is not in `order`; pass all names in `order`.")
+            raise ValueError(
+                f"`known_order` has {unknown[0]}, which is not in `order` {shown(list(order))}; pass all names there."
+            )
         codes = names.get_indexer(pd.Index(column.astype(object))).astype(np.float64)
         return np.where(column.isna(), np.nan, codes)
     if isinstance(column.dtype, pd.CategoricalDtype):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spotscape._arguments import MODEL_RULES
 from spotscape._validate import Rule, check_flag, check_positive, choice, integer, number, optional
 from spotscape.cluster import fit_shared_mixture
 from spotscape.graph._lattice_windows import LATTICES
@@ -68,7 +69,7 @@ _CONVOLUTION = {"window": 3, "n_members": 3}
 N_INIT = 10
 _N_CLUSTERED_SPOTS = 20_000
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, Rule] = MODEL_RULES | {
     "n_clusters": integer(2),
     "n_hidden n_latent n_members": integer(1),
     "n_dropout_passes": integer(0),
@@ -80,8 +81,6 @@ RULES: dict[str, Rule] = {
     "layout": choice(LAYOUTS),
     "rna_correction image_correction": optional(choice(MODALITY_CORRECTIONS)),
     "cross_sample_positives": check_flag,
-    "seed": optional(integer(0)),
-    "extra_payload_autotune": check_flag,
 }
 
 

@@ -237,6 +237,8 @@ class LatentModel(
     ) -> tuple[AnnDataManager, np.ndarray]:
         """Check the arguments; return the manager of the data and the row numbers of the requested spots."""
         self._check_if_trained(warn=False)
+        if adata is None and self.adata is None:
+            raise ValueError("`adata` is None, but the model was loaded without data; pass the data in `adata`.")
         adata = self._validate_anndata(adata)
         if batch_size is not None:
             check_integer(batch_size, "batch_size", minimum=1)

@@ -15,9 +15,10 @@ from scvi.data import AnnDataManager
 from scvi.model._utils import parse_device_args
 from scvi.model.base import BaseModelClass
 
-from spotscape._validate import check_flag
+from spotscape._validate import check_flag, check_name
 from spotscape._write import explained, locked, recover, whole_file, whole_folder
 from spotscape.model import _save_load
+from spotscape.model._devices import check_accelerator, check_device, on_processors
 from spotscape.model._docs import docs
 from spotscape.model._setup import check_kind
 
@@ -122,6 +123,13 @@ class FilesMixin:
         if unknown := kwargs.keys() - _LOAD_ARGUMENTS:
             raise TypeError(f"`load` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
         folder, prefix = checked_place(dir_path, prefix)
+        check_flag(allow_pickle, "allow_pickle")
+        if backup_url is not None:
+            check_name(backup_url, "backup_url", "a file to download, or None")
+        check_accelerator(accelerator, "accelerator")
+        check_device(device, accelerator)
+        # Lightning counts processors, and does not number them.
+        device = "auto" if on_processors(accelerator) else device
         *_, torch_device = parse_device_args(accelerator, device, return_device="torch", validate_single_device=True)
         path = folder / f"{prefix}{_MODEL}"
         identity = _identity(folder)
@@ -190,6 +198,7 @@ class FilesMixin:
         'counts'
         """
         folder, prefix = checked_place(dir_path, prefix)
+        check_flag(allow_pickle, "allow_pickle")
         contents = _save_load.read_model_file(folder / f"{prefix}{_MODEL}", allow_pickle=allow_pickle)
         return contents["attr_dict"]["registry_"]
 

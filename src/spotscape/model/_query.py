@@ -63,6 +63,8 @@ class QueryMixin:
 
         %(prepare_query_example)s
         """
+        check_flag(return_reference_var_names, "return_reference_var_names")
+        check_flag(inplace, "inplace")
         preprocessor, _ = _read_reference(reference_model)
         if return_reference_var_names:
             return pd.Index(preprocessor.gene_names)
@@ -154,12 +156,14 @@ class QueryMixin:
 
         %(prepare_query_mudata_example)s
         """
+        check_flag(return_reference_var_names, "return_reference_var_names")
+        check_flag(inplace, "inplace")
         preprocessor, setup_args = _read_reference(reference_model)
         if return_reference_var_names:
             return pd.Index(preprocessor.gene_names)
         if "modality" not in setup_args:
             raise ValueError("The model was set up with an AnnData; prepare one with `prepare_query_anndata`.")
-        check_kind(mdata, setup_args)
+        check_kind(mdata, setup_args, "mdata")
         prepared = _with_genes(mdata.mod[setup_args["modality"]], preprocessor)
         target = mdata if inplace else mdata.copy()
         target.mod[setup_args["modality"]] = prepared

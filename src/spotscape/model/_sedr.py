@@ -11,6 +11,7 @@ import torch
 from anndata import AnnData
 from mudata import MuData
 
+from spotscape._arguments import MODEL_RULES
 from spotscape._constants import MODULE_KEYS
 from spotscape._validate import (
     Rule,
@@ -22,6 +23,7 @@ from spotscape._validate import (
     integer,
     number,
     optional,
+    share_above_zero,
 )
 from spotscape.model._docs import docs
 from spotscape.model._presets import PUBLISHED_N_COMPONENTS, SEDR_PRESETS, resolve
@@ -333,14 +335,14 @@ class SEDR(SpatialModel):
         return pd.DataFrame(shares, index=manager.adata.obs_names[rows], columns=names)
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = MODEL_RULES | {
     "n_hidden n_latent n_top_genes": integer(1),
     "n_components": optional(integer(1)),
     "n_clusters": optional(integer(2)),
     "reconstruction_weight masked_weight adjacency_weight kl_weight cluster_weight": number(0),
     "mask_rate": number(0.01, 0.99),
     "dropout_rate": number(0, 0.99),
-    "batch_norm_momentum": number(0, 1),
+    "batch_norm_momentum": share_above_zero,
     "gamma": number(1),
     "decoder": choice(("graph", "linear")),
     "representation": choice(("encoder", "decoder")),
@@ -348,6 +350,4 @@ _RULES: dict[str, Rule] = {
     "masking": choice(("replace", "add")),
     "masked_loss": choice(("cosine", "squared")),
     "mask_at_inference redraw_pairs": check_flag,
-    "seed": optional(integer(0)),
-    "extra_payload_autotune": check_flag,
 }

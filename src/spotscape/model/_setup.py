@@ -11,7 +11,7 @@ from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import check_choice, check_present
+from spotscape._validate import check_choice, check_name, check_present, shown
 from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
 from spotscape.data._findings import Findings
 from spotscape.data._setup_checks import (
@@ -69,7 +69,8 @@ def register(
         raise TypeError(f"`{method}` has no argument {unknown[0]!r}; {advice}.")
     arguments = setup_method_args["setup_args"]
     findings = Findings()
-    kind = check_data(data, arguments, transfer_kwargs.get("source_registry"), findings)
+    name = "mdata" if "modality" in arguments else "adata"
+    kind = check_data(data, arguments, transfer_kwargs.get("source_registry"), findings, name)
     manager = AnnDataManager(
         fields=window_fields(kind, arguments, findings)
         if "rna_key" in arguments
@@ -83,7 +84,7 @@ def register(
 
 
 def check_data(
-    data: Any, setup_args: Mapping[str, Any], source_registry: dict | None, findings: Findings
+    data: Any, setup_args: Mapping[str, Any], source_registry: dict | None, findings: Findings, name: str = "adata"
 ) -> str | None:
     """Check that data can be set up with these arguments, and match the model that they are set up for.
 
@@ -97,12 +98,16 @@ def check_data(
         Registry of the model that the data are set up for. ``None``: a new model.
     findings
         Receives what is noticed about the data.
+    name
+        Name of the argument with the data.
 
     Returns
     -------
     Scale of the expression, ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features in ``obsm``.
     """
-    check_kind(data, setup_args)
+    check_kind(data, setup_args, name)
+    if "graph_key" in setup_args:
+        check_name(setup_args["graph_key"], "graph_key", "a spatial graph")
     check_choice(setup_args["values"], ("auto", *VALUES), "values")
     adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
     sources = {} if source_registry is None else source_registry["field_registries"]
@@ -184,13 +189,13 @@ def _changed(what: str) -> ValueError:
     )
 
 
-def check_kind(data: Any, setup_args: Mapping[str, Any]) -> None:
+def check_kind(data: Any, setup_args: Mapping[str, Any], name: str = "adata") -> None:
     """Raise unless the data are a MuData with the modality of the setup, or an AnnData if the setup has no modality."""
     needed = MuData if "modality" in setup_args else AnnData
     if not isinstance(data, needed):
         raise TypeError(
-            f"Got a {type(data).__name__} where a {needed.__name__} is needed; `setup_anndata` and what follows take "
-            "an AnnData, `setup_mudata` and what follows a MuData."
+            f"`{name}` is {shown(data)}, a {type(data).__name__} where a {needed.__name__} is needed; pass an AnnData "
+            "to `setup_anndata` and what follows, a MuData to `setup_mudata` and what follows."
         )
     if isinstance(data, AnnData):
         return

@@ -12,7 +12,7 @@ from scipy import sparse
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_number
+from spotscape._validate import check_flag, check_number, checked_names, optional
 from spotscape.data import GraphDataset
 from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
 from spotscape.graph._checks import validate_graph
@@ -327,6 +327,8 @@ class SpatialModel(LatentModel):
         >>> model.get_normalized_expression(gene_list=list(adata.var_names[:2]), library_size="latent").shape
         (60, 2)
         """
+        check_flag(log_normalized, "log_normalized")
+        optional(check_flag)(return_numpy, "return_numpy")
         names = self.preprocessor.gene_names
         genes = _checked_genes(gene_list, names)
         if log_normalized and library_size != 1:
@@ -394,7 +396,4 @@ def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> lis
         return list(known)
     if isinstance(gene_list, str):
         raise TypeError(f"`gene_list` is {gene_list!r}; pass a list of names, such as [{gene_list!r}].")
-    unknown = set(gene_list) - set(known)
-    if unknown:
-        raise KeyError(f"{len(unknown)} gene(s) are not of the model, for example {sorted(unknown)[0]!r}.")
-    return list(gene_list)
+    return checked_names(gene_list, "gene_list", pd.Index(known), "the genes of the model")

@@ -1,14 +1,26 @@
 """The SPOTSCAPE model. Its equations are in :mod:`spotscape.module` and :mod:`spotscape.nn`."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape._validate import Rule, check_arguments, check_flag, check_integer, choice, integer, number, optional
+from spotscape._arguments import MODEL_RULES
+from spotscape._validate import (
+    Rule,
+    check_arguments,
+    check_flag,
+    check_integer,
+    choice,
+    integer,
+    number,
+    optional,
+    share_above_zero,
+    shown,
+)
 from spotscape.model._docs import docs
 from spotscape.model._presets import PUBLISHED_LR_OF_SEVERAL_SLICES, SPOTSCAPE_PRESETS, resolve
 from spotscape.model._spatial import SpatialModel
@@ -277,20 +289,18 @@ def _check_n_anchors(value: Any, name: str) -> None:
         check_integer(value, name, minimum=1)
 
 
-_RULES: dict[str, Rule] = {
+_RULES: dict[str, Rule] = MODEL_RULES | {
     "n_hidden n_latent n_layers n_top_genes n_similar prototype_refresh": integer(1),
     "n_components": optional(integer(1)),
     "n_anchors": _check_n_anchors,
     "encoder": choice(("gcn", "gat")),
     "telescope_weight reconstruction_weight scaling_weight prototype_weight": number(0),
     "edge_drop_rate feature_drop_rate": number(0, 0.99),
-    "batch_norm_momentum": number(0, 1),
+    "batch_norm_momentum": share_above_zero,
     "temperature": number(1e-6),
     "features": choice(("components", "genes")),
     "latent_activation": choice(("linear", "relu")),
     "residual": optional(check_flag),
-    "seed": optional(integer(0)),
-    "extra_payload_autotune": check_flag,
 }
 
 
@@ -300,10 +310,16 @@ def _check_combinations(arguments: dict[str, Any]) -> None:
             raise ValueError(
                 f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
             )
-    if isinstance(arguments["n_prototypes"], int) or not len(arguments["n_prototypes"]):
+    given = arguments["n_components"]
+    if given is not None and arguments["features"] == "genes" and arguments["preprocessing"] is None:
         raise ValueError(
-            f"`n_prototypes` is {arguments['n_prototypes']!r}; give a number for each granularity, such as "
-            "(10, 15, 20)."
+            f"`n_components` is {given}, but `features` is 'genes', which have no components; leave out one of them."
         )
+    weights = [name for name in arguments if name.endswith("_weight")]
+    if not any(arguments[name] for name in weights):
+        raise ValueError(f"`{'`, `'.join(weights)}` are all 0, so nothing would be learnt; set one of them above 0.")
+    given = arguments["n_prototypes"]
+    if isinstance(given, str) or not isinstance(given, Iterable) or not len(list(given)):
+        raise ValueError(f"`n_prototypes` is {shown(given)}; pass a number for each granularity, such as (10, 15, 20).")
     for n_prototypes in arguments["n_prototypes"]:
         check_integer(n_prototypes, "n_prototypes", minimum=2)

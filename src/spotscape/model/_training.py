@@ -1,7 +1,7 @@
 """Training of all models: batches, learning rate schedule and early stopping."""
 
+import inspect
 import math
-import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from scvi.model.base import UnsupervisedTrainingMixin
+from scvi.train import Trainer as ScviTrainer
 
 from spotscape._validate import (
     Rule,
     check_arguments,
     check_flag,
-    check_number,
+    check_mapping,
     check_positive,
     choice,
     integer,
     number,
     optional,
+    share_above_zero,
 )
 from spotscape.model._autotune import AutotuneOutputs
 from spotscape.model._checkpoints import Checkpoints
+from spotscape.model._devices import check_accelerator, check_devices
 from spotscape.model._files import checked_place
 from spotscape.model._quiet import quiet_libraries
 from spotscape.model._training_identity import identity_of
@@ -37,11 +40,8 @@ if TYPE_CHECKING:
     from spotscape.model._base import LatentModel
 
 _MIN_EPOCHS = 20
-
-
-def _check_train_size(value: Any, name: str) -> None:
-    check_number(value, name, maximum=1)
-    check_positive(value, name)
+# What scvi-tools takes besides the arguments of Lightning.
+_RUNNER_ARGUMENTS = inspect.signature(ScviTrainer).parameters.keys()
 
 
 _RULES: dict[str, Rule] = {
@@ -50,10 +50,12 @@ _RULES: dict[str, Rule] = {
     "patch_size": optional(integer(1)),
     "lr": check_positive,
     "weight_decay early_stopping_min_change": number(0),
-    "train_size": optional(_check_train_size),
+    "train_size": optional(share_above_zero),
     "validation_size": optional(number(0, 1)),
     "schedule": choice(("one-cycle", "constant")),
     "early_stopping": check_flag,
+    "accelerator": check_accelerator,
+    "plan_kwargs datasplitter_kwargs": optional(check_mapping),
     "early_stopping_patience": integer(1),
 }
 # What gloo and NCCL report when the other side of a connection is gone.
@@ -89,7 +91,8 @@ class TrainingRun:
         self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
-        _check_processes(self.arguments["devices"], self.arguments["accelerator"])
+        _check_effect(self.arguments, model.adata.n_obs)
+        check_devices(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
         wanted = self.arguments["batch_size"] or batch_size_of_settings()
         self.batch_size = wanted or default_batch_size(n_spots)
@@ -223,15 +226,17 @@ def _checked_folder(checkpoint_dir: Any) -> Path | None:
     return folder
 
 
-def _check_processes(devices: Any, accelerator: str) -> None:
-    """Raise if training on processors was to start more processes than there are cores."""
-    on_processors = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
-    n_processes = int(devices) if isinstance(devices, int) or str(devices).isdecimal() else 1
-    n_cores = os.cpu_count() or 1
-    if on_processors and n_processes > n_cores:
+def _check_effect(arguments: Mapping[str, Any], n_spots: int) -> None:
+    """Raise if an argument would have no effect, or leave nothing to train on."""
+    defaults = {"early_stopping_patience": 30, "early_stopping_min_change": 1e-3}
+    for name, default in defaults.items():
+        if arguments[name] != default and not arguments["early_stopping"]:
+            raise ValueError(f"`{name}` is {arguments[name]}, which only applies with `early_stopping=True`; set both.")
+    train_size = arguments["train_size"]
+    if train_size is not None and int(n_spots * train_size) < 2:
         raise ValueError(
-            f"`devices` is {devices}, but the computer has {n_cores} core(s), each of which trains one process; pass "
-            f"at most {n_cores}."
+            f"`train_size` is {train_size}, which leaves {int(n_spots * train_size)} of {n_spots} spots to train on; "
+            "pass a larger fraction."
         )
 
 
@@ -246,6 +251,10 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
             f"`ckpt_path` is {str(trainer_kwargs['ckpt_path'])!r}, and such a file could run code when it is read; "
             "pass `checkpoint_dir` to continue an interrupted training."
         )
+    known = inspect.signature(Trainer).parameters.keys() | _RUNNER_ARGUMENTS
+    for name in trainer_kwargs:
+        if name not in known and not name.startswith("early_stopping_"):
+            raise TypeError(f"`train` has no argument {name!r}; see its documentation for those it has.")
     if trainer_kwargs.get("limit_train_batches") in (0, 0.0) and trainer_kwargs["limit_train_batches"] is not None:
         raise ValueError("`limit_train_batches` is 0, so nothing would be trained; leave it out.")
     for name in trainer_kwargs:

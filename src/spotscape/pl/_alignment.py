@@ -9,6 +9,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape.pl._coloring import Coloring, color_numbers, color_spots, draw_guide
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import legend_rows, legend_width, savefig_or_show
@@ -73,6 +74,7 @@ def alignment(
     >>> sps.tl.align(adata, reference="first", use_rep="X_tissue")
     >>> before, after, similarity = sps.pl.alignment(adata, show=False)
     """
+    check_call(alignment, locals())
     params = _read_params(adata, key)
     slices = adata.obs[params["slice_key"]].astype(str).to_numpy(str)
     reference, *queries = (np.flatnonzero(slices == name) for name in (params["reference"], *params["query"]))

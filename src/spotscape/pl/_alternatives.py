@@ -8,6 +8,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer
 from spotscape.pl._coloring import color_spots, draw_guide
 from spotscape.pl._figure import legend_rows, legend_width, panel_grid, savefig_or_show
@@ -72,6 +73,7 @@ def alternatives(
     >>> panels[0].get_title()
     'chosen'
     """
+    check_call(alternatives, locals())
     result = adata.uns.get(key)
     if result is None or "alternatives" not in result:
         raise KeyError(

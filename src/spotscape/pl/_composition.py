@@ -7,6 +7,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape.get import composition as get_composition
 from spotscape.pl._colors import Palette, category_colors
 from spotscape.pl._figure import draw_legend, legend_rows, legend_width, panel_grid, savefig_or_show, style_axes
@@ -60,6 +61,7 @@ def composition(
     >>> [label.get_text() for label in panels[0].get_xticklabels()]
     ['slice_1', 'slice_2', 'slice_3']
     """
+    check_call(composition, locals())
     table = get_composition(adata, key=key)
     shares = table.pivot(index="sample", columns="category", values="proportion")
     column = adata.uns[key]["params"]["key"]

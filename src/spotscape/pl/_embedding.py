@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from spotscape._validate import check_choice, check_integer, check_positive
+from spotscape._arguments import check_call
+from spotscape._validate import check_choice, check_integer, check_positive, shown
 from spotscape.pl._coloring import color_spots, draw_guide
 from spotscape.pl._colors import Palette
 from spotscape.pl._figure import N_POINTS_VECTOR, hide_axes, legend_width, panel_grid, savefig_or_show
@@ -97,6 +98,7 @@ def embedding(
     >>> [panel.get_title() for panel in panels]
     ['domain', 'slice']
     """
+    check_call(embedding, locals())
     check_choice(method, ("umap", "pca"), "method")
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     check_integer(ncols, "ncols", minimum=1)
@@ -149,6 +151,8 @@ def _color_keys(adata: AnnData, color: str | Sequence[str] | None) -> list[str]:
         if not keys:
             raise KeyError("`adata.obs` has neither 'spatial_domain' nor 'slice'; pass `color`.")
         return keys
+    if not isinstance(color, Sequence):
+        raise TypeError(f"`color` is {shown(color)}; pass one column of `adata.obs` or gene, or several.")
     keys = [color] if isinstance(color, str) else list(color)
     if not keys:
         raise ValueError("`color` is empty; pass at least one column of `adata.obs` or gene.")

@@ -1,7 +1,7 @@
 """Training curves."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spotscape._validate import check_integer, check_number, check_present
+from spotscape._arguments import check_call
+from spotscape._validate import check_integer, check_number, check_present, shown
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import panel_grid, savefig_or_show, style_axes
 
@@ -79,9 +80,10 @@ def history(
     >>> [panel.get_title() for panel in panels]
     ['elbo']
     """
+    check_call(history, locals())
     recorded = _read_history(history_or_model)
-    if isinstance(keys, str):
-        raise TypeError(f"`keys` is {keys!r}; pass a list of names, such as [{keys!r}].")
+    if isinstance(keys, str) or (keys is not None and not isinstance(keys, Iterable)):
+        raise TypeError(f"`keys` is {keys!r}; pass a list of names, such as [{str(keys)!r}].")
     for key in keys or ():
         check_present(key, "keys", recorded, "history")
     if window is not None:
@@ -89,6 +91,8 @@ def history(
     if mark is not None:
         check_number(mark, "mark", minimum=0)
     check_integer(ncols, "ncols", minimum=1)
+    if keys is not None and not len(list(keys)):
+        raise ValueError("`keys` is empty; pass at least one name, or None for all.")
     curves = {key: _curve(recorded[key], key) for key in (recorded if keys is None else keys)}
     if keys is None:
         curves = _drop_uninformative(curves)
@@ -117,10 +121,12 @@ def history(
 
 def _read_history(history_or_model: Any) -> Mapping[str, Any]:
     recorded = getattr(history_or_model, "history", history_or_model)
-    if recorded is None:
+    if recorded is None and history_or_model is not None:
         raise ValueError("The model has no history; call its `train()` first.")
     if not isinstance(recorded, Mapping):
-        raise TypeError(f"`history_or_model` is a {type(recorded).__name__}; pass a trained model or its `history`.")
+        raise TypeError(f"`history_or_model` is {shown(history_or_model)}; pass a trained model or its `history`.")
+    if not recorded:
+        raise ValueError("`history_or_model` is {}, without values; train the model first.")
     return recorded
 
 

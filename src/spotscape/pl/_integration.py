@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from spotscape._arguments import check_call
+from spotscape._validate import check_present, check_table
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import legend_rows, legend_width, panel_grid, savefig_or_show, style_axes
 
@@ -72,6 +74,7 @@ def integration(
     >>> len(panels)
     1
     """
+    check_call(integration, locals())
     methods = _check_table(table, bio, batch)
     sections = list(dict.fromkeys(table["section"])) if "section" in table else [None]
     right = legend_width([str(name) for name in methods], legend_rows(_HEIGHT)) + 0.2
@@ -113,16 +116,12 @@ def pareto_front(scores: np.ndarray) -> np.ndarray:
 
 def _check_table(table: pd.DataFrame, bio: str, batch: str) -> list[str]:
     """Check the table, and return the methods in order of appearance."""
-    if not isinstance(table, pd.DataFrame):
-        raise TypeError(f"`table` is a {type(table).__name__}; pass a pandas DataFrame with one row per run.")
-    for key in ("method", bio, batch):
-        if key not in table:
-            raise KeyError(f"`table` has no column {key!r}; its columns are {list(table.columns)}.")
-    if table.empty:
-        raise ValueError("`table` has no rows; pass one row per run.")
+    check_table(table, "table")
+    for name, key in (("table", "method"), ("bio", bio), ("batch", batch)):
+        check_present(key, name, table.columns, "table")
     for key in (bio, batch):
         if not pd.api.types.is_numeric_dtype(table[key]):
-            raise TypeError(f"Column {key!r} of `table` is not numeric; pass numeric scores.")
+            raise TypeError(f"Column {key!r} of `table` is not numeric ({table[key].dtype}); pass numeric scores.")
         n_wrong = int((~np.isfinite(table[key].to_numpy(np.float64))).sum())
         if n_wrong:
             raise ValueError(f"Column {key!r} of `table` has {n_wrong} missing or infinite scores; remove these rows.")

@@ -10,7 +10,7 @@ from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.transforms import Affine2D
 from scipy.spatial import cKDTree
 
-from spotscape._validate import check_present
+from spotscape._validate import check_present, numeric_array
 from spotscape.pl._coloring import Coloring
 from spotscape.pl._figure import N_POINTS_VECTOR, hide_axes
 from spotscape.pl._lattice import find_lattice
@@ -19,7 +19,7 @@ from spotscape.pl._lattice import find_lattice
 def read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
     """Read and check the first two coordinates of the spots. ``(n_spots, 2)``."""
     check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
-    coordinates = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
+    coordinates = numeric_array(adata.obsm[spatial_key], f"adata.obsm[{spatial_key!r}]").astype(np.float64)
     if coordinates.ndim != 2 or coordinates.shape[1] < 2:
         raise ValueError(f"`adata.obsm[{spatial_key!r}]` has shape {coordinates.shape}, but a map needs two columns.")
     n_missing = int((~np.isfinite(coordinates[:, :2])).any(axis=1).sum())

@@ -8,6 +8,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_number
 from spotscape.get import markers as get_markers
 from spotscape.pl._figure import savefig_or_show
@@ -83,6 +84,7 @@ def markers(
     >>> [label.get_text() for label in panels[0].get_yticklabels()]
     ['layer_1', 'layer_2', 'layer_3', 'patch_1']
     """
+    check_call(markers, locals())
     from scanpy.plotting import DotPlot
 
     check_integer(n_genes, "n_genes", minimum=1)

@@ -7,6 +7,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import panel_grid, savefig_or_show, style_axes
 
@@ -61,6 +62,7 @@ def n_domains(
     >>> panels[0].get_ylabel()
     'reproducibility (ARI)'
     """
+    check_call(n_domains, locals())
     result = adata.uns.get(key)
     if result is None or "splits" not in result or "table" not in result:
         raise KeyError(

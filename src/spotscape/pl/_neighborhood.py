@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_choice, check_flag, check_integer, check_positive
 from spotscape.pl._colors import UNANNOTATED
 from spotscape.pl._figure import draw_color_bar, panel_grid, savefig_or_show
@@ -79,6 +80,7 @@ def neighborhood(
     >>> [panel.get_title() for panel in panels]
     ['slice_1', 'slice_2']
     """
+    check_call(neighborhood, locals())
     result = adata.uns.get(key)
     if not isinstance(result, Mapping) or not {"zscore", "table", "expected"} <= set(result):
         raise KeyError(

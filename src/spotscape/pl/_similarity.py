@@ -11,6 +11,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_positive
 from spotscape.pl._coloring import color_numbers, draw_guide
 from spotscape.pl._colors import PALETTE, UNANNOTATED
@@ -134,6 +135,7 @@ def similarity(
     >>> [panel.get_title() for panel in panels]
     ['X_pca', 'mean, 10–90 % of spots', 'by domain']
     """
+    check_call(similarity, locals())
     keys = check_representation_keys(adata, use_rep, center)
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)

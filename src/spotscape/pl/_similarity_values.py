@@ -8,12 +8,14 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape._validate import check_integer, check_present
+from spotscape._validate import check_integer, check_present, shown
 from spotscape.pl._colors import as_categorical, category_colors
 
 
 def check_representation_keys(adata: AnnData, use_rep: str | Sequence[str], center: bool) -> list[str]:
     """Return the keys as a list, after a check of each and of its combination with ``center``."""
+    if not isinstance(use_rep, Sequence):
+        raise TypeError(f"`use_rep` is {shown(use_rep)}; pass one key of `adata.obsm`, or several.")
     keys = [use_rep] if isinstance(use_rep, str) else list(use_rep)
     if not keys:
         raise ValueError("`use_rep` is empty; pass at least one key of `adata.obsm`.")
@@ -55,7 +57,9 @@ def find_spot(adata: AnnData, spot: str | int | None, slices: np.ndarray, coordi
     found = np.flatnonzero(adata.obs_names == spot)
     if not len(found):
         close = get_close_matches(spot, adata.obs_names, n=3) or list(adata.obs_names[:3])
-        raise KeyError(f"`spot` is {spot!r}, which is not in `adata.obs_names`; similar names are {close}.")
+        raise KeyError(
+            f"`spot` is {spot!r}, which is not in `adata.obs_names`; pass a row number or a name such as {close}."
+        )
     if len(found) > 1:
         raise ValueError(f"{len(found)} spots have the name {spot!r}; pass the row number of one, such as {found[0]}.")
     return int(found[0])

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_positive
 from spotscape.pl._colors import Palette, as_categorical, category_colors
 from spotscape.pl._figure import hide_axes, panel_grid, savefig_or_show
@@ -96,6 +97,7 @@ def tiles(
     >>> [panel.get_ylabel() for panel in panels]
     ['layer_1', 'layer_2', 'patch_1']
     """
+    check_call(tiles, locals())
     check_integer(n_tiles, "n_tiles", minimum=1)
     check_integer(seed, "seed", minimum=0)
     if scale is not None:

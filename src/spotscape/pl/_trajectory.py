@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._slices import read_slices
 from spotscape._validate import check_integer, check_number, check_positive, check_present
 from spotscape.pl._coloring import Coloring, color_numbers
@@ -105,6 +106,7 @@ def trajectory(
     >>> [panel.get_title() for panel in panels]
     ['slice_1', 'UMAP and PAGA']
     """
+    check_call(trajectory, locals())
     result = adata.uns.get(key)
     if not isinstance(result, Mapping) or "connectivities" not in result or key not in adata.obs.columns:
         raise KeyError(

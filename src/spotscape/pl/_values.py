@@ -44,8 +44,8 @@ def color_values(adata: AnnData, color: str, layer: str | None = None) -> pd.Ser
     if color not in adata.var_names:
         names = [*adata.obs.columns.astype(str), *adata.var_names]
         close = get_close_matches(color, names, n=3)
-        hint = f"did you mean {', '.join(map(repr, close))}" if close else f"columns are {list(adata.obs.columns)}"
-        raise KeyError(f"`color` is {color!r}, which is neither a column of `adata.obs` nor a gene; {hint}?")
+        hint = f"did you mean {', '.join(map(repr, close))}?" if close else f"pass one of {list(adata.obs.columns)}"
+        raise KeyError(f"`color` is {color!r}, which is neither a column of `adata.obs` nor a gene; {hint}.")
     if layer is not None:
         check_present(layer, "layer", adata.layers, "adata.layers")
     column = np.flatnonzero(adata.var_names == color)

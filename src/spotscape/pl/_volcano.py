@@ -9,6 +9,7 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import check_integer, check_number
 from spotscape.get._tables import filter_table, read_result
 from spotscape.pl._colors import PALETTE, UNANNOTATED
@@ -81,6 +82,7 @@ def volcano(
     >>> [panel.get_title() for panel in panels]
     ['layer_1 against rest', 'patch_1 against rest']
     """
+    check_call(volcano, locals())
     check_number(max_p_adjusted, "max_p_adjusted", minimum=0.0, maximum=1.0)
     check_number(min_log2_fold_change, "min_log2_fold_change", minimum=0.0)
     check_integer(n_labels, "n_labels", minimum=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._constants import MEASURED_SLICES_KEY
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_present
@@ -54,6 +55,7 @@ def measured_genes(adata: AnnData, slice_key: str | None = None, *, layer: str |
     False True
     >>> adata = adata[:, measured].copy()
     """
+    check_call(measured_genes, locals())
     slices = read_slices(adata, need_slice_key(adata, slice_key))
     if layer is not None:
         check_present(layer, "layer", adata.layers.keys(), "adata.layers")

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable
 
 from anndata import AnnData
 
+from spotscape._arguments import check_call
+from spotscape._validate import check_present
 from spotscape.graph._build import build_spatial_graph
 from spotscape.graph._storage import write_graph
 
@@ -64,16 +66,10 @@ def spatial_neighbors(
     >>> adata.uns["spatial_neighbors"]["params"]["n_neighbors"]
     6
     """
-    if spatial_key not in adata.obsm:
-        raise KeyError(
-            f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm` (it has {_names(adata.obsm)}); pass the "
-            "key of the positions."
-        )
-    if slice_key is not None and slice_key not in adata.obs:
-        raise KeyError(
-            f"`slice_key` is {slice_key!r}, which is not a column of `adata.obs` (it has {_names(adata.obs)}); pass "
-            "the column with the slice of each spot."
-        )
+    check_call(spatial_neighbors, locals())
+    check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
+    if slice_key is not None:
+        check_present(slice_key, "slice_key", adata.obs, "adata.obs")
     graph = build_spatial_graph(
         adata.obsm[spatial_key],
         None if slice_key is None else adata.obs[slice_key],

@@ -10,6 +10,8 @@ from spotscape.preprocessing._row_blocks import Matrix, row_blocks
 # log1p of counts per million stays below 13.9 and log2 of them below 20; a linear scale that matters exceeds it.
 _LARGEST_LOG_VALUE = 20.0
 # The user may know of larger logarithms, but the exponential of this is where single precision ends.
+# Sums of more would not fit into single precision.
+_LARGEST_POSSIBLE = 1e12
 _LARGEST_BELIEVABLE = 80.0
 # Fewer spots say little about how their values depend on their depth.
 _MIN_SPOTS_TO_RECOGNISE = 20
@@ -120,6 +122,11 @@ class ValueSummary:
                     f"The expression holds {count} {kind} value(s), the first at row {row}, column {column}; "
                     f"pass raw counts, or expression that is not centred, scaled or otherwise corrected."
                 )
+        if self._largest > _LARGEST_POSSIBLE:
+            raise ValueError(
+                f"The largest value of the expression is {self._largest:g}, which no count or expression reaches; "
+                "remove damaged values, or pass the layer with the raw counts."
+            )
         if values == "counts" and (certain := self.certain_kind()) is not None:
             raise ValueError(
                 f"The expression is declared as counts but holds {self._fraction:g}, and the library size has been "

@@ -1,6 +1,6 @@
 """Choosing how differences between slices are removed, by genes that the correction has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,10 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from tqdm.auto import tqdm
 
+from spotscape._arguments import check_call
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_choice, check_integer, check_name, check_present
+from spotscape._validate import check_choice, check_integer, check_name, check_present, shown
 from spotscape.graph import build_spatial_graph
 from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._subsample import evenly_spaced_rows
@@ -106,8 +107,9 @@ def choose_slice_correction(
     >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice")
     >>> model = sps.SPOTSCAPE(adata, slice_correction=chosen)
     """
-    if isinstance(candidates, str) or len(set(candidates)) < 2:
-        raise ValueError(f"`candidates` is {candidates!r}; pass at least two of {', '.join(CORRECTIONS)}.")
+    check_call(choose_slice_correction, locals())
+    if isinstance(candidates, str) or not isinstance(candidates, Iterable) or len(set(candidates)) < 2:
+        raise ValueError(f"`candidates` is {shown(candidates)}; pass at least two of {', '.join(CORRECTIONS)}.")
     for name in candidates:
         check_choice(name, CORRECTIONS, "candidates")
     check_integer(n_splits, "n_splits", minimum=1)

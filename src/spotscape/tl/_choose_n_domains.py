@@ -9,8 +9,9 @@ from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from spotscape._arguments import check_call
 from spotscape._slices import find_slice_key, read_slices
-from spotscape._validate import check_integer, check_name
+from spotscape._validate import check_integer, check_name, is_key, numeric_array
 from spotscape.cluster._mixture import N_COMPONENTS_MIXTURE
 from spotscape.cluster._partitions import N_SPOTS_STARTS
 from spotscape.tl._domains import _lexicographic_order
@@ -117,6 +118,7 @@ def choose_n_domains(
     >>> adata.uns["n_domains"]["table"]["n_domains"].tolist()
     [2, 3, 4]
     """
+    check_call(choose_n_domains, locals())
     candidates = _check_candidates(n_domains)
     check_integer(n_splits, "n_splits", minimum=2)
     check_integer(n_init, "n_init", minimum=1)
@@ -213,17 +215,17 @@ def _check_candidates(n_domains: Iterable[int]) -> list[int]:
     for number in candidates:
         check_integer(number, "n_domains", minimum=2)
     if len(set(candidates)) < 2:
-        raise ValueError(f"`n_domains` has {len(set(candidates))} candidate(s); pass at least two.")
+        raise ValueError(f"`n_domains` is {n_domains!r}, {len(set(candidates))} candidate(s); pass at least two.")
     return sorted({int(number) for number in candidates})
 
 
 def _read_coordinates(adata: AnnData, spatial_key: str) -> np.ndarray:
-    if spatial_key not in adata.obsm:
+    if not is_key(spatial_key, adata.obsm):
         raise KeyError(
             f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm`; store the coordinates there, "
             "or pass None if the representation does not use positions."
         )
-    coordinates = np.asarray(adata.obsm[spatial_key], dtype=np.float64)
+    coordinates = numeric_array(adata.obsm[spatial_key], f"adata.obsm[{spatial_key!r}]").astype(np.float64)
     if coordinates.ndim != 2 or coordinates.shape[1] < 2:
         raise ValueError(f"`{spatial_key}` has shape {coordinates.shape}; pass two coordinates per spot.")
     if not np.isfinite(coordinates).all():

@@ -5,6 +5,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import stats
 
+from spotscape._arguments import check_call, name_of
 from spotscape._slices import need_slice_key
 from spotscape._uns import without_none
 from spotscape._validate import check_name
@@ -87,6 +88,7 @@ def composition(
     >>> table.shape, float(table.groupby("sample", observed=True)["proportion"].sum().round(6).min())
     ((16, 4), 1.0)
     """
+    check_call(composition, locals(), key=name_of("a column of `adata.obs`"))
     check_name(key_added, "key_added", "an entry of `adata.uns`")
     categories = read_labels(adata, key, "key")
     sample_key = need_slice_key(adata, None) if sample_key is None else sample_key

@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
-from spotscape._validate import check_choice, check_integer, check_number
+from spotscape._arguments import check_call
+from spotscape._validate import check_choice, check_integer, check_number, check_replaceable
 from spotscape.cluster._classifier import Classifier, get_state
 from spotscape.cluster._hierarchy import merge_domains
 from spotscape.cluster._partitions import Alternatives, Partition, kmeans_partition, mixture_partition
@@ -158,10 +159,10 @@ def domains(
     >>> adata.obs["spatial_domain"].cat.categories.tolist()
     ['1', '2', '3', '4']
     """
+    check_call(domains, locals())
     check_choice(method, METHODS, "method")
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
-    if not isinstance(key_added, str) or not key_added:
-        raise TypeError(f"`key_added` is {key_added!r}; pass the name of a column of `adata.obs`.")
+    check_replaceable(adata, key_added, "key_added")
     levels, n_domains = _check_levels(n_domains, method)
     params = _check_method_arguments(method, n_domains, n_init, resolution, n_neighbors, adata.n_obs)
     check_number(smoothing, "smoothing", minimum=0, maximum=0.999)

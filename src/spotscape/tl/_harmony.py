@@ -3,6 +3,7 @@
 import numpy as np
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_integer, check_name, check_number
 from spotscape.preprocessing.correction._harmony import default_n_clusters, run_harmony
@@ -86,6 +87,7 @@ def harmony(
     >>> adata.obsm["X_pca_harmony"].shape
     (400, 10)
     """
+    check_call(harmony, locals())
     check_number(theta, "theta", minimum=0)
     check_integer(max_iter, "max_iter", minimum=1)
     check_integer(seed, "seed", minimum=0, maximum=2**31 - 1)

@@ -7,6 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from spotscape._arguments import check_call
 from spotscape._slices import find_slice_key, read_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_integer, check_name, check_present
@@ -99,6 +100,7 @@ def neighborhood_enrichment(
     >>> bool((result["zscore"].diagonal() > 2).all())
     True
     """
+    check_call(neighborhood_enrichment, locals())
     check_name(domain_key, "domain_key", "a column of `adata.obs`")
     check_present(domain_key, "domain_key", adata.obs.columns, "adata.obs")
     check_integer(n_permutations, "n_permutations", minimum=2)

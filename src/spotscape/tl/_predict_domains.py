@@ -8,7 +8,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape._validate import check_name, check_present
+from spotscape._arguments import check_call
+from spotscape._validate import check_name, check_present, shown
 from spotscape.cluster._classifier import Classifier, MixtureClassifier, from_state
 from spotscape.tl._domain_columns import as_categorical, merged_domains, store_domains
 from spotscape.tl._label_propagation import propagate_labels, read_spatial_graph
@@ -96,6 +97,7 @@ def predict_domains(
     >>> new.obs["spatial_domain"].cat.categories.tolist()
     ['1', '2', '3', '4']
     """
+    check_call(predict_domains, locals())
     check_name(key_added, "key_added", "a column of `adata.obs`")
     key, fitted = _read_reference(reference, reference_key, key_added)
     classifier = from_state(fitted["classifier"])
@@ -140,7 +142,7 @@ def _read_reference(
     """Key and parameters of the domains of the reference, which must have a fitted clustering."""
     key = key_added if reference_key is None else reference_key
     if isinstance(reference, AnnData):
-        check_present(key, "reference_key" if reference_key else "key_added", reference.uns, "reference.uns")
+        check_present(key, "key_added" if reference_key is None else "reference_key", reference.uns, "reference.uns")
         fitted, where = reference.uns[key], f"reference.uns[{key!r}]"
     elif isinstance(reference, Mapping):
         if reference_key is not None:
@@ -149,11 +151,11 @@ def _read_reference(
             )
         fitted, where = reference, "reference"
     else:
-        raise TypeError(
-            f"`reference` is a {type(reference).__name__}; pass an AnnData with domains, or its entry of `uns`."
-        )
+        raise TypeError(f"`reference` is {shown(reference)}; pass an AnnData with domains, or its entry of `uns`.")
     if not isinstance(fitted, Mapping) or not {"method", "use_rep", "n_domains", "smoothing"} <= set(fitted):
-        raise ValueError(f"`{where}` is not a result of `spotscape.tl.domains`; call it on the reference first.")
+        raise ValueError(
+            f"`{where}` is {shown(fitted)}, not a result of `spotscape.tl.domains`; call it on the reference first."
+        )
     if fitted["method"] == "leiden":
         raise ValueError(
             f"`{where}` was found with method 'leiden', whose communities are not defined for new spots; call "

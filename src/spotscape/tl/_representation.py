@@ -7,7 +7,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.decomposition import PCA
 
-from spotscape._validate import check_present
+from spotscape._validate import check_present, numeric_array
 
 #: Number of principal components of ``"X"`` and of wide sparse matrices.
 N_COMPONENTS = 50
@@ -43,12 +43,13 @@ def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.nd
     values: Any = adata.X if use_rep == "X" else adata.obsm[use_rep]
     if values is None:
         raise ValueError("`use_rep` is 'X', but `adata.X` is None; pass a key of `adata.obsm`.")
-    if not sparse.issparse(values):
-        try:
-            values = np.asarray(values)
-            values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"`{use_rep}` is not numeric; pass a numeric matrix.") from error
+    if sparse.issparse(values):
+        numeric_array(values.data, use_rep)
+    else:
+        values = numeric_array(values, use_rep)
+        values = values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)
+    if not adata.n_obs:
+        raise ValueError("`adata` has no spots; pass an AnnData with at least one.")
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"`{use_rep}` has shape {values.shape}; pass a matrix with one row per spot.")
     finite = np.isfinite(values.data if sparse.issparse(values) else values)
@@ -56,6 +57,10 @@ def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.nd
         raise ValueError(
             f"`{use_rep}` has {int((~finite).sum())} missing or infinite values; remove the spots that have them, or "
             "compute it again."
+        )
+    if not sparse.issparse(values) and len(values) > 1 and not (values != values[:1]).any():
+        raise ValueError(
+            f"`{use_rep}` is the same for all {len(values)} spots; pass a representation that differs between spots."
         )
     if min(values.shape) > N_COMPONENTS and (sparse.issparse(values) or use_rep == "X"):
         values = sparse.csr_matrix(values, dtype=np.float64) if sparse.issparse(values) else values.astype(np.float64)

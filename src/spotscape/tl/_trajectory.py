@@ -9,9 +9,10 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from spotscape._arguments import check_call
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_flag, check_integer, check_name, check_present
+from spotscape._validate import check_flag, check_integer, check_name, check_present, is_key
 from spotscape.tl._representation import neighbor_graph, read_representation
 
 _N_NEIGHBORS = 30
@@ -129,6 +130,7 @@ def trajectory(
     >>> str(adata.uns["pseudotime"]["order"][0])
     'layer_1'
     """
+    check_call(trajectory, locals())
     check_flag(per_slice, "per_slice")
     check_integer(n_components, "n_components", minimum=2)
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
@@ -236,10 +238,10 @@ def _root_rows(
     """Rows of the root domain or spot among some rows."""
     known = domains.cat.categories.astype(str)
     is_domain = str(root) in known
-    if not is_domain and root not in adata.obs_names:
+    if not is_domain and not is_key(root, adata.obs_names):
         raise KeyError(
             f"`root` is {root!r}, which is neither a domain in `adata.obs[{domain_key!r}]` nor the name of a spot; "
-            f"domains: {', '.join(map(repr, known))}."
+            f"pass one of {', '.join(map(repr, known))}."
         )
     is_root = domains.astype(object).map(str).to_numpy() == str(root) if is_domain else adata.obs_names == root
     found = rows[is_root[rows]]

@@ -8,14 +8,17 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
+from spotscape._arguments import check_call
 from spotscape._slices import need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_integer, check_present
+from spotscape._validate import check_integer, check_present, check_replaceable, checked_names
 from spotscape.tl._representation import read_representation, unit_vectors
 
 # Neighbours in a smoothed representation are not independent: where all of them agreed, nine in ten labels of another
 # cortex section were right.
 _UNCERTAINTY = 0.13
+
+_N_NEIGHBORS = 15
 
 
 def transfer_labels(
@@ -26,7 +29,7 @@ def transfer_labels(
     *,
     use_rep: str = "X_spotscape",
     coupling: str | None = None,
-    n_neighbors: int = 15,
+    n_neighbors: int = _N_NEIGHBORS,
     slice_key: str | None = None,
     key_added: str | None = None,
     copy: bool = False,
@@ -100,13 +103,20 @@ def transfer_labels(
     >>> adata.uns["domain_transferred"]["n_labelled"]
     200
     """
+    check_call(transfer_labels, locals())
     check_integer(n_neighbors, "n_neighbors", minimum=1)
     key_added = f"{labels_key}_transferred" if key_added is None else key_added
     if not isinstance(key_added, str) or not key_added or key_added == labels_key:
         raise ValueError(f"`key_added` is {key_added!r}; pass the name of a column of `adata.obs` for the new labels.")
+    check_replaceable(adata, key_added, "key_added")
+    if coupling is not None and n_neighbors != _N_NEIGHBORS:
+        raise ValueError(f"`n_neighbors` is {n_neighbors}, which does not apply to a `coupling`; omit one of them.")
     source = reference if isinstance(reference, AnnData) else adata
     check_present(labels_key, "labels_key", source.obs.columns, "adata.obs" if source is adata else "reference.obs")
-    labels = source.obs[labels_key].astype("category")
+    column = source.obs[labels_key]
+    if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 != 0).any():
+        raise ValueError(f"`labels_key` is {labels_key!r}, a column of continuous numbers; pass one with labels.")
+    labels = column.astype("category")
     if labels.isna().all():
         raise ValueError(f"`obs[{labels_key!r}]` of the reference has no labels; annotate some of its spots first.")
     reference_rows, query_rows = _select_spots(adata, labels, reference, query, slice_key)
@@ -176,9 +186,7 @@ def _in_slices(adata: AnnData, names: str | Sequence[str], slice_key: str | None
     """Whether each spot is in one of these slices. ``(n_spots,)``."""
     slice_key = need_slice_key(adata, slice_key)
     slices = read_slices(adata, slice_key)
-    names = requested_slices(names)
-    for name in names:
-        check_present(name, argument, slices.cat.categories, f"adata.obs[{slice_key!r}]")
+    names = checked_names(requested_slices(names), argument, slices.cat.categories, f"adata.obs[{slice_key!r}]")
     return slices.isin(names).to_numpy()
 
 

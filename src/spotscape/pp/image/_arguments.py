@@ -29,7 +29,7 @@ def check_method(method: str | Path) -> Path | None:
         return None
     if method == "self-supervised":
         return None
-    if not isinstance(method, str | Path) or not Path(method).is_dir():
+    if not method or not isinstance(method, str | Path) or not Path(method).is_dir():
         raise ValueError(
             f"`method` is {str(method)!r}; choose 'handcrafted' or 'self-supervised', or pass the folder of a model."
         )

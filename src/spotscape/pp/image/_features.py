@@ -12,6 +12,7 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from spotscape._arguments import check_call
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
@@ -151,8 +152,8 @@ def image_features(
     >>> adata.uns["X_image"]["names"][:3].tolist()
     ['mean of red (1x)', 'sd of red (1x)', 'mean of green (1x)']
     """
+    check_call(image_features, locals())
     check_choice(stain, STAIN_METHODS, "stain")
-    check_integer(seed, "seed", minimum=0)
     check_integer(n_jobs, "n_jobs", minimum=-1)
     if n_jobs == 0:
         raise ValueError("`n_jobs` is 0; pass the number of threads, or -1 for all cores.")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from spotscape._slices import need_slice_key, read_slices
-from spotscape._validate import check_number
+from spotscape._validate import check_number, check_present, shown
 from spotscape.graph._checks import as_positions
 from spotscape.pp.image._slide import Slide
 from spotscape.pp.image._tiles import as_rgb
@@ -63,13 +63,9 @@ def read_slides(
             "`image` and `image_key` were given, but `image_key` selects an image of `adata.uns['spatial']`; pass one "
             "of them."
         )
-    if spatial_key not in adata.obsm:
-        raise KeyError(
-            f"`spatial_key` is {spatial_key!r}, which is not in `adata.obsm` (it has {list(adata.obsm)}); pass the key "
-            "of the positions in pixels of the full-resolution image."
-        )
+    check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
     positions = as_positions(adata.obsm[spatial_key])[:, :2]
-    libraries = _libraries(adata, slices, required=image is None)
+    libraries = _libraries(adata, slices, image_key, required=image is None)
     images = _images_of_slices(image, slices) if image is not None else {}
     slides = []
     for name, spots in slices.items():
@@ -84,6 +80,7 @@ def read_slides(
             source = Path(source)
             origin = str(source)
         size = _value_of_slice(tile_size, name, "tile_size")
+        _check_within(size, positions[spots])
         size = _default_tile_size(library, positions[spots]) if size is None else size
         if source is None:
             slides.append(Slide(name, spots[:0], None, "none"))
@@ -91,6 +88,16 @@ def read_slides(
         slide = Slide(name, spots, source, origin, positions[spots] * scale, size * scale, scale)
         slides.append(_without_spots_off_image(slide))
     return slides
+
+
+def _check_within(tile_size: float | None, positions: NDArray[np.float64]) -> None:
+    """Raise ``ValueError`` if a tile is larger than all positions together."""
+    extent = float(np.ptp(positions, axis=0).max()) if len(positions) > 1 else np.inf
+    if tile_size is not None and tile_size > extent:
+        raise ValueError(
+            f"`tile_size` is {tile_size:g}, but the positions of a slice extend over {extent:g} only; pass the width "
+            "of a tile in the unit of the positions."
+        )
 
 
 def rows_of_slices(adata: AnnData, slice_key: str | None) -> dict[str, NDArray[np.intp]]:
@@ -105,11 +112,7 @@ def rows_of_slices(adata: AnnData, slice_key: str | None) -> dict[str, NDArray[n
 
 def read_patches(adata: AnnData, patches_key: str) -> NDArray[np.uint8]:
     """Read the stored patches of all spots; flat ones have the shape ``uns["patch_shape"]``. ``(n_spots, n, n, 3)``."""
-    if patches_key not in adata.obsm:
-        raise KeyError(
-            f"`patches_key` is {patches_key!r}, which is not in `adata.obsm` (it has {list(adata.obsm)}); pass the key "
-            "of the patches."
-        )
+    check_present(patches_key, "patches_key", adata.obsm, "adata.obsm")
     patches = np.asarray(adata.obsm[patches_key])
     if patches.ndim == 2:
         if "patch_shape" not in adata.uns:
@@ -131,7 +134,9 @@ def read_patches(adata: AnnData, patches_key: str) -> NDArray[np.uint8]:
     return as_rgb(patches, f"`adata.obsm[{patches_key!r}]`")
 
 
-def _libraries(adata: AnnData, slices: Mapping[str, Any], *, required: bool) -> dict[str, Mapping[str, Any]]:
+def _libraries(
+    adata: AnnData, slices: Mapping[str, Any], image_key: str | None, *, required: bool
+) -> dict[str, Mapping[str, Any]]:
     """Entry of each slice in ``uns["spatial"]``; a single entry is that of a single slice, whatever their names."""
     libraries = adata.uns.get("spatial", {})
     libraries = libraries if isinstance(libraries, Mapping) else {}
@@ -140,7 +145,8 @@ def _libraries(adata: AnnData, slices: Mapping[str, Any], *, required: bool) -> 
     missing = [name for name in slices if name not in libraries]
     if required and not libraries:
         raise KeyError(
-            "There is no image in `adata.uns['spatial']`; pass `image`, or `patches_key` for stored patches."
+            f"`image` is None, `image_key` is {image_key!r}, and `adata.uns['spatial']` has no image; pass "
+            "`image`, or `patches_key` for stored patches."
         )
     if required and "" in slices:
         raise ValueError(f"`adata.uns['spatial']` has images of {len(libraries)} slices; pass `slice_key`.")
@@ -190,7 +196,7 @@ def _images_of_slices(image: Images, slices: Mapping[str, Any]) -> dict[str, Any
     """Images that the user passed, by slice."""
     if not isinstance(image, Mapping):
         if len(slices) > 1:
-            raise ValueError(f"`image` is one image for {len(slices)} slices; pass one per slice, as {{name: image}}.")
+            raise ValueError(f"`image` is {shown(image)}, one image for {len(slices)} slices; pass {{name: image}}.")
         return dict.fromkeys(slices, image)
     if list(slices) == [""]:
         if len(image) > 1:

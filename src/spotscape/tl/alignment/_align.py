@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 from tqdm.auto import tqdm
 
+from spotscape._arguments import check_call
 from spotscape._slices import name_of_slice, need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present
@@ -147,6 +148,7 @@ def align(
     >>> bool(np.allclose(adata.obsm["spatial_aligned"][30:], positions, atol=0.1))
     True
     """
+    check_call(align, locals())
     check_choice(transform, (*TRANSFORMS, None), "transform")
     check_choice(coupling, COUPLINGS, "coupling")
     check_integer(n_neighbors, "n_neighbors", minimum=1, maximum=MAX_CANDIDATES)

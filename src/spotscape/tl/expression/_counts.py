@@ -10,7 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from spotscape._constants import MEASURED_KEY
-from spotscape._validate import check_present
+from spotscape._validate import check_present, checked_names, numeric_array
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._values import check_size_factors, log_expression, summarize_values
 
@@ -105,7 +105,8 @@ def read_counts(
     size_factors = summary.totals
     if size_factor_key is not None:
         check_present(size_factor_key, "size_factor_key", adata.obs.columns, "adata.obs")
-        size_factors = check_size_factors(adata.obs[size_factor_key].to_numpy(dtype=float), summary.totals)
+        given = numeric_array(adata.obs[size_factor_key], f"adata.obs[{size_factor_key!r}]")
+        size_factors = check_size_factors(given, summary.totals)
     if not (size_factors > 0).any():
         raise ValueError(f"`adata.{source}` is zero in all spots; name the layer with the counts in `layer`.")
     columns = _select_genes(adata, genes)
@@ -144,11 +145,7 @@ def _select_genes(adata: AnnData, genes: Iterable[str] | str | None) -> np.ndarr
     elif genes is None:
         wanted = measured
     else:
-        names = list(genes)
-        missing = [name for name in names if name not in adata.var_names]
-        if missing:
-            raise KeyError(f"`genes` has {missing[0]!r} and {len(missing) - 1} more that are not in `adata.var_names`.")
-        wanted = adata.var_names.isin(names)
+        wanted = adata.var_names.isin(checked_names(genes, "genes", adata.var_names, "adata.var_names"))
     columns = np.flatnonzero(wanted & measured)
     if len(columns) == 0:
         raise ValueError("`genes` leaves no gene to test; name genes that were measured.")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._uns import without_none
 from spotscape._validate import check_integer, check_name, check_number
 from spotscape.tl.expression._counts import Counts, read_counts
@@ -142,6 +143,7 @@ def differential_expression(
     >>> "layer_1" in adata.var.loc[table["gene"], "marker_of"].tolist()
     True
     """
+    check_call(differential_expression, locals())
     check_name(key_added, "key_added", "an entry of `adata.uns`")
     check_number(min_counts, "min_counts", minimum=0.0)
     check_integer(min_spots, "min_spots", minimum=1)
@@ -267,7 +269,12 @@ def read_groups(conditions: pd.Categorical, groups: tuple[str, str] | None, key:
                 f"`adata.obs[{key!r}]` has {len(names)} conditions, {names}; name two of them in `groups`."
             )
         return names[1], names[0]
-    if isinstance(groups, str) or len(groups) != 2 or str(groups[0]) == str(groups[1]):
+    if (
+        isinstance(groups, str)
+        or not isinstance(groups, Sequence)
+        or len(groups) != 2
+        or str(groups[0]) == str(groups[1])
+    ):
         raise ValueError(f"`groups` is {groups!r}; pass two conditions, the reference last.")
     first, second = chosen_labels(list(groups), names, "groups", f"adata.obs[{key!r}]")
     return first, second

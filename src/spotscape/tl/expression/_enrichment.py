@@ -8,6 +8,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import stats
 
+from spotscape._arguments import check_call
 from spotscape._constants import MEASURED_KEY
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_number
@@ -106,6 +107,7 @@ def enrichment(
     >>> table[["gene_set", "size", "overlap"]].values.tolist()[0]
     ['patch', 6, 4]
     """
+    check_call(enrichment, locals())
     check_choice(method, ("selected", "ranked"), "method")
     check_choice(direction, ("up", "down"), "direction")
     check_number(max_p_adjusted, "max_p_adjusted", minimum=0.0, maximum=1.0)
@@ -187,6 +189,8 @@ def _given_genes(adata: AnnData, genes: Iterable[str]) -> tuple[list[str], list[
     """Check the genes of the user, and return them and the background."""
     if isinstance(genes, str):
         raise ValueError(f"`genes` is the text {genes!r}; pass a list of genes.")
+    if not isinstance(genes, Iterable):
+        raise TypeError(f"`genes` is {genes!r}; pass a list of genes.")
     measured = adata.var[MEASURED_KEY].to_numpy(bool) if MEASURED_KEY in adata.var else slice(None)
     background = adata.var_names[measured].astype(str).tolist()
     chosen = list(dict.fromkeys(map(str, genes)))

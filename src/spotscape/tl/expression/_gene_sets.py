@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from spotscape._validate import shown
+
 GeneSets = str | Path | Mapping[str, Iterable[str]]
 
 
@@ -26,6 +28,8 @@ def read_gene_sets(gene_sets: GeneSets) -> dict[str, list[str]]:
     ValueError
         If a line is not of this format, or there is no set.
     """
+    if not gene_sets or not isinstance(gene_sets, str | Path | Mapping):
+        raise TypeError(f"`gene_sets` is {shown(gene_sets)}; pass a GMT file, or a mapping of names to genes.")
     if isinstance(gene_sets, Mapping):
         for name, genes in gene_sets.items():
             if isinstance(genes, str):
@@ -34,7 +38,7 @@ def read_gene_sets(gene_sets: GeneSets) -> dict[str, list[str]]:
     else:
         sets = _read_gmt(Path(gene_sets))
     if not sets:
-        raise ValueError("`gene_sets` has no gene set; pass a GMT file or a mapping with at least one.")
+        raise ValueError(f"`gene_sets` is {str(gene_sets)!r}, which has no gene set; pass a file with at least one.")
     return sets
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from spotscape._validate import check_present
+from spotscape._validate import check_present, checked_names
 
 #: Note in results whose domains were found from expression.
 FOUND_FROM_EXPRESSION = (
@@ -44,13 +44,7 @@ def chosen_labels(wanted: str | Iterable[str] | None, available: Iterable[str], 
     available = list(available)
     if wanted is None:
         return available
-    labels = [wanted] if isinstance(wanted, (str, int, np.integer)) else list(wanted)
-    labels = list(dict.fromkeys(map(str, labels)))
-    for label in labels:
-        check_present(label, name, available, where)
-    if not labels:
-        raise ValueError(f"`{name}` is empty; name at least one label of `{where}`, or pass None for all.")
-    return labels
+    return list(dict.fromkeys(checked_names(wanted, name, available, where)))
 
 
 def notes_on_domains(adata: AnnData, domain_key: str, genes: object) -> list[str]:

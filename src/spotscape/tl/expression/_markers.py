@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._slices import find_slice_key, read_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_integer, check_name
+from spotscape._validate import check_integer, check_name, check_present
 from spotscape.tl.expression._contamination import describe_domains
 from spotscape.tl.expression._counts import read_counts
 from spotscape.tl.expression._labels import as_notes, chosen_labels, notes_on_domains, read_labels
@@ -124,6 +125,7 @@ def markers(
     >>> adata.var.loc[table["gene"][0], "marker_of"]
     'layer_2'
     """
+    check_call(markers, locals())
     check_name(key_added, "key_added", "an entry of `adata.uns`")
     if n_genes is not None:
         check_integer(n_genes, "n_genes", minimum=1)
@@ -195,6 +197,8 @@ def _groups_to_test(
 
 def _read_positions(adata: AnnData, spatial_key: str) -> np.ndarray | None:
     """First two coordinates of all spots, or ``None`` if there are none. ``(n_spots, 2)``."""
+    if spatial_key != "spatial":
+        check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
     if spatial_key not in adata.obsm:
         return None
     positions = np.asarray(adata.obsm[spatial_key], dtype=np.float64)[:, :2]

@@ -1,0 +1,1 @@
+"""What long use, many slices, many genes and a busy machine cost."""
