@@ -3,6 +3,7 @@
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape.get._tables import read_result
 
 
@@ -33,4 +34,5 @@ def gene_correlations(adata: AnnData, *, key: str = "gene_correlations") -> pd.D
     >>> sps.get.gene_correlations(adata).shape
     (3, 3)
     """
+    check_call(gene_correlations, locals())
     return read_result(adata, key, "gene_correlations", ["gene_1", "gene_2", "counts"])["table"].copy()

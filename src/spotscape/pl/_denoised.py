@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from spotscape._arguments import check_call
 from spotscape._slices import requested_slices
-from spotscape._validate import check_number, check_positive, check_present
+from spotscape._validate import check_number, check_present
 from spotscape.pl._coloring import color_numbers, draw_guide
 from spotscape.pl._figure import savefig_or_show
 from spotscape.pl._map import draw_map, panel_shape, read_coordinates
@@ -101,11 +102,9 @@ def denoised(
     >>> len(sps.pl.denoised(adata, genes, denoised=denoised, show=False))
     8
     """
+    check_call(denoised, locals())
     names = checked_genes(adata, genes)
     check_number(quantile, "quantile", minimum=0.0, maximum=1.0)
-    if spot_size is not None:
-        check_positive(spot_size, "spot_size")
-    check_present(cmap, "cmap", plt.colormaps, "matplotlib.colormaps")
     codes, of_codes = slice_codes(adata, slice_key)
     titles = of_codes or [""]
     wanted = titles if slices is None else requested_slices(slices)

@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from spotscape._validate import check_integer, check_present
+from spotscape._arguments import check_call
 from spotscape.get import gene_correlations as get_gene_correlations
 from spotscape.pl._colors import UNANNOTATED
 from spotscape.pl._figure import draw_color_bar, panel_grid, savefig_or_show, style_axes
@@ -80,9 +80,8 @@ def gene_correlations(
     >>> [panel.get_title() for panel in panels]
     ['counts', 'held-out counts', 'noise-corrected']
     """
+    check_call(gene_correlations, locals())
     table = get_gene_correlations(adata, key=key)
-    check_integer(ncols, "ncols", minimum=1)
-    check_present(cmap, "cmap", plt.colormaps, "matplotlib.colormaps")
     genes = list(dict.fromkeys([*table["gene_1"], *table["gene_2"]]))
     columns = [name for name in _TITLES if name in table]
     compared = {"noise_corrected", "denoised"} <= set(columns)

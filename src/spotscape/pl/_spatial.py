@@ -11,14 +11,14 @@ from anndata import AnnData
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from spotscape._arguments import check_call
 from spotscape._validate import (
-    check_arguments,
     check_choice,
     check_flag,
-    check_integer,
     check_name,
     check_number,
     check_positive,
+    check_text,
     optional,
 )
 from spotscape.pl._coloring import color_spots, draw_guide
@@ -147,13 +147,13 @@ def spatial(
     >>> [panel.get_title() for panel in panels[:2]]
     ['domain', 'gene_01 (counts)']
     """
+    check_call(spatial, locals(), title=_check_title)
     keys = color_keys(color)
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)
     check_choice(shape, ("auto", *SHAPES), "shape")
-    check_integer(ncols, "ncols", minimum=1)
-    check_flag(legend, "legend")
-    check_arguments({"spot_size": spot_size, "alpha": alpha}, {"spot_size alpha": optional(check_positive)})
+    optional(check_flag)(image, "image")
+    optional(check_positive)(alpha, "alpha")
     if alpha is not None:
         check_number(alpha, "alpha", maximum=1)
     columns = [color_values(adata, key, None if key in adata.obs.columns else layer) for key in keys]
@@ -191,6 +191,12 @@ def spatial(
         if isinstance(values.dtype, pd.CategoricalDtype):
             adata.uns[f"{key}_colors"] = coloring.colors[: len(values.cat.categories)]
     return savefig_or_show(figure, axes, "spatial", show=show, save=save, return_fig=return_fig)
+
+
+def _check_title(value: Any, name: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is a text, or a list of texts."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        check_text(one, name)
 
 
 def _check_used(

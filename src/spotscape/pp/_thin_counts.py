@@ -4,7 +4,8 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape._validate import check_integer, check_name, check_number, check_present
+from spotscape._arguments import check_call
+from spotscape._validate import check_number, check_present
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._value_summary import summarize_values
 
@@ -68,11 +69,10 @@ def thin_counts(
     0.0
     >>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts_fit")
     """
+    check_call(thin_counts, locals())
     check_number(share, "share")
     if not 0 < share < 1:
         raise ValueError(f"`share` is {share}; it must be above 0 and below 1, so that both parts have molecules.")
-    check_name(key_added, "key_added", "layers")
-    check_integer(seed, "seed", minimum=0)
     if layer is None:
         layer = "counts" if "counts" in adata.layers else None
     else:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
+from spotscape._arguments import check_call
 from spotscape._slices import find_slice_key, read_slices
 from spotscape._uns import without_none
-from spotscape._validate import check_name
 from spotscape.tl.expression._counts import Counts, read_counts
 from spotscape.tl.expression._denoised import checked_genes, denoised_values, normalized_counts
 
@@ -110,7 +110,7 @@ def gene_correlations(
     >>> sps.get.gene_correlations(adata).columns.tolist()
     ['gene_1', 'gene_2', 'counts', 'held_out', 'noise_corrected', 'denoised']
     """
-    check_name(key_added, "key_added", "an entry of `adata.uns`")
+    check_call(gene_correlations, locals())
     names = checked_genes(adata, genes, minimum=2)
     slice_key = find_slice_key(adata, slice_key)
     slices = np.zeros(adata.n_obs) if slice_key is None else read_slices(adata, slice_key).cat.codes.to_numpy()
