@@ -105,7 +105,7 @@ def _draw(adata: AnnData, options: argparse.Namespace, denoised: pd.DataFrame) -
     figure = sps.pl.gene_correlations(adata, return_fig=True)
     figure.savefig(Path(options.out) / "correlations.png", dpi=110)
     if options.maps:
-        figure = sps.pl.denoised(adata, options.maps, denoised=denoised, return_fig=True)
+        figure = sps.pl.denoised(adata, options.maps, expression=denoised, return_fig=True)
         figure.savefig(Path(options.out) / "denoised.png", dpi=110)
 
 

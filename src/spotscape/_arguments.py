@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from anndata import AnnData
+
 from spotscape._validate import (
     Rule,
-    check_adata,
     check_flag,
     check_mapping,
     check_name,
@@ -45,6 +47,24 @@ def check_call(function: Callable[..., Any], values: Mapping[str, Any], **rules:
         rule = rules.get(name) or _RULES.get(name)
         if rule is not None and not (values[name] is None and parameter.default is None):
             rule(values[name], name)
+
+
+def check_adata(value: Any, name: str) -> None:
+    """Raise unless ``value`` is an AnnData with spots."""
+    if not isinstance(value, AnnData):
+        raise TypeError(
+            f"`{name}` is {shown(value)}; pass an AnnData, which `spotscape.io.read_sections` reads from files."
+        )
+    if not value.n_obs:
+        raise ValueError(f"`{name}` has no spots; pass an AnnData with at least one.")
+
+
+def check_table(value: Any, name: str) -> None:
+    """Raise unless ``value`` is a data frame with rows."""
+    if not isinstance(value, pd.DataFrame):
+        raise TypeError(f"`{name}` is {shown(value)}; pass a data frame.")
+    if value.empty:
+        raise ValueError(f"`{name}` has no rows; pass a data frame with at least one.")
 
 
 def check_save(value: Any, name: str) -> None:

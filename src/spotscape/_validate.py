@@ -8,8 +8,6 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from anndata import AnnData
 
 MAX_SEED = 2**32 - 1
 _MAX_SHOWN = 100
@@ -73,16 +71,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= _MAX_SHOWN and "\n" not in text else f"of type {type(value).__name__}"
 
 
-def check_adata(value: Any, name: str) -> None:
-    """Raise unless ``value`` is an AnnData with spots."""
-    if not isinstance(value, AnnData):
-        raise TypeError(
-            f"`{name}` is {shown(value)}; pass an AnnData, which `spotscape.io.read_sections` reads from files."
-        )
-    if not value.n_obs:
-        raise ValueError(f"`{name}` has no spots; pass an AnnData with at least one.")
-
-
 def numeric_array(value: Any, name: str) -> np.ndarray:
     """Return ``value`` as an array, and raise ``ValueError`` unless it has real numbers."""
     try:
@@ -92,14 +80,6 @@ def numeric_array(value: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "iuf":
         raise ValueError(f"`{name}` is {shown(value)}, of type {array.dtype}; pass numbers.")
     return array
-
-
-def check_table(value: Any, name: str) -> None:
-    """Raise unless ``value`` is a data frame with rows."""
-    if not isinstance(value, pd.DataFrame):
-        raise TypeError(f"`{name}` is {shown(value)}; pass a data frame.")
-    if value.empty:
-        raise ValueError(f"`{name}` has no rows; pass a data frame with at least one.")
 
 
 def check_mapping(value: Any, name: str) -> None:
@@ -153,7 +133,7 @@ def check_text(value: Any, name: str) -> None:
         raise TypeError(f"`{name}` is {shown(value)} ({type(value).__name__}); pass a text.")
 
 
-def check_replaceable(adata: AnnData, key: str, name: str, axis: str = "obs") -> None:
+def check_replaceable(adata: Any, key: str, name: str, axis: str = "obs") -> None:
     """Raise ``ValueError`` if ``key`` is not new and not that of an earlier result, but what the user has stored."""
     if key in getattr(adata, axis) and not isinstance(adata.uns.get(key), Mapping):
         raise ValueError(

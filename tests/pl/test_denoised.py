@@ -40,7 +40,7 @@ def test_each_gene_has_a_row_and_each_slice_two_panels(adata):
 def test_one_slice_and_a_data_frame(adata):
     gene = adata.var_names[0]
     frame = adata[:, [gene]].to_df("denoised")
-    panels = sps.pl.denoised(adata, gene, denoised=frame, slices="slice_2", show=False)
+    panels = sps.pl.denoised(adata, gene, expression=frame, slices="slice_2", show=False)
     assert [panel.get_title() for panel in panels] == ["slice_2\ncounts", "slice_2\ndenoised"]
     with pytest.raises(KeyError, match="`slices` is 'slice_3'"):
         sps.pl.denoised(adata, gene, slices="slice_3")

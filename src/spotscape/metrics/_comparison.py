@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from spotscape._validate import check_present, check_table, numeric_array
+from spotscape._arguments import check_table
+from spotscape._validate import check_present, numeric_array
 
 
 def compare_scores(

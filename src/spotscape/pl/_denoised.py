@@ -29,7 +29,7 @@ def denoised(
     adata: AnnData,
     genes: str | Sequence[str],
     *,
-    denoised: str | pd.DataFrame = "denoised",
+    expression: str | pd.DataFrame = "denoised",
     slices: str | Sequence[str] | None = None,
     layer: str | None = None,
     size_factor_key: str | None = None,
@@ -54,7 +54,7 @@ def denoised(
         Annotated data.
     genes
         Gene, or several.
-    denoised
+    expression
         Layer with the denoised expression in counts per 10,000, or a data frame of these genes, as
         ``model.get_normalized_expression(gene_list=genes, library_size=1e4)`` returns, which needs less memory.
     slices
@@ -99,7 +99,7 @@ def denoised(
     >>> model.train(max_epochs=2)
     >>> genes = list(adata.var_names[:2])
     >>> denoised = model.get_normalized_expression(gene_list=genes, library_size=1e4)
-    >>> len(sps.pl.denoised(adata, genes, denoised=denoised, show=False))
+    >>> len(sps.pl.denoised(adata, genes, expression=denoised, show=False))
     8
     """
     check_call(denoised, locals())
@@ -113,7 +113,7 @@ def denoised(
     panels = {name: np.flatnonzero(codes == titles.index(name)) for name in wanted}
     coordinates = read_coordinates(adata, spatial_key)
     measured = normalized_counts(read_counts(adata, layer, size_factor_key, names), names)
-    values = {"counts": measured, "denoised": denoised_values(adata, denoised, names, measured)}
+    values = {"counts": measured, "denoised": denoised_values(adata, expression, names, measured)}
 
     n_columns = len(panels)
     height = _WIDTH * panel_shape(coordinates, list(panels.values())) + 0.3

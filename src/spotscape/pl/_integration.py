@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spotscape._arguments import check_call
-from spotscape._validate import check_present, check_table
+from spotscape._arguments import check_call, check_table
+from spotscape._validate import check_present
 from spotscape.pl._colors import PALETTE
 from spotscape.pl._figure import legend_rows, legend_width, panel_grid, savefig_or_show, style_axes
 
