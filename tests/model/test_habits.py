@@ -3,6 +3,7 @@
 import copy
 import gc
 import logging
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -254,15 +255,41 @@ def test_a_model_writes_a_report(trained, tmp_path):
         loaded.report(tmp_path / "other.html", domain_key=column)
 
 
-def test_data_are_freed_with_their_model():
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_data_are_freed_with_their_model(model_class, tmp_path):
     adata, query = (synthetic_tissue(n_slices=1, n_spots=60, n_genes=40, seed=seed) for seed in (0, 1))
-    SPOTSCAPE.setup_anndata(adata, layer="counts")
-    model = SPOTSCAPE(adata, n_hidden=8, n_latent=4)
+    model_class.setup_anndata(adata)
+    model = model_class(adata, n_latent=4)
     model.train(max_epochs=1, enable_progress_bar=False)
     model.get_latent_representation(query)
-    references = [weakref.ref(data) for data in (adata, query)]
-    # scvi-tools keeps what was set up until it is told not to.
-    model.deregister_manager(adata)
-    del model, adata, query
+    model.save(tmp_path / "model", save_anndata=True)
+    loaded = model_class.load(tmp_path / "model")
+    references = [weakref.ref(data) for data in (adata, query, loaded.adata)]
+    model.save(tmp_path / "model", overwrite=True)
+    del adata, query
     gc.collect()
-    assert [reference() for reference in references] == [None, None]
+    assert references[0]() is model.adata and references[1]() is None
+    assert model.get_latent_representation().shape == loaded.get_latent_representation().shape == (60, 4)
+    del model, loaded
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 3
+
+
+# Lightning asks PyTorch in a way that it will change.
+@pytest.mark.filterwarnings("ignore:.*isinstance.treespec")
+def test_a_pickled_model_brings_its_data(trained):
+    model, _ = trained
+    again = pickle.loads(pickle.dumps(model))
+    assert again.adata is not model.adata and again.adata_manager.adata is again.adata
+    np.testing.assert_array_equal(again.get_latent_representation(), model.get_latent_representation())
+
+
+def test_a_copy_of_freed_data_is_set_up_anew():
+    adata = synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    SPOTSCAPE.setup_anndata(adata, layer="counts")
+    adata = adata[:50].copy()
+    gc.collect()
+    with pytest.raises(ValueError, match="Did you make a copy"):
+        SPOTSCAPE(adata)
+    SPOTSCAPE.setup_anndata(adata, layer="counts")
+    assert SPOTSCAPE(adata).adata is adata

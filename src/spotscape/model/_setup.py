@@ -14,6 +14,7 @@ from spotscape._constants import FIELD_KEYS
 from spotscape._validate import check_choice, check_name, check_present, shown
 from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
 from spotscape.data._findings import Findings
+from spotscape.data._manager import DataManager
 from spotscape.data._setup_checks import (
     check_all_measured,
     check_expression,
@@ -71,7 +72,7 @@ def register(
     findings = Findings()
     name = "mdata" if "modality" in arguments else "adata"
     kind = check_data(data, arguments, transfer_kwargs.get("source_registry"), findings, name)
-    manager = AnnDataManager(
+    manager = DataManager(
         fields=window_fields(kind, arguments, findings)
         if "rna_key" in arguments
         else graph_fields(kind, arguments, findings),

@@ -113,7 +113,7 @@ def denoised(
     panels = {name: np.flatnonzero(codes == titles.index(name)) for name in wanted}
     coordinates = read_coordinates(adata, spatial_key)
     measured = normalized_counts(read_counts(adata, layer, size_factor_key, names), names)
-    values = {"counts": measured, "denoised": denoised_values(adata, expression, names, measured)}
+    values = {"counts": measured, "denoised": denoised_values(adata, expression, names, measured, "expression")}
 
     n_columns = len(panels)
     height = _WIDTH * panel_shape(coordinates, list(panels.values())) + 0.3

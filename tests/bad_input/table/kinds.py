@@ -51,24 +51,24 @@ for _kind, _names in {
     "adata": "adata",
     "flag": "copy lazy off_tissue all_features tests legend return_fig center per_slice signed early_stopping "
     "allow_pickle overwrite inplace return_reference_var_names log_normalized cross_sample_positives residual "
-    "mask_at_inference redraw_pairs show return_numpy",
+    "mask_at_inference redraw_pairs show return_numpy extra_payload_autotune inplace_subset_query_vars save_anndata",
     "seed": "seed",
     "integer": "n_neighbors ncols n_init n_splits max_iter n_genes n_tiles n_partitions max_epochs patch_size window "
     "early_stopping_patience n_hidden n_latent n_layers n_similar n_permutations n_clusters n_bins max_spots "
-    "prototype_refresh n_components min_size max_size bin_size n_pixels cluster_interval",
-    "natural": "min_spots n_labels prototype_warmup cluster_start",
+    "prototype_refresh n_components min_size max_size bin_size n_pixels cluster_interval n_members",
+    "natural": "min_spots n_labels prototype_warmup cluster_start n_dropout_passes",
     "at least two": "batch_size",
     "not negative": "weight_decay early_stopping_min_change telescope_weight reconstruction_weight scaling_weight "
     "prototype_weight masked_weight adjacency_weight kl_weight cluster_weight triplet_weight margin min_counts theta "
     "gamma min_log2_fold_change cluster_tolerance",
-    "positive": "lr radius resolution temperature spot_size point_size tile_size scale_factor scale",
+    "positive": "target_sum lr radius resolution temperature spot_size point_size tile_size scale_factor scale",
     "number": "vmin vmax",
     "share": "max_p_adjusted min_fraction validation_size threshold scale_power dropout_rate image_weight",
     "share above 0": "train_size batch_norm_momentum mask_rate",
     "share below 1": "edge_drop_rate feature_drop_rate smoothing",
     "choice": "method join values graph schedule positions coupling transform features latent_activation preset "
     "decoder representation masking masked_loss layout rna_correction image_correction slice_correction stain "
-    "direction value "
+    "direction value encoder "
     "modality",
     "name": "key_added",
     "key": "slice_key spatial_key size_factor_key layer use_rep domain_key labels_key sample_key condition replicate "
@@ -89,6 +89,11 @@ for _kind, _names in {
     "devices": "devices",
 }.items():
     KINDS |= dict.fromkeys(_names.split(), _kind)
+
+
+def shown_id(value: Any) -> str:
+    """Value in the name of a test, the same in every process."""
+    return getattr(value, "__name__", "function") if callable(value) else repr(value)[:40].replace("\n", " ")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from anndata import AnnData
 
 from .calls import CALLS
 from .checks import difference, problem_of, stop_work
+from .kinds import shown_id
 
 CASES = [(name, argument, value) for name, call in CALLS.items() for argument, value in call.cases()]
 
@@ -17,7 +18,7 @@ def data(tissue: AnnData) -> dict[str, AnnData]:
     return {"given": tissue.copy(), "before": tissue.copy()}
 
 
-@pytest.mark.parametrize(("name", "argument", "value"), CASES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("name", "argument", "value"), CASES, ids=shown_id)
 def test_bad_argument(
     monkeypatch: pytest.MonkeyPatch, data: dict[str, AnnData], name: str, argument: str, value: Any
 ) -> None:

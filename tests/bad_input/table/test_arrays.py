@@ -8,11 +8,12 @@ from anndata import AnnData
 
 from .arrays import CALLS
 from .checks import problem_of, stop_work
+from .kinds import shown_id
 
 CASES = [(name, argument, value) for name, call in CALLS.items() for argument, value in call.cases()]
 
 
-@pytest.mark.parametrize(("name", "argument", "value"), CASES, ids=lambda value: repr(value)[:40].replace("\n", " "))
+@pytest.mark.parametrize(("name", "argument", "value"), CASES, ids=shown_id)
 def test_bad_argument(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, argument: str, value: Any) -> None:
     call = CALLS[name]
     stop_work(monkeypatch)

@@ -9,7 +9,7 @@ from anndata import AnnData
 import spotscape as sps
 
 from .checks import difference, problem_of, stop_work
-from .kinds import Call
+from .kinds import Call, shown_id
 from .models import ANSWERS, CONSTRUCTORS, SETUPS, TRAININGS
 
 CLASSES = {"SPOTSCAPE": sps.SPOTSCAPE, "SEDR": sps.SEDR, "AESTETIK": sps.AESTETIK}
@@ -63,12 +63,12 @@ def check(data: dict[str, AnnData], key: str, call: Call, given: dict[str, Any],
     assert problem is None
 
 
-@show(("name", "argument", "value"), cases(SETUPS), ids=lambda value: repr(value)[:40])
+@show(("name", "argument", "value"), cases(SETUPS), ids=shown_id)
 def test_bad_setup(data: Any, name: str, argument: str, value: Any) -> None:
     check(data, "", SETUPS[name], {"adata": data[""]}, argument, value)
 
 
-@show(("name", "argument", "value"), cases(CONSTRUCTORS), ids=lambda value: repr(value)[:40])
+@show(("name", "argument", "value"), cases(CONSTRUCTORS), ids=shown_id)
 def test_bad_model(monkeypatch: pytest.MonkeyPatch, data: Any, name: str, argument: str, value: Any) -> None:
     stop_work(monkeypatch)
     check(data, name, CONSTRUCTORS[name], {"adata": data[name]}, argument, value)
@@ -77,7 +77,7 @@ def test_bad_model(monkeypatch: pytest.MonkeyPatch, data: Any, name: str, argume
 @show(
     ("name", "argument", "value"),
     cases({k: make(CLASSES[k]) for k, make in TRAININGS.items()}),
-    ids=lambda value: repr(value)[:40],
+    ids=shown_id,
 )
 def test_bad_training(
     monkeypatch: pytest.MonkeyPatch, data: Any, models: Any, name: str, argument: str, value: Any
@@ -90,7 +90,7 @@ def test_bad_training(
 @show(
     ("name", "argument", "value"),
     cases({k: make(sps.SPOTSCAPE) for k, make in ANSWERS.items()}),
-    ids=lambda value: repr(value)[:40],
+    ids=shown_id,
 )
 def test_bad_answer(
     monkeypatch: pytest.MonkeyPatch, data: Any, trained: Any, name: str, argument: str, value: Any

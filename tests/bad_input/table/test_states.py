@@ -9,11 +9,12 @@ import pytest
 from anndata import AnnData
 
 from .checks import ADVICE, difference, is_ours, stop_work
+from .kinds import shown_id
 from .states import CASES
 
 
 @pytest.mark.filterwarnings("ignore:(Observation|Variable) names are not unique")
-@pytest.mark.parametrize(("function", "kind", "call", "change", "message"), CASES, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("function", "kind", "call", "change", "message"), CASES, ids=shown_id)
 def test_bad_data(
     monkeypatch: pytest.MonkeyPatch,
     raw_tissue: AnnData,

@@ -36,7 +36,7 @@ def normalized_counts(counts: Counts, genes: Sequence[str]) -> np.ndarray:
 
 
 def denoised_values(
-    adata: AnnData, denoised: str | pd.DataFrame, genes: Sequence[str], measured: np.ndarray
+    adata: AnnData, denoised: str | pd.DataFrame, genes: Sequence[str], measured: np.ndarray, argument: str = "denoised"
 ) -> np.ndarray:
     """Denoised expression in counts per 10,000.
 
@@ -65,16 +65,16 @@ def denoised_values(
     if isinstance(denoised, pd.DataFrame):
         name = "denoised"
         for gene in genes:
-            check_present(gene, "genes", denoised.columns, "denoised.columns")
+            check_present(gene, "genes", denoised.columns, f"{argument}.columns")
         if not denoised.index.equals(adata.obs_names):
             raise ValueError(
-                f"The {len(denoised)} rows of `denoised` are not the {adata.n_obs} spots of `adata` in their order; "
+                f"The {len(denoised)} rows of `{argument}` are not the {adata.n_obs} spots of `adata` in their order; "
                 "pass the result of `model.get_normalized_expression` for all spots."
             )
         values = denoised[list(genes)].to_numpy(dtype=np.float64)
     else:
         name = f"adata.layers[{denoised!r}]"
-        check_present(denoised, "denoised", adata.layers.keys(), "adata.layers")
+        check_present(denoised, argument, adata.layers.keys(), "adata.layers")
         block = adata.layers[denoised][:, [adata.var_names.get_loc(gene) for gene in genes]]
         values = (block.toarray() if sparse.issparse(block) else np.asarray(block)).astype(np.float64)
     if not np.isfinite(values).all():
