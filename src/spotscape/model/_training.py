@@ -17,12 +17,15 @@ from spotscape._validate import (
     check_arguments,
     check_flag,
     check_mapping,
+    check_number,
     check_positive,
+    check_present,
     choice,
     integer,
     number,
     optional,
     share_above_zero,
+    shown,
 )
 from spotscape.model._autotune import AutotuneOutputs
 from spotscape.model._checkpoints import Checkpoints
@@ -91,6 +94,11 @@ class TrainingRun:
         self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
         _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
+        for name, taker in (
+            ("plan_kwargs", model._training_plan_cls),
+            ("datasplitter_kwargs", model._data_splitter_cls),
+        ):
+            _check_keys(self.arguments[name] or {}, name, taker)
         _check_effect(self.arguments, model.adata.n_obs)
         check_devices(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
@@ -240,6 +248,13 @@ def _check_effect(arguments: Mapping[str, Any], n_spots: int) -> None:
         )
 
 
+def _check_keys(values: Mapping[str, Any], name: str, taker: type) -> None:
+    """Raise if a dictionary of arguments has one that none of the classes takes."""
+    known = {key for one in taker.__mro__ for key in inspect.signature(one).parameters}
+    for key in values:
+        check_present(key, name, known - {"args", "kwargs"}, f"the arguments of {taker.__name__}")
+
+
 def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
     for name in ("lr", "weight_decay", "schedule"):
         if name in plan_kwargs:
@@ -255,8 +270,14 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
     for name in trainer_kwargs:
         if name not in known and not name.startswith("early_stopping_"):
             raise TypeError(f"`train` has no argument {name!r}; see its documentation for those it has.")
-    if trainer_kwargs.get("limit_train_batches") in (0, 0.0) and trainer_kwargs["limit_train_batches"] is not None:
-        raise ValueError("`limit_train_batches` is 0, so nothing would be trained; leave it out.")
+    if (limit := trainer_kwargs.get("limit_train_batches")) is not None:
+        check_number(limit, "limit_train_batches")
+        if limit <= 0:
+            raise ValueError(f"`limit_train_batches` is {limit}, so nothing would be trained; leave it out.")
+    callbacks = trainer_kwargs.get("callbacks")
+    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+        if callback is not None and not isinstance(callback, Callback):
+            raise TypeError(f"`callbacks` has {shown(callback)}; pass a list of callbacks of Lightning.")
     for name in trainer_kwargs:
         if name.startswith("early_stopping_"):
             raise ValueError(

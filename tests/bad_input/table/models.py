@@ -42,6 +42,11 @@ def method(name: str, **arguments: Any) -> Callable[[Any], Call]:
     return lambda model: Call(getattr(model, name), **arguments)
 
 
+_TRAIN["values"] = {
+    "plan_kwargs": [3, [1], "a", {"learning_rate": 0.1}],
+    "datasplitter_kwargs": [3, [1], "a", {"n_patches": 3}],
+}
+
 TRAININGS = {
     "SPOTSCAPE": method("train", good={"max_epochs": 1}, **_TRAIN),
     "SEDR": method("train", good={"max_epochs": 1}, **_TRAIN),
