@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
 from spotscape.graph._patches import cut_into_patches
@@ -63,9 +64,13 @@ class NoveltyReference:
         """
         distances = np.empty(len(latent))
         for piece in cut_into_patches(coordinates, slices, max(1, len(latent) // _N_PIECES)):
-            others = np.delete(latent, piece, axis=0)
+            # A search tree for each of the regions would take a minute with thousands of slices.
+            apart = cdist(latent[piece], latent)
             # With very few spots, all of them are one piece.
-            distances[piece] = distances_to_nearest(latent[piece], others if len(others) else latent)
+            if len(piece) < len(latent):
+                apart[:, piece] = np.inf
+            n_nearest = min(_N_NEAREST, len(latent) - len(piece) or len(latent))
+            distances[piece] = np.partition(apart, n_nearest - 1, axis=1)[:, :n_nearest].mean(axis=1)
         return cls(latent, np.sort(distances))
 
     def score(self, latent: NDArray[np.float32]) -> NDArray[np.float64]:
