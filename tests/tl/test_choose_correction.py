@@ -45,6 +45,37 @@ def test_slices_that_share_little_are_left_apart():
     assert sps.tl.choose_slice_correction(adata, "slice") == "none"
 
 
+def test_slices_of_one_donor_do_not_decide():
+    """Each donor has two slices without any difference, and the donors share one of five kinds of spots."""
+    adata = different_tissues()
+    rows = np.concatenate(
+        [np.arange(0, 300, 2), np.arange(1, 300, 2), 300 + np.arange(0, 300, 2), np.arange(301, 600, 2)]
+    )
+    adata = adata[rows].copy()
+    adata.obs["donor"] = np.repeat(["x", "y"], 300)
+    adata.obs["slice"] = np.repeat(["x1", "x2", "y1", "y2"], 150)
+    sps.tl.choose_slice_correction(adata, "slice", n_splits=1)
+    slices = adata.uns["slice_correction"]["table"]
+    sps.tl.choose_slice_correction(adata, "slice", donor_key="donor", n_splits=1)
+    donors = adata.uns["slice_correction"]["table"]
+    assert adata.uns["slice_correction"]["params"]["donor_key"] == "donor"
+    assert slices.loc["none", "agreement"] > donors.loc["none", "agreement"] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("donors", "error", "message"),
+    [(["x", "y"] * 300, ValueError, "slice 'a' has 2"), (["x"] * 600, ValueError, "one value only")],
+)
+def test_donors_are_checked(donors, error, message):
+    adata = different_tissues()
+    with pytest.raises(KeyError, match="`donor_key` is 'donor'"):
+        sps.tl.choose_slice_correction(adata, "slice", donor_key="donor")
+    adata.obs["donor"] = donors
+    with pytest.raises(error, match=message):
+        sps.tl.choose_slice_correction(adata, "slice", donor_key="donor")
+    assert "slice_correction" not in adata.uns
+
+
 def test_the_choice_does_not_depend_on_the_order_of_the_slices_and_is_reproducible():
     adata = tissue("weak", n_slices=3)
     again = adata.copy()
@@ -53,13 +84,15 @@ def test_the_choice_does_not_depend_on_the_order_of_the_slices_and_is_reproducib
     pd.testing.assert_frame_equal(*(data.uns["slice_correction"]["table"] for data in (adata, again)))
 
 
-def test_agreement_equals_its_definition():
+@pytest.mark.parametrize("donor_of", [{"a": "a", "b": "b", "c": "c"}, {"a": "x", "b": "x", "c": "y"}])
+def test_agreement_equals_its_definition(donor_of):
     rng = np.random.default_rng(0)
-    features, truth = rng.normal(size=(50, 3)), rng.normal(size=(50, 4))
-    slices = np.repeat(["a", "b"], [30, 20])
+    features, truth = rng.normal(size=(70, 3)), rng.normal(size=(70, 4))
+    slices = np.repeat(["a", "b", "c"], [30, 20, 20])
+    donors = np.array([donor_of[name] for name in slices])
     slow = []
-    for name in ("a", "b"):
-        own, others = np.flatnonzero(slices == name), np.flatnonzero(slices != name)
+    for name in donor_of:
+        own, others = np.flatnonzero(slices == name), np.flatnonzero(donors != donor_of[name])
         predicted = np.array(
             [
                 truth[others[np.argsort(((features[others] - features[i]) ** 2).sum(axis=1))[:15]]].mean(axis=0)
@@ -68,7 +101,7 @@ def test_agreement_equals_its_definition():
         )
         first, second = truth[own] - truth[own].mean(axis=0), predicted - predicted.mean(axis=0)
         slow.append((first * second).sum() / np.sqrt((first**2).sum() * (second**2).sum()))
-    assert _agreement(features, truth, slices) == pytest.approx(np.mean(slow))
+    assert _agreement(features, truth, slices, donors) == pytest.approx(np.mean(slow))
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,8 @@ Set-up of the training data, which is repeated on new data:
 {setup}
 
 New sections may have other slices. If they have other genes, call
-`spotscape.{name}.prepare_query_anndata(adata, folder)` first. The model warns of sections that are unlike its training
-data (`get_slice_novelty`).
+`spotscape.{name}.prepare_query_anndata(adata, hub_model.local_dir)` first. The model warns of sections that are unlike
+its training data (`get_slice_novelty`).
 
 ## Noticed in the training data
 

@@ -31,6 +31,7 @@ def choose_slice_correction(
     adata: AnnData,
     slice_key: str | None = None,
     *,
+    donor_key: str | None = None,
     candidates: Sequence[str] = ("none", "harmony"),
     layer: str | None = None,
     size_factor_key: str | None = None,
@@ -63,6 +64,10 @@ def choose_slice_correction(
     slice_key
         Column of ``adata.obs`` with the slice of each spot. If ``None``, the one with which the spatial graph was
         built, otherwise ``"slice"``.
+    donor_key
+        Column of ``adata.obs`` with the donor of each slice, if donors have several. Spots are then compared with those
+        of other donors: slices of one donor resemble each other without any correction. ``None``: with all other
+        slices.
     candidates
         Corrections, values of ``slice_correction`` of the models: ``"none"``, ``"centre"``, ``"combat"``,
         ``"harmony"``.
@@ -87,7 +92,8 @@ def choose_slice_correction(
     ``"chosen"``
         The chosen correction.
     ``"table"``
-        Data frame with one row per candidate: ``correction``, ``agreement``, and ``sd`` over splits and halves.
+        Data frame with one row per candidate: ``correction``, ``agreement``, and ``sd`` over splits and halves. If the
+        agreements differ by less than that, the data do not decide.
     ``"params"``
         The parameters.
 
@@ -119,6 +125,7 @@ def choose_slice_correction(
     slices = read_slices(adata, slice_key).to_numpy(str)
     if len(np.unique(slices)) < 2:
         raise ValueError(f"`adata.obs[{slice_key!r}]` has one slice only; there is nothing to correct.")
+    donors = slices if donor_key is None else _read_donors(adata, donor_key, slices)
     check_present(spatial_key, "spatial_key", adata.obsm.keys(), "adata.obsm")
     counts = read_counts(adata, layer, size_factor_key, None)
     expressed = np.flatnonzero(counts.matrix.getnnz(axis=0) >= _MIN_SPOTS_WITH_GENE)
@@ -138,18 +145,34 @@ def choose_slice_correction(
         for used, held_out in (features, features[::-1]):
             truth = averaging @ held_out
             agreements.append(
-                [_agreement(_corrected(used, slices, name, averaging, seed), truth, slices) for name in names]
+                [_agreement(_corrected(used, slices, name, averaging, seed), truth, slices, donors) for name in names]
             )
     means, deviations = np.mean(agreements, axis=0), np.std(agreements, axis=0, ddof=1)
     chosen = names[int(means.argmax())]
     table = pd.DataFrame({"correction": names, "agreement": means, "sd": deviations}, index=names)
-    params = {"slice_key": slice_key, "layer": layer, "size_factor_key": size_factor_key, "spatial_key": spatial_key}
+    params = {"slice_key": slice_key, "donor_key": donor_key, "layer": layer}
+    params |= {"size_factor_key": size_factor_key, "spatial_key": spatial_key}
     adata.uns[key_added] = {
         "chosen": chosen,
         "table": table,
         "params": without_none(params | {"n_splits": int(n_splits), "seed": int(seed)}),
     }
     return chosen
+
+
+def _read_donors(adata: AnnData, donor_key: str, slices: np.ndarray) -> np.ndarray:
+    """Donor of each spot. Raises unless each slice has one donor, and there are at least two."""
+    check_present(donor_key, "donor_key", adata.obs.columns, "adata.obs")
+    donors = pd.Series(adata.obs[donor_key].astype(str).to_numpy())
+    n_donors = donors.groupby(slices).nunique()
+    if (n_donors > 1).any():
+        raise ValueError(
+            f"`donor_key` is {donor_key!r}, but slice {n_donors.idxmax()!r} has {n_donors.max()} of its values; pass a "
+            "column with one value per slice."
+        )
+    if donors.nunique() < 2:
+        raise ValueError(f"`donor_key` is {donor_key!r}, which has one value only; leave it out to compare slices.")
+    return donors.to_numpy(str)
 
 
 def _averaging(coordinates: object, slices: np.ndarray) -> sparse.csr_matrix:
@@ -173,11 +196,12 @@ def _corrected(
     return averaging @ correction_named(name).fit(features, slices, seed=seed).transform(features, slices)
 
 
-def _agreement(features: np.ndarray, truth: np.ndarray, slices: np.ndarray) -> float:
-    """Mean over slices of the correlation of held-out components with their prediction from other slices."""
+def _agreement(features: np.ndarray, truth: np.ndarray, slices: np.ndarray, donors: np.ndarray) -> float:
+    """Mean over slices of the correlation of held-out components with their prediction from other donors."""
     found = []
     for name in np.unique(slices):
-        own, others = np.flatnonzero(slices == name), np.flatnonzero(slices != name)
+        own = np.flatnonzero(slices == name)
+        others = np.flatnonzero(donors != donors[own[0]])
         own = own[evenly_spaced_rows(len(own), _N_QUERIES)]
         matches = NearestNeighbors(n_neighbors=min(_N_MATCHES, len(others))).fit(features[others])
         predicted = truth[others[matches.kneighbors(features[own], return_distance=False)]].mean(axis=1)
