@@ -15,9 +15,11 @@ from spotscape.preprocessing import Features
 
 @pytest.fixture(scope="module")
 def manager():
+    # A manager does not keep its data alive.
     adata = synthetic_tissue(n_slices=2, n_spots=60, n_genes=40, n_domains=3, seed=0)
     SPOTSCAPE.setup_anndata(adata, layer="counts", slice_key="slice", n_neighbors=3)
-    return SPOTSCAPE._get_most_recent_anndata_manager(adata)
+    yield SPOTSCAPE._get_most_recent_anndata_manager(adata)
+    del adata
 
 
 @pytest.fixture(scope="module")

@@ -129,10 +129,10 @@ def test_arguments_that_are_no_paths(tmp_path, monkeypatch):
         (["~/a.h5ad", tmp_path / "a.h5ad"], ValueError, "Slice 'a' is in more than one file"),
         ("https://example.org/a.h5ad", ValueError, "download it"),
         ({"a": "a.h5ad"}, TypeError, "dict.*pass one path"),
-        (anndata.AnnData(np.ones((3, 2))), TypeError, "of type AnnData"),
-        (None, TypeError, "of type NoneType"),
-        ([3], TypeError, "an object of type int"),
-        (b"a.h5ad", TypeError, "type bytes"),
+        (anndata.AnnData(np.ones((3, 2))), TypeError, r"\(AnnData\); pass one path"),
+        (None, TypeError, "`paths` is None"),
+        ([3], TypeError, r"contains 3 \(int\)"),
+        (b"a.h5ad", TypeError, "bytes"),
     ):
         with pytest.raises(error, match=message):
             read_sections(wrong)

@@ -39,6 +39,11 @@ class DataManager(AnnDataManager):
     def adata(self, value: AnnData | MuData | None) -> None:
         self._reference = None if value is None else weakref.ref(value)
 
+    def _assert_anndata_registered(self) -> None:
+        # What is known of the data stays known when they are gone, for copies of them.
+        if self._reference is None:
+            super()._assert_anndata_registered()
+
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles hold the data until their owner does.
         return self.__dict__ | {"_reference": self.adata}

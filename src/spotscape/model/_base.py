@@ -81,11 +81,11 @@ class LatentModel(
     _train_runner_cls = SafeTrainRunner
     #: How the last training ended, if it did not end by itself.
     _interruption: str | None = None
-    #: Whether a training offers what the tuning of scvi-tools by scib metrics reads.
-    extra_payload_autotune: bool = False
 
     def __init__(self, adata: AnnData | MuData | None, registry: dict | None, *, seed: int | None):
         super().__init__(adata, registry)
+        # Whether a training offers what the tuning of scvi-tools by scib metrics reads.
+        self.extra_payload_autotune = False
         if adata is not None:
             check_unchanged(self.adata_manager)
         self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0

@@ -86,7 +86,7 @@ class SpatialModel(LatentModel):
     _presets: ClassVar[Presets] = {None: {}}
     #: Arguments of set-up that make the graph of the publication.
     _published_graph: ClassVar[dict[str, Any]] = {}
-    preset: str | None = None
+    preset: str | None
 
     def __init__(
         self,
