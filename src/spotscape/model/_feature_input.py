@@ -7,8 +7,8 @@ import pandas as pd
 from scvi.data import AnnDataManager
 
 from spotscape._validate import checked_names
-from spotscape.data._fields import reads_expression, registered_input, registered_slices
-from spotscape.preprocessing import FeaturePipeline, FeatureScaler, NoCorrection, Preprocessor
+from spotscape.data._fields import registered_input, registered_slices
+from spotscape.preprocessing import Expression, FeaturePipeline, FeatureScaler, NoCorrection, Preprocessor
 from spotscape.preprocessing._scaling import N_COMPONENTS_WIDE
 from spotscape.preprocessing.correction import correction_named
 
@@ -47,7 +47,7 @@ def fitted_pipeline(
     if slice_correction is None:
         slice_correction = NoCorrection.name if reads_genes or n_slices == 1 else "harmony"
     correction, values = correction_named(slice_correction), registered_input(manager)
-    if reads_expression(manager):
+    if isinstance(values, Expression):
         pipeline = FeaturePipeline(correction, preprocessor=Preprocessor(**parameters))
     else:
         n_components, (n_spots, width) = parameters.get("n_components"), values.shape
