@@ -209,6 +209,11 @@ def test_new_data_without_the_embedding_is_refused(adata):
     _changed(_with(np.nan))(query)
     with pytest.raises(ValueError, match="missing or infinite in part"):
         model.get_latent_representation(query)
+    good = model.adata.obsm["X_embedding"]
+    for change, message in ((lambda values: values[:, :5], "had 12 columns and has 5"), (_with(np.inf), "for 1 spot")):
+        model.adata.obsm["X_embedding"] = change(good.copy())
+        with pytest.raises(ValueError, match=message):
+            model.get_latent_representation()
     del model.adata.obsm["X_embedding"]
     with pytest.raises(ValueError, match=r"`obsm\['X_embedding'\]` is gone"):
         model.get_latent_representation()

@@ -16,6 +16,7 @@ from spotscape.data._fields import ExpressionField, graph_fields, starts_with_wh
 from spotscape.data._findings import Findings
 from spotscape.data._manager import DataManager
 from spotscape.data._setup_checks import (
+    as_matrix,
     check_all_measured,
     check_expression,
     check_genes,
@@ -180,6 +181,12 @@ def check_unchanged(manager: AnnDataManager) -> None:
         original = state.get("original_key")
         if attribute == "obs" and original not in (None, key) and original not in holder.obs:
             raise _changed(f"`obs[{original!r}]` is gone")
+        if registry_key == REGISTRY_KEYS.X_KEY and attribute == "obsm":
+            values, width = as_matrix(holder.obsm[key]), len(state["column_names"])
+            if values.shape[1] != width:
+                raise _changed(f"`obsm[{key!r}]` had {width} columns and has {values.shape[1]}")
+            if n_bad := int((~np.isfinite(values).all(axis=1)).sum()):
+                raise _changed(f"`obsm[{key!r}]` is missing or infinite in part for {n_bad} spot(s)")
         if ExpressionField.VALUES_KEY in state:
             genes = np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str)
             if not np.array_equal(genes, holder.var_names.to_numpy(str)):
