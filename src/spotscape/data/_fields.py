@@ -234,7 +234,7 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any], findings: Find
     Parameters
     ----------
     kind
-        Scale of the expression.
+        Scale of the expression; ``None`` for features in ``obsm``.
     setup_args
         Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
     findings
@@ -248,7 +248,7 @@ def graph_fields(kind: str | None, setup_args: Mapping[str, Any], findings: Find
     keys = {name: setup_args[name] for name in ("graph_key", "slice_key", "spatial_key")}
     rule = {"method": setup_args["graph"]} | {name: setup_args[name] for name in ("n_neighbors", "radius")}
     return [
-        make(ExpressionField, setup_args["layer"], kind),
+        _input_field(make, kind, setup_args["layer"] if kind else setup_args["features_key"]),
         make(SpatialGraphField, **keys, **rule),
         *_spot_fields(make, setup_args, findings),
     ]
@@ -273,11 +273,7 @@ def window_fields(kind: str | None, setup_args: Mapping[str, Any], findings: Fin
     rna_key, image_key = setup_args["rna_key"], setup_args["image_key"]
     modality, image_modality = setup_args.get("modality"), setup_args.get("image_modality")
     make, make_image = _maker(modality), _maker(image_modality)
-    if kind is None:
-        expression = make(ObsmField, REGISTRY_KEYS.X_KEY, rna_key, correct_data_format=False)
-    else:
-        expression = make(ExpressionField, rna_key, kind)
-    fields = [expression, *_spot_fields(make, setup_args, findings)]
+    fields = [_input_field(make, kind, rna_key), *_spot_fields(make, setup_args, findings)]
     if image_key is not None:
         fields.append(make_image(ObsmField, FIELD_KEYS.IMAGE, image_key, correct_data_format=False))
     elif image_modality is not None:
@@ -311,6 +307,16 @@ def registered_features(manager: AnnDataManager, registry_key: str) -> NDArray[n
     return values if modality is None else in_order_of(data.obs_names, values, data.mod[modality].obs_names)
 
 
+def reads_expression(manager: AnnDataManager) -> bool:
+    """Whether data were set up with expression, and not with features in ``obsm``."""
+    return ExpressionField.VALUES_KEY in manager.get_state_registry(REGISTRY_KEYS.X_KEY)
+
+
+def registered_input(manager: AnnDataManager) -> Expression | NDArray[np.float64]:
+    """Expression, or features of all spots if data were set up with features in ``obsm``."""
+    return registered_expression(manager) if reads_expression(manager) else registered_features(manager, "X")
+
+
 def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     """Code and name of the slice of each spot. ``(n_spots,)`` each."""
     codes = np.asarray(manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY), dtype=np.int64).ravel()
@@ -326,6 +332,13 @@ def slices_of(registry: Mapping[str, Any]) -> dict[str, Any]:
 def registered_coordinates(manager: AnnDataManager) -> NDArray[Any]:
     """Coordinates of the spots. ``(n_spots, 2)`` or ``(n_spots, 3)``."""
     return np.asarray(manager.get_from_registry(FIELD_KEYS.COORDINATES))
+
+
+def _input_field(make: Callable[..., BaseAnnDataField], kind: str | None, key: str | None) -> BaseAnnDataField:
+    """Expression in ``X`` or a layer; features in ``obsm`` if there is no ``kind``."""
+    if kind is None:
+        return make(ObsmField, REGISTRY_KEYS.X_KEY, key, correct_data_format=False)
+    return make(ExpressionField, key, kind)
 
 
 def _spot_fields(

@@ -134,6 +134,39 @@ def _check_level(factors: np.ndarray, totals: np.ndarray, size_factor_key: str) 
         )
 
 
+def check_given_features(adata: AnnData, setup_args: Mapping[str, Any], findings: Findings) -> None:
+    """Check data whose features are given in ``obsm``, for a model with a spatial graph.
+
+    Parameters
+    ----------
+    adata
+        AnnData, which is not changed.
+    setup_args
+        Arguments of :meth:`spotscape.SPOTSCAPE.setup_anndata` or ``setup_mudata``.
+    findings
+        Receives what is noticed.
+
+    Raises
+    ------
+    KeyError
+        If a key is missing.
+    ValueError, TypeError
+        If the data cannot be used, or an argument is for expression.
+    """
+    key = setup_args["features_key"]
+    check_present(key, "features_key", adata.obsm, "adata.obsm")
+    for name, unset in (("layer", None), ("size_factor_key", None), ("values", "auto")):
+        if setup_args[name] != unset:
+            raise ValueError(
+                f"`{name}` is {setup_args[name]!r}, but `features_key` names features, which are used instead of "
+                "expression; leave out one of them."
+            )
+    if key == setup_args["spatial_key"]:
+        raise ValueError(f"`features_key` is {key!r}, which holds the coordinates; name the features of the spots.")
+    check_spots(adata, setup_args["slice_key"], setup_args["spatial_key"], findings)
+    _check_features(adata.obsm[key], f"adata.obsm[{key!r}]", adata, adata, may_lack=False)
+
+
 def check_modalities(
     adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any], findings: Findings
 ) -> Values | None:

@@ -6,12 +6,10 @@ import numpy as np
 from anndata import AnnData
 from mudata import MuData
 from numpy.typing import NDArray
-from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS
-from spotscape.data import ExpressionField
-from spotscape.data._fields import registered_expression, registered_features
+from spotscape.data._fields import registered_features, registered_input
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
 from spotscape.model._setup import register
@@ -98,8 +96,7 @@ class ModalityModel(LatentModel):
 
     def _registered_values(self, manager: AnnDataManager) -> dict[str, Expression | NDArray[np.float64]]:
         """Expression or features of each modality."""
-        is_expression = ExpressionField.VALUES_KEY in manager.get_state_registry(REGISTRY_KEYS.X_KEY)
-        values = {"rna": registered_expression(manager) if is_expression else registered_features(manager, "X")}
+        values = {"rna": registered_input(manager)}
         if FIELD_KEYS.IMAGE in manager.data_registry:
             values["image"] = registered_features(manager, FIELD_KEYS.IMAGE)
         return values

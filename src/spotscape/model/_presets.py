@@ -8,9 +8,15 @@ from scvi.data import AnnDataManager
 
 from spotscape._validate import check_choice
 from spotscape.data import ExpressionField
+from spotscape.data._fields import reads_expression
 
 #: For each preset, what `__init__` and `train` take where the user gives nothing. `None` is the preset of the defaults.
 Presets = Mapping[str | None, Mapping[str, Any]]
+
+#: What ``features`` are of data that were set up with features in ``obsm``.
+EMBEDDING = "embedding"
+#: What features are called in a summary of the model.
+FEATURE_NAMES = {"components": "components", "genes": "genes", EMBEDDING: "features of an embedding"}
 
 _SPOTSCAPE: dict[str, Any] = {
     "features": "components",
@@ -50,6 +56,7 @@ PUBLISHED_LR_OF_SEVERAL_SLICES = 5e-4
 #: Width of the principal components in the released code of SEDR, as far as the data has so many.
 PUBLISHED_N_COMPONENTS = 200
 _SEDR: dict[str, Any] = {
+    "features": "components",
     "representation": "decoder",
     "masking": "replace",
     "mask_at_inference": False,
@@ -159,17 +166,56 @@ def resolve_for(
     Raises
     ------
     ValueError
-        If there is no such preset, or the data were set up with another graph, unless it was given by the user.
+        If there is no such preset, the data were set up with another graph, unless it was given by the user, or an
+        argument does not apply to the expression or the embedding that the data were set up with.
     """
     check_choice(preset, tuple(presets), "preset")
     settings = resolve(presets, preset, arguments)
-    if preset is None or manager is None:
+    if manager is None:
+        return settings
+    if reads_expression(manager):
+        if arguments.get("features") == EMBEDDING:
+            raise ValueError(
+                f"`features` is {EMBEDDING!r}, but the data were set up with expression; name the key of `adata.obsm` "
+                "as `features_key` in the setup, or leave `features` out."
+            )
+    else:
+        settings |= _settings_of_embedding(settings, arguments)
+    if preset is None:
         return settings
     _check_graph(preset, manager.registry, published)
+    if not reads_expression(manager):
+        return settings
     if manager.get_state_registry(REGISTRY_KEYS.X_KEY)[ExpressionField.VALUES_KEY] == "log-normalized":
         # The total is that of the data.
         settings["target_sum"] = arguments["target_sum"]
     return settings
+
+
+def published_n_components(manager: AnnDataManager, n_top_genes: int) -> int:
+    """Number of components of the released code of SEDR, or as many as the data have."""
+    if reads_expression(manager):
+        most = min(n_top_genes, manager.summary_stats["n_cells"], manager.summary_stats["n_vars"]) - 1
+    else:
+        n_spots, width = manager.get_from_registry(REGISTRY_KEYS.X_KEY).shape
+        most = min(n_spots - 1, width)
+    return min(PUBLISHED_N_COMPONENTS, most)
+
+
+def _settings_of_embedding(settings: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of data that were set up with features in ``obsm``; raises if an argument is for expression."""
+    if arguments.get("features") not in (None, EMBEDDING):
+        raise ValueError(
+            f"`features` is {arguments['features']!r}, but the data were set up with `features_key`; leave it out, or "
+            "set the data up with expression."
+        )
+    for name in ("n_top_genes", "scale_power", "target_sum"):
+        if arguments.get(name) is not None:
+            raise ValueError(
+                f"`{name}` is {arguments[name]!r}, which is for expression, but the data were set up with "
+                "`features_key`; leave it out."
+            )
+    return {"features": EMBEDDING} if "features" in settings else {}
 
 
 def _check_graph(preset: str, registry: Mapping[str, Any], published: Mapping[str, Any]) -> None:

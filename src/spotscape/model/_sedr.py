@@ -26,7 +26,7 @@ from spotscape._validate import (
     share_above_zero,
 )
 from spotscape.model._docs import docs
-from spotscape.model._presets import PUBLISHED_N_COMPONENTS, SEDR_PRESETS, resolve
+from spotscape.model._presets import EMBEDDING, FEATURE_NAMES, SEDR_PRESETS, published_n_components, resolve
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
 from spotscape.module import SEDRModule
@@ -69,12 +69,14 @@ class SEDR(SpatialModel):
         decoder, and the same for the linear decoder.
     features
         Input of the encoder and target of the decoder. ``"components"``: principal components of scaled log-normalised
-        expression. ``"genes"``: log-normalised expression of the selected genes.
+        expression. ``"genes"``: log-normalised expression of the selected genes. ``"embedding"``: the features that
+        ``features_key`` of the setup names. ``None``: ``"embedding"`` if it has that key, otherwise ``"components"``.
     n_top_genes
         Number of highly variable genes to select. ``None``: 3,000, or 2,000 in the presets.
     n_components
         Number of principal components. ``None``: chosen from the number of spots per slice by
-        :func:`~spotscape.preprocessing.default_n_components`, or 200 in the presets if there are as many.
+        :func:`~spotscape.preprocessing.default_n_components`, or 200 in the presets if there are as many; of an
+        embedding, 50 instead, or all columns if it has fewer.
     scale_power
         Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: chosen from the number
         of spots per slice by :func:`~spotscape.preprocessing.default_scale_power`, or 0 in the presets.
@@ -82,11 +84,11 @@ class SEDR(SpatialModel):
         Total of a spot that counts are normalised to before the logarithm. ``None``: the median total.
     slice_correction
         How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
-        ``"harmony"`` if there are several slices and features are components, and ``"none"`` otherwise and in the
+        ``"harmony"`` if there are several slices and features are no genes, and ``"none"`` otherwise and in the
         presets.
     masking
         Whether the learnable token replaces the expression of masked spots (``"replace"``) or is added to it
-        (``"add"``, which requires ``features="components"``).
+        (``"add"``, which features that are genes do not allow).
     mask_rate
         Probability that a spot is masked in a training step.
     mask_at_inference
@@ -144,7 +146,7 @@ class SEDR(SpatialModel):
         n_latent: int = 16,
         decoder: Literal["graph", "linear"] = "graph",
         representation: Literal["encoder", "decoder"] | None = None,
-        features: Literal["components", "genes"] = "components",
+        features: Literal["components", "genes", "embedding"] | None = None,
         n_top_genes: int | None = None,
         n_components: int | None = None,
         scale_power: float | None = None,
@@ -169,6 +171,7 @@ class SEDR(SpatialModel):
     ):
         settings = self._resolve_preset(preset, adata, locals())
         check_arguments(locals() | settings, _RULES)
+        features = settings["features"]
         if settings["masking"] == "add" and features == "genes":
             raise ValueError(
                 "`masking` is 'add', which needs `features='components'`, but they are 'genes'; pass "
@@ -178,9 +181,8 @@ class SEDR(SpatialModel):
         if features == "genes":
             genes["scale_power"] = scale_power
         if n_components is None and genes["n_components"] is not None and adata is not None and preprocessing is None:
-            stats = self._get_most_recent_anndata_manager(adata, required=True).summary_stats
-            most = min(genes["n_top_genes"], stats["n_cells"], stats["n_vars"]) - 1
-            genes["n_components"] = min(PUBLISHED_N_COMPONENTS, most)
+            manager = self._get_most_recent_anndata_manager(adata, required=True)
+            genes["n_components"] = published_n_components(manager, genes["n_top_genes"])
         super().__init__(
             adata,
             registry,
@@ -192,11 +194,12 @@ class SEDR(SpatialModel):
             **genes,
         )
         if preset == "released" and kl_weight is None:
-            kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.summary_stats["n_cells"]
-        self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | settings)
+            kl_weight = settings["kl_weight"] = settings["kl_weight"] / self.adata_manager.adata.n_obs
+        self.module = self._make_module(self.pipeline.n_features, arguments=locals() | settings)
         self._model_summary_string = (
-            f"SEDR with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent 2 x {n_latent}, "
-            f"{decoder} decoder, {self._count_slices()} slice(s)" + (f", preset {preset}" if preset else "")
+            f"SEDR with {self.pipeline.n_features} {FEATURE_NAMES[features]}, n_hidden {n_hidden}, "
+            f"n_latent 2 x {n_latent}, {decoder} decoder, {self._count_slices()} slice(s)"
+            + (f", preset {preset}" if preset else "")
         )
         self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipeline.get_state())
@@ -346,7 +349,7 @@ _RULES: dict[str, Rule] = MODEL_RULES | {
     "gamma": number(1),
     "decoder": choice(("graph", "linear")),
     "representation": choice(("encoder", "decoder")),
-    "features": choice(("components", "genes")),
+    "features": choice(("components", "genes", EMBEDDING)),
     "masking": choice(("replace", "add")),
     "masked_loss": choice(("cosine", "squared")),
     "mask_at_inference redraw_pairs": check_flag,

@@ -16,9 +16,11 @@ from spotscape.data._fields import ExpressionField, graph_fields, starts_with_wh
 from spotscape.data._findings import Findings
 from spotscape.data._manager import DataManager
 from spotscape.data._setup_checks import (
+    as_matrix,
     check_all_measured,
     check_expression,
     check_genes,
+    check_given_features,
     check_modalities,
     check_spots,
 )
@@ -128,6 +130,12 @@ def check_data(
         if sources:
             _check_widths(sources, adata, image, setup_args)
         kind = check_modalities(adata, image, setup_args, findings)
+    # Models that were saved before have no such argument.
+    elif setup_args.get("features_key") is not None:
+        check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
+        check_given_features(adata, setup_args, findings)
+        _check_widths(sources, adata, None, setup_args)
+        kind = None
     else:
         check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
         slice_key = setup_args["slice_key"]
@@ -138,7 +146,7 @@ def check_data(
         found, needed = ("features in `obsm`" if what is None else f"{what} values" for what in (kind, expected))
         raise ValueError(
             f"The model was set up with {needed}, but this data has {found}; give it data of the same kind (see "
-            "`layer` or `rna_key`)."
+            "`layer`, `features_key` or `rna_key`)."
         )
     findings.warn()
     return kind
@@ -173,6 +181,12 @@ def check_unchanged(manager: AnnDataManager) -> None:
         original = state.get("original_key")
         if attribute == "obs" and original not in (None, key) and original not in holder.obs:
             raise _changed(f"`obs[{original!r}]` is gone")
+        if registry_key == REGISTRY_KEYS.X_KEY and attribute == "obsm":
+            values, width = as_matrix(holder.obsm[key]), len(state["column_names"])
+            if values.shape[1] != width:
+                raise _changed(f"`obsm[{key!r}]` had {width} columns and has {values.shape[1]}")
+            if n_bad := int((~np.isfinite(values).all(axis=1)).sum()):
+                raise _changed(f"`obsm[{key!r}]` is missing or infinite in part for {n_bad} spot(s)")
         if ExpressionField.VALUES_KEY in state:
             genes = np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str)
             if not np.array_equal(genes, holder.var_names.to_numpy(str)):
@@ -230,11 +244,11 @@ def _image_holder(data: AnnData | MuData, setup_args: Mapping[str, Any]) -> AnnD
 def _check_widths(sources: dict, adata: AnnData, image: AnnData | None, setup_args: Mapping[str, Any]) -> None:
     """Raise if the features of new data do not have the same number of columns as those of the model."""
     for registry_key, key, holder in (
-        (REGISTRY_KEYS.X_KEY, setup_args["rna_key"], adata),
-        (FIELD_KEYS.IMAGE, setup_args["image_key"], image),
+        (REGISTRY_KEYS.X_KEY, setup_args["rna_key" if "rna_key" in setup_args else "features_key"], adata),
+        (FIELD_KEYS.IMAGE, setup_args.get("image_key"), image),
     ):
         state = sources.get(registry_key, {}).get("state_registry", {})
-        if ExpressionField.VALUES_KEY in state or key is None or holder is None or key not in holder.obsm:
+        if not state or ExpressionField.VALUES_KEY in state or key is None or holder is None or key not in holder.obsm:
             continue
         expected, found = len(state["column_names"]), holder.obsm[key].shape[1]
         if found != expected:

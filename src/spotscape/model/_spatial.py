@@ -1,4 +1,4 @@
-"""Base of the models of expression and a spatial graph: setup, preprocessing and denoised expression."""
+"""Base of the models of expression or an embedding and a spatial graph: setup, features and denoised expression."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -12,33 +12,32 @@ from scipy import sparse
 from scvi.data import AnnDataManager
 
 from spotscape._constants import FIELD_KEYS, MODULE_KEYS
-from spotscape._validate import check_flag, check_number, checked_names, optional
+from spotscape._validate import check_flag, check_number, optional
 from spotscape.data import GraphDataset
-from spotscape.data._fields import registered_coordinates, registered_expression, registered_slices
+from spotscape.data._fields import registered_coordinates, registered_expression, registered_input, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
 from spotscape.model._docs import docs
+from spotscape.model._feature_input import checked_genes, fitted_pipeline
 from spotscape.model._presets import Presets, resolve_for, resolve_graph
 from spotscape.model._setup import register
 from spotscape.preprocessing import (
     FeaturePipeline,
     Features,
-    NoCorrection,
     Preprocessor,
     apply_count_calibration,
     fit_count_calibration,
 )
 from spotscape.preprocessing._row_blocks import row_blocks
-from spotscape.preprocessing.correction import correction_named
 
 #: Number of spots, or genes, that are decoded at a time, since inverting the preprocessing copies what it inverts.
 _DECODING_BATCH_SIZE = 256
 
 
 class SpatialModel(LatentModel):
-    """Base class of the models of expression and a spatial graph.
+    """Base class of the models of expression, or an embedding, and a spatial graph.
 
-    The ``__init__`` of a subclass builds ``self.module`` for features of width ``self.preprocessor.n_features`` and
+    The ``__init__`` of a subclass builds ``self.module`` for features of width ``self.pipeline.n_features`` and
     ends with ``self._remember(locals(), self.pipeline.get_state())``.
 
     Parameters
@@ -54,9 +53,9 @@ class SpatialModel(LatentModel):
         Random seed. ``None``: the seed of ``scvi.settings``, or 0 if that is not set.
     slice_correction
         How differences between slices are removed from the features. ``None``: Harmony if there are several slices and
-        features are components, and no correction otherwise.
+        features are no genes, and no correction otherwise.
     **preprocessing_parameters
-        Arguments of :class:`~spotscape.preprocessing.Preprocessor`.
+        Arguments of :class:`~spotscape.preprocessing.Preprocessor`. For an embedding, only ``n_components`` is used.
 
     Raises
     ------
@@ -73,12 +72,12 @@ class SpatialModel(LatentModel):
     ...
     ...     def __init__(self, adata=None, registry=None, *, n_latent=4, preprocessing=None, seed=None):
     ...         super().__init__(adata, registry, preprocessing=preprocessing, seed=seed, slice_correction=None)
-    ...         self.module = self._make_module(self.preprocessor.n_features, arguments={"n_latent": n_latent})
+    ...         self.module = self._make_module(self.pipeline.n_features, arguments={"n_latent": n_latent})
     ...         self._remember(locals(), self.pipeline.get_state())
     >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
     >>> MyModel.setup_anndata(adata, layer="counts")
     >>> model = MyModel(adata)
-    >>> model.preprocessor.n_features
+    >>> model.pipeline.n_features
     30
     """
 
@@ -103,18 +102,9 @@ class SpatialModel(LatentModel):
             self.pipeline = FeaturePipeline.from_state(preprocessing)
             return
         self._check_has_data(adata)
-        reads_genes = preprocessing_parameters.get("features") == "genes"
-        if reads_genes and slice_correction not in (None, NoCorrection.name):
-            raise ValueError(
-                f"`slice_correction` is {slice_correction!r}, but `features` are 'genes', which stay sparse; pass "
-                "'none', or leave it out."
-            )
-        if slice_correction is None:
-            slice_correction = NoCorrection.name if reads_genes or self._count_slices() == 1 else "harmony"
-        preprocessor = Preprocessor(**preprocessing_parameters)
-        self.pipeline = FeaturePipeline(correction_named(slice_correction), preprocessor=preprocessor)
-        expression, slices = registered_expression(self.adata_manager), registered_slices(self.adata_manager)[1]
-        self.pipeline.fit(expression, slices, seed=self.seed)
+        self.pipeline = fitted_pipeline(
+            self.adata_manager, slice_correction, self._count_slices(), preprocessing_parameters, self.seed
+        )
 
     def _resolve_preset(self, preset: str | None, adata: AnnData | MuData | None, arguments: Any) -> dict[str, Any]:
         """Check the preset, and return the arguments that presets set with the values of this one where ``None``."""
@@ -139,6 +129,7 @@ class SpatialModel(LatentModel):
         n_neighbors: int | None = None,
         radius: float | None = None,
         graph_key: str = "spatial",
+        features_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary)s
@@ -164,6 +155,10 @@ class SpatialModel(LatentModel):
             distance to the nearest neighbour in the slice.
         graph_key
             The graph is stored in ``adata.obsp[f"{graph_key}_connectivities"]``, as in squidpy.
+        features_key
+            Key of ``adata.obsm`` with features that are used instead of expression, such as the embedding of a
+            foundation model. Its standardised columns are replaced by their first principal components. ``layer``,
+            ``size_factor_key`` and ``values`` do not apply then. ``None``: expression.
 
         %(setup_results)s
 
@@ -195,6 +190,7 @@ class SpatialModel(LatentModel):
         n_neighbors: int | None = None,
         radius: float | None = None,
         graph_key: str = "spatial",
+        features_key: str | None = None,
         **kwargs: Any,
     ) -> None:
         """%(summary_mdata)s
@@ -205,7 +201,9 @@ class SpatialModel(LatentModel):
         modality
             Modality with the expression, the slices and the coordinates. The graph is stored in it.
         %(param_layer)s
-        slice_key, spatial_key, size_factor_key, labels_key, values, preset, graph, n_neighbors, radius, graph_key
+        slice_key, spatial_key, size_factor_key, labels_key, values, preset, graph, n_neighbors, radius
+            As in :meth:`setup_anndata`, within the modality.
+        graph_key, features_key
             As in :meth:`setup_anndata`, within the modality.
 
         %(setup_results)s
@@ -229,7 +227,7 @@ class SpatialModel(LatentModel):
 
     @property
     def preprocessor(self) -> Preprocessor:
-        """Fitted preprocessing of the expression."""
+        """Fitted preprocessing of the expression. A model that was set up with ``features_key`` has none."""
         return self.pipeline.preprocessor
 
     def _validate_anndata(self, adata: AnnData | MuData | None = None, copy_if_view: bool = True) -> AnnData | MuData:
@@ -243,7 +241,7 @@ class SpatialModel(LatentModel):
     def _dataset(self, manager: AnnDataManager) -> GraphDataset:
         codes, names = registered_slices(manager)
         return GraphDataset(
-            self.pipeline.transform(registered_expression(manager), names),
+            self.pipeline.transform(registered_input(manager), names),
             codes,
             registered_coordinates(manager),
             self._graph(manager, codes),
@@ -312,7 +310,7 @@ class SpatialModel(LatentModel):
         KeyError
             If the model does not have a gene.
         TypeError, ValueError
-            If ``gene_list`` is a string, or ``library_size`` is invalid.
+            If ``gene_list`` is a string, ``library_size`` is invalid, or the model reads an embedding.
 
         Examples
         --------
@@ -329,8 +327,13 @@ class SpatialModel(LatentModel):
         """
         check_flag(log_normalized, "log_normalized")
         optional(check_flag)(return_numpy, "return_numpy")
+        if not self.pipeline.reads_expression:
+            raise ValueError(
+                "The model was set up with `features_key`, so it predicts those features and no genes; for denoised "
+                "expression, set up a model with expression."
+            )
         names = self.preprocessor.gene_names
-        genes = _checked_genes(gene_list, names)
+        genes = checked_genes(gene_list, names)
         if log_normalized and library_size != 1:
             raise ValueError(f"`library_size` is {library_size!r}, which log-normalised expression does not have.")
         if isinstance(library_size, str) and library_size != "latent":
@@ -367,9 +370,11 @@ class SpatialModel(LatentModel):
 
     @torch.inference_mode()
     def _after_training(self, dataset: GraphDataset) -> None:
-        """Fit the novelty reference and the count calibration to evenly spaced training spots."""
+        """Fit the novelty reference and, for expression, the count calibration to evenly spaced training spots."""
         rows = self._reference_rows()
         self._fit_novelty(dataset, rows)
+        if not self.pipeline.reads_expression:
+            return
         decoder_input = self._encode(dataset, rows, output=self.module.decoder_reads)
         self._fit_count_calibration(self._reconstructed(decoder_input, dataset.features, rows), rows)
 
@@ -389,11 +394,3 @@ class SpatialModel(LatentModel):
                 np.expm1(observed[:, block].toarray()) * exposure[:, None],
                 exposure,
             )
-
-
-def _checked_genes(gene_list: Sequence[str] | None, known: Sequence[str]) -> list[str]:
-    if gene_list is None:
-        return list(known)
-    if isinstance(gene_list, str):
-        raise TypeError(f"`gene_list` is {gene_list!r}; pass a list of names, such as [{gene_list!r}].")
-    return checked_names(gene_list, "gene_list", pd.Index(known), "the genes of the model")

@@ -22,7 +22,13 @@ from spotscape._validate import (
     shown,
 )
 from spotscape.model._docs import docs
-from spotscape.model._presets import PUBLISHED_LR_OF_SEVERAL_SLICES, SPOTSCAPE_PRESETS, resolve
+from spotscape.model._presets import (
+    EMBEDDING,
+    FEATURE_NAMES,
+    PUBLISHED_LR_OF_SEVERAL_SLICES,
+    SPOTSCAPE_PRESETS,
+    resolve,
+)
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
 from spotscape.module import SpotscapeModule
@@ -61,12 +67,13 @@ class SPOTSCAPE(SpatialModel):
     features
         Input of the encoder and target of the decoder. ``"components"``: principal components of scaled log-normalised
         expression, which are faster and less noisy. ``"genes"``: log-normalised expression of the selected genes, as
-        published. ``None``: ``"components"``, or ``"genes"`` in the presets.
+        published. ``"embedding"``: the features that ``features_key`` of the setup names, see :meth:`setup_anndata`.
+        ``None``: ``"embedding"`` if the setup has that key; otherwise ``"components"``, or ``"genes"`` in the presets.
     n_top_genes
         Number of highly variable genes to select. ``None``: 3,000, or 5,000 in the presets.
     n_components
         Number of principal components. ``None``: chosen from the number of spots per slice by
-        :func:`~spotscape.preprocessing.default_n_components`.
+        :func:`~spotscape.preprocessing.default_n_components`; of an embedding, 50, or all columns if it has fewer.
     scale_power
         Each component is divided by its standard deviation to this power, from 0 to 1. ``None``: chosen from the number
         of spots per slice by :func:`~spotscape.preprocessing.default_scale_power`.
@@ -77,13 +84,13 @@ class SPOTSCAPE(SpatialModel):
         How differences between slices are removed from the components before encoding: ``"none"`` (as published),
         ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. Averaging over neighbours reduces noise but
         not differences between slices, so they should be removed first. ``None``: ``"harmony"`` if there are several
-        slices and features are components, and ``"none"`` otherwise and in the presets.
+        slices and features are no genes, and ``"none"`` otherwise and in the presets.
     latent_activation
         Activation of the latent representation: ``"linear"``, or ``"relu"`` as published. ``None``: ``"linear"``, or
         ``"relu"`` in the presets.
     residual
         Whether the output of the encoder is added to components that are smoothed over the graph. Training then starts
-        from a good representation with any seed. ``None``: True if features are components and ``latent_activation`` is
+        from a good representation with any seed. ``None``: True if features are no genes and ``latent_activation`` is
         ``"linear"``. Other settings do not support it.
     batch_norm_momentum
         Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch. ``None``: 0.1, or
@@ -146,7 +153,7 @@ class SPOTSCAPE(SpatialModel):
         n_latent: int = 64,
         n_layers: int = 2,
         encoder: Literal["gcn", "gat"] = "gcn",
-        features: Literal["components", "genes"] | None = None,
+        features: Literal["components", "genes", "embedding"] | None = None,
         n_top_genes: int | None = None,
         n_components: int | None = None,
         scale_power: float | None = None,
@@ -176,7 +183,7 @@ class SPOTSCAPE(SpatialModel):
         n_prototypes = list(n_prototypes)
         features = settings["features"]
         if residual is None:
-            residual = features == "components" and settings["latent_activation"] == "linear"
+            residual = features != "genes" and settings["latent_activation"] == "linear"
         super().__init__(
             adata,
             registry,
@@ -193,9 +200,10 @@ class SPOTSCAPE(SpatialModel):
         if preset == "released" and scaling_weight is None:
             scaling_weight = settings["scaling_weight"] = 2.0 * (n_slices - 1)
         module_settings = settings | {"n_anchors": None if settings["n_anchors"] == "all" else settings["n_anchors"]}
-        self.module = self._make_module(self.preprocessor.n_features, arguments=locals() | module_settings)
+        self.module = self._make_module(self.pipeline.n_features, arguments=locals() | module_settings)
         self._model_summary_string = (
-            f"SPOTSCAPE with {self.preprocessor.n_features} {features}, n_hidden {n_hidden}, n_latent {n_latent}, "
+            f"SPOTSCAPE with {self.pipeline.n_features} {FEATURE_NAMES[features]}, n_hidden {n_hidden}, "
+            f"n_latent {n_latent}, "
             f"{n_layers} graph {'attentions' if encoder == 'gat' else 'convolutions'}, {n_slices} slice(s)"
             + (f", preset {preset}" if preset else "")
         )
@@ -298,15 +306,15 @@ _RULES: dict[str, Rule] = MODEL_RULES | {
     "edge_drop_rate feature_drop_rate": number(0, 0.99),
     "batch_norm_momentum": share_above_zero,
     "temperature": number(1e-6),
-    "features": choice(("components", "genes")),
+    "features": choice(("components", "genes", EMBEDDING)),
     "latent_activation": choice(("linear", "relu")),
     "residual": optional(check_flag),
 }
 
 
 def _check_combinations(arguments: dict[str, Any]) -> None:
-    for name, needed in (("features", "components"), ("latent_activation", "linear")):
-        if arguments["residual"] and arguments[name] != needed:
+    for name, needed, refused in (("features", "components", "genes"), ("latent_activation", "linear", "relu")):
+        if arguments["residual"] and arguments[name] == refused:
             raise ValueError(
                 f"`residual` is True, but `{name}` is {arguments[name]!r}; pass {needed!r}, or leave `residual` out."
             )

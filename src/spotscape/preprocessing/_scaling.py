@@ -20,6 +20,9 @@ class FeatureScaler:
         them by their first principal components. ``False``: only centre, for columns that already have a common scale.
     n_components
         Number of principal components of wider features.
+    rotate
+        Whether features that are not wider are replaced by all their principal components too, so that the first
+        columns have most of the variance.
 
     Examples
     --------
@@ -34,9 +37,10 @@ class FeatureScaler:
     True
     """
 
-    def __init__(self, *, standardize: bool, n_components: int = N_COMPONENTS_WIDE):
+    def __init__(self, *, standardize: bool, n_components: int = N_COMPONENTS_WIDE, rotate: bool = False):
         self.standardize = standardize
         self.n_components = n_components
+        self.rotate = rotate
         self._fitted: dict[str, Any] = {}
 
     def fit(self, values: NDArray[np.float64], *, seed: int = 0) -> "FeatureScaler":
@@ -59,8 +63,8 @@ class FeatureScaler:
         if self.standardize:
             # Columns that never vary are dropped by an infinite deviation.
             spread = np.where(deviation > 1e-9 * max(deviation.max(), 1e-30), deviation, np.inf)
-            if values.shape[1] > self.n_components:
-                n_components = min(self.n_components, len(values) - 1)
+            if self.rotate or values.shape[1] > self.n_components:
+                n_components = min(self.n_components, len(values) - 1, values.shape[1])
                 solver = "covariance_eigh" if values.shape[1] <= 3000 else "arpack"
                 pca = PCA(n_components, svd_solver=solver, random_state=seed)
                 axes = pca.fit((values - mean) / spread).components_.T

@@ -72,7 +72,7 @@ for _kind, _names in {
     "modality",
     "name": "key_added",
     "key": "slice_key spatial_key size_factor_key layer use_rep domain_key labels_key sample_key condition replicate "
-    "graph_key patches_key image_key rna_key key reference_key donor_key",
+    "graph_key patches_key image_key rna_key features_key key reference_key donor_key",
     "key or several": "color",
     "names": "domain groups",
     "genes": "genes gene_list",
