@@ -50,7 +50,7 @@ MODEL_CASES = {
     "rate given twice": (train(plan_kwargs={"lr": 1}), ValueError, "pass `lr` to `train` itself"),
     "two schedules": (train(plan_kwargs={"reduce_lr_on_plateau": True}), ValueError, "needs `schedule='constant'`"),
     "stopping by validation": (train(early_stopping_monitor="x"), ValueError, "smoothed training loss decides"),
-    "unknown plan argument": (train(max_epochs=1, plan_kwargs={"lrr": 1}), TypeError, "lrr"),
+    "unknown plan argument": (train(max_epochs=1, plan_kwargs={"lrr": 1}), KeyError, "'lrr'.*did you mean 'lr'"),
 }
 
 

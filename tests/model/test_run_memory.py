@@ -78,7 +78,7 @@ def peak_memory(folder, n_bins):
 
 
 def test_memory_grows_linearly_with_the_number_of_bins(tmp_path):
-    sizes = (20_000, 40_000, 80_000)
+    sizes = (10_000, 20_000, 40_000)
     peaks = [peak_memory(tmp_path, n_bins) for n_bins in sizes]
     print("peak memory in MB", dict(zip(sizes, (round(peak / 1e6) for peak in peaks), strict=True)))
     growth = np.diff(peaks) / np.diff(sizes)

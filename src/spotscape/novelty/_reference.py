@@ -11,6 +11,7 @@ from spotscape.graph._patches import cut_into_patches
 
 _N_NEAREST = 5
 _N_PIECES = 8
+_N_ROWS = 64
 
 
 class NoveltyReference:
@@ -64,13 +65,16 @@ class NoveltyReference:
         """
         distances = np.empty(len(latent))
         for piece in cut_into_patches(coordinates, slices, max(1, len(latent) // _N_PIECES)):
-            # A search tree for each of the regions would take a minute with thousands of slices.
-            apart = cdist(latent[piece], latent)
-            # With very few spots, all of them are one piece.
-            if len(piece) < len(latent):
+            if len(piece) == len(latent):
+                # With very few spots, all of them are one piece.
+                distances[piece] = distances_to_nearest(latent, latent)
+                continue
+            n_nearest = min(_N_NEAREST, len(latent) - len(piece))
+            # Search trees of thousands of small pieces would take a minute, and matrices of large ones much memory.
+            for rows in np.array_split(piece, -(-len(piece) // _N_ROWS)):
+                apart = cdist(latent[rows], latent)
                 apart[:, piece] = np.inf
-            n_nearest = min(_N_NEAREST, len(latent) - len(piece) or len(latent))
-            distances[piece] = np.partition(apart, n_nearest - 1, axis=1)[:, :n_nearest].mean(axis=1)
+                distances[rows] = np.partition(apart, n_nearest - 1, axis=1)[:, :n_nearest].mean(axis=1)
         return cls(latent, np.sort(distances))
 
     def score(self, latent: NDArray[np.float32]) -> NDArray[np.float64]:
