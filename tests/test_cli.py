@@ -296,6 +296,8 @@ def test_slices_are_aligned(done, tmp_path, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="the signal is sent otherwise on this system")
+# JAX, which other tests load, objects to any fork.
+@pytest.mark.filterwarnings("ignore:.*os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_training_leaves_nothing(files, tmp_path):
     command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "100000"]
     command += ["--out", str(tmp_path / "out")]

@@ -133,11 +133,15 @@ def check_text(value: Any, name: str) -> None:
         raise TypeError(f"`{name}` is {shown(value)} ({type(value).__name__}); pass a text.")
 
 
-def check_replaceable(adata: Any, key: str, name: str, axis: str = "obs") -> None:
-    """Raise ``ValueError`` if ``key`` is not new and not that of an earlier result, but what the user has stored."""
-    if key in getattr(adata, axis) and not isinstance(adata.uns.get(key), Mapping):
+def check_replaceable(adata: Any, key: str, name: str, own: str) -> None:
+    """Raise ``ValueError`` if a column is not of an earlier result, but what the user has stored.
+
+    The column ``own`` is that of the function by default, also where its entry in ``uns`` was lost, as by concatenation
+    of slices.
+    """
+    if key in adata.obs and key != own and not isinstance(adata.uns.get(key), Mapping):
         raise ValueError(
-            f"`{name}` is {key!r}, and `adata.{axis}[{key!r}]` is no earlier result, so it would be lost; pass another "
+            f"`{name}` is {key!r}, and `adata.obs[{key!r}]` is no earlier result, so it would be lost; pass another "
             "name, or remove it first."
         )
 

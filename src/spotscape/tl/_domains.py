@@ -162,7 +162,7 @@ def domains(
     check_call(domains, locals())
     check_choice(method, METHODS, "method")
     check_integer(seed, "seed", minimum=0, maximum=2**32 - 1)
-    check_replaceable(adata, key_added, "key_added")
+    check_replaceable(adata, key_added, "key_added", own="spatial_domain")
     levels, n_domains = _check_levels(n_domains, method)
     params = _check_method_arguments(method, n_domains, n_init, resolution, n_neighbors, adata.n_obs)
     check_number(smoothing, "smoothing", minimum=0, maximum=0.999)

@@ -108,7 +108,7 @@ def transfer_labels(
     key_added = f"{labels_key}_transferred" if key_added is None else key_added
     if not isinstance(key_added, str) or not key_added or key_added == labels_key:
         raise ValueError(f"`key_added` is {key_added!r}; pass the name of a column of `adata.obs` for the new labels.")
-    check_replaceable(adata, key_added, "key_added")
+    check_replaceable(adata, key_added, "key_added", own=f"{labels_key}_transferred")
     if coupling is not None and n_neighbors != _N_NEIGHBORS:
         raise ValueError(f"`n_neighbors` is {n_neighbors}, which does not apply to a `coupling`; omit one of them.")
     source = reference if isinstance(reference, AnnData) else adata
