@@ -6,7 +6,7 @@ from scipy.spatial import KDTree
 
 from spotscape._validate import check_choice, check_integer
 from spotscape.graph._checks import check_coordinates, encode_slices
-from spotscape.graph._windows import _IN_LINE, _REACH, _fit_lattice, _likely_lattice
+from spotscape.graph._lattice import IN_LINE, REACH, fit_lattice, likely_lattice
 
 LATTICES = ("auto", "hexagonal", "square")
 
@@ -128,13 +128,13 @@ def _slice_sites(positions: NDArray[np.float64], width: int, layout: str, name: 
     sites = np.full((len(positions), width**2), -1, dtype=np.int64)
     if len(positions) > 1:
         tree = KDTree(positions)
-        lattice = _likely_lattice(tree) if layout == "auto" else layout
-        steps, share = _fit_lattice(tree, lattice)
-        if layout == "auto" and share < _IN_LINE:
+        lattice = likely_lattice(tree) if layout == "auto" else layout
+        steps, share = fit_lattice(tree, lattice)
+        if layout == "auto" and share < IN_LINE:
             raise NoLatticeError(
                 f"The spots of {name} are on no lattice; if they are, pass its `layout`, and else use `build_windows`."
             )
-        reach = _REACH * np.linalg.norm(steps, axis=1).mean()
+        reach = REACH * np.linalg.norm(steps, axis=1).mean()
         for site, offset in _offsets(_along_rows(steps, lattice), lattice, width):
             distances, found = tree.query(positions + offset, distance_upper_bound=reach)
             sites[:, site] = np.where(np.isfinite(distances), found, -1)

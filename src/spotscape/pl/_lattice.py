@@ -1,20 +1,17 @@
-"""Lattice of the spots of a slice: hexagonal as of Visium, square as of bins, or none as of cells."""
+"""Tiles for the spots of a slice: hexagons as of Visium, squares as of bins, or circles as of cells."""
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
+
+from spotscape.graph._lattice import IN_LINE, fit_lattice, likely_lattice
 
 #: Shapes of spots.
 SHAPES = ("hexagon", "square", "circle")
-#: Spots whose neighbours are looked at. More do not change the result.
+_SHAPE_OF = {"hexagonal": "hexagon", "square": "square"}
+#: Spots in the middle of a slice that are looked at. More do not change the result.
 _N_SPOTS = 20_000
-#: Neighbours are at most this many times the spacing away. On a square lattice, the next are at a distance of 1.41.
-_REACH = 1.2
-#: Smallest mean length of the directions of the neighbours, as unit vectors that turn six or four times as fast.
-_ALIGNED = 0.6
-#: Smallest mean number of neighbours. A line of spots has two.
-_MIN_NEIGHBOURS = 2.5
 
 
 class Lattice(NamedTuple):
@@ -37,11 +34,7 @@ class Lattice(NamedTuple):
 
 
 def find_lattice(coordinates: np.ndarray, shape: str = "auto", size: float | None = None) -> Lattice:
-    r"""Find the lattice of the spots of a slice, and the shape that tiles it.
-
-    The directions :math:`\theta` from spots to their neighbours are the same everywhere on a lattice. The length of the
-    mean of :math:`e^{6 i \theta}` is then 1 for a hexagonal and 0 for a square lattice, that of :math:`e^{4 i \theta}`
-    the reverse, and both are about 0 for cells. Their angles tell how the lattice is turned.
+    """Find the lattice of the spots of a slice, as :func:`spotscape.graph.build_windows` does, and its tile.
 
     Parameters
     ----------
@@ -51,8 +44,7 @@ def find_lattice(coordinates: np.ndarray, shape: str = "auto", size: float | Non
         ``"hexagon"``, ``"square"`` or ``"circle"``. ``"auto"``: that of the lattice, circles without one.
     size
         Distance between opposite sides, or diameter. If ``None``, the spacing of the lattice, which leaves neither gaps
-        nor overlaps. Circles are nine tenths of the distance to the fourth neighbour wide, so that most are visible,
-        or touch each other on a lattice.
+        nor overlaps. Without a lattice, nine tenths of the distance to the fourth neighbour, so that most are visible.
 
     Returns
     -------
@@ -63,21 +55,18 @@ def find_lattice(coordinates: np.ndarray, shape: str = "auto", size: float | Non
     points = np.c_[distinct.real, distinct.imag]
     if len(points) == 1:
         return Lattice("circle" if shape == "auto" else shape, 1.0 if size is None else size, 0.0)
-    some = points[:: -(-len(points) // _N_SPOTS)]
-    distances, nearest = cKDTree(points).query(some, k=min(7, len(points)))
-    distances, nearest = distances[:, 1:], nearest[:, 1:]
-    fourth = float(np.median(distances[:, min(4, distances.shape[1]) - 1]))
-    close = distances < _REACH * np.median(distances[:, : min(4, distances.shape[1])])
-    steps = (points[nearest] - some[:, None])[close]
-    turns = np.arctan2(steps[:, 1], steps[:, 0])
-    order = {"hexagon": np.exp(6j * turns).mean(), "square": np.exp(4j * turns).mean()}
-    best = "hexagon" if abs(order["hexagon"]) > abs(order["square"]) else "square"
-    # On a line, both are 1.
-    is_lattice = abs(order[best]) > _ALIGNED > sum(map(abs, order.values())) - abs(order[best])
-    is_lattice = is_lattice and close.sum() > _MIN_NEIGHBOURS * len(some)
-    found = best if is_lattice else "circle"
-    spacing = float(np.median(distances[close])) if is_lattice else 0.9 * fourth
-    shape = found if shape == "auto" else shape
-    turn = order.get(shape, 0j) if shape == found else 0j
-    angle = float(np.angle(turn)) / (6 if shape == "hexagon" else 4)
-    return Lattice(shape, spacing if size is None else float(size), angle)
+    if len(points) > _N_SPOTS:
+        from_middle = ((points - np.median(points, axis=0)) ** 2).sum(axis=1)
+        points = points[np.argpartition(from_middle, _N_SPOTS)[:_N_SPOTS]]
+    tree = KDTree(points)
+    kind = likely_lattice(tree)
+    steps, share = fit_lattice(tree, kind)
+    if share >= IN_LINE:
+        found, spacing = _SHAPE_OF[kind], float(np.linalg.norm(steps, axis=1).mean())
+        angle = float(np.arctan2(steps[0, 1], steps[0, 0]))
+    else:
+        fourth = tree.query(points, k=[min(5, len(points))])[0]
+        found, spacing, angle = "circle", 0.9 * float(np.median(fourth)), 0.0
+    chosen = found if shape == "auto" else shape
+    # A tile of another shape than the lattice has no direction to follow.
+    return Lattice(chosen, spacing if size is None else float(size), angle if chosen == found else 0.0)
