@@ -131,6 +131,17 @@ def test_weights_of_a_given_graph_are_used(adata):
     np.testing.assert_allclose(small_latent(adata), weighted, atol=1e-3)
 
 
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR])
+def test_distances_in_place_of_connectivities_are_noticed(adata, model_class):
+    set_up(adata, model_class)
+    adata.obsp["spatial_connectivities"] = adata.obsp["spatial_distances"].copy()
+    with pytest.warns(UserWarning, match=r"Edges in `adata.obsp\['spatial_connectivities'\]` weigh up to"):
+        set_up(adata, model_class, graph="precomputed")
+    assert "weights of the graph" in model_class(adata).get_data_findings()["finding"].tolist()
+    adata.obsp["spatial_connectivities"].data[:] = 1
+    set_up(adata, model_class, graph="precomputed")
+
+
 def small_latent(adata):
     """Latent representation that depends on the graph alone: the smoothed features, before any training."""
     set_up(adata, graph="precomputed")

@@ -59,8 +59,8 @@ def test_a_folder_is_replaced_only_if_asked(model, tmp_path):
     ("arguments", "message"),
     [
         ({"tissues": "brain"}, "`tissues` is 'brain'; pass a list"),
-        ({"description": None}, "`description` is None; pass a text"),
-        ({"license": 4}, "`license` is 4; pass a text"),
+        ({"description": None}, "`description` is None .*pass a text"),
+        ({"license": 4}, "`license` is 4 .*pass a text"),
         ({"save_anndata": "no"}, "`save_anndata` is 'no'"),
     ],
 )
@@ -83,7 +83,7 @@ def test_new_sections_become_the_data_of_a_model(adata, model_class, saved_refer
         reference = tmp_path / "model"
     query = new_section(n_genes=55)
     loaded = model_class.load_query_data(query, reference)
-    assert loaded.adata is query and query.n_vars == 60
+    assert loaded.adata.n_vars == 60 and query.n_vars == 55
     latent = loaded.get_latent_representation()
     again = new_section(n_genes=55)
     model_class.prepare_query_anndata(again, model)
@@ -93,11 +93,38 @@ def test_new_sections_become_the_data_of_a_model(adata, model_class, saved_refer
     np.testing.assert_array_equal(model.get_latent_representation(), before)
 
 
-def test_new_sections_stay_as_they_are_if_asked(adata):
+@pytest.mark.parametrize("n_genes", [60, 55])
+def test_new_sections_with_other_genes_are_copied(adata, n_genes):
     model = small_model(adata)
+    query = new_section(n_genes=n_genes)
+    loaded = SPOTSCAPE.load_query_data(query, model)
+    assert (loaded.adata is query) == (n_genes == 60) and loaded.adata.n_vars == 60
+    assert query.n_vars == n_genes and ("_scvi_uuid" in query.uns) == (n_genes == 60)
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_model_of_another_class_is_refused_before_anything_is_done(adata, saved, tmp_path):
+    model = small_model(adata)
+    model.save(tmp_path / "model")
     query = new_section(n_genes=55)
-    loaded = SPOTSCAPE.load_query_data(query, model, inplace_subset_query_vars=False)
-    assert query.n_vars == 55 and "_scvi_uuid" not in query.uns and loaded.adata.n_vars == 60
+    before = query.copy()
+    with pytest.raises(ValueError, match="`reference_model` is a SPOTSCAPE, not a SEDR"):
+        SEDR.load_query_data(query, tmp_path / "model" if saved else model)
+    del query.obs["slice"]
+    with pytest.raises(KeyError, match="slice"):
+        SPOTSCAPE.load_query_data(query, model)
+    assert query.shape == before.shape and list(query.uns) == list(before.uns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"title": 3}, "`title` is 3"), ({"tissues": 3}, "`tissues` is 3"), ({"data_url": 3}, "`data_url` is 3")],
+)
+def test_arguments_of_the_card_are_checked(model, tmp_path, arguments, message):
+    pytest.importorskip("scvi.hub")
+    with pytest.raises(TypeError, match=message):
+        model.to_hub(tmp_path / "hub", **arguments)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.filterwarnings("ignore:.*are unlike those that the model was trained on")

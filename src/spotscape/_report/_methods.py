@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from spotscape._report._tissue import Tissue
+from spotscape.model._repr import n_epochs
 
 _PACKAGES = ("spotscape", "scvi-tools", "torch", "lightning", "anndata", "scanpy", "scikit-learn", "numpy", "bokeh")
 
@@ -106,7 +107,7 @@ def parameters(tissue: Tissue, model: Any, seconds: Mapping[str, float]) -> dict
             for name, value in model.init_params_["non_kwargs"].items()
             if name != "preprocessing" and np.ndim(value) < 2
         }
-        groups["Model"] = {"class": type(model).__name__} | arguments | {"epochs": _n_epochs(model)}
+        groups["Model"] = {"class": type(model).__name__} | arguments | {"epochs": n_epochs(model.history)}
         groups["Data"] = dict(model.registry_["setup_args"])
     groups["Domains"] = {
         name: value for name, value in tissue.result.items() if not isinstance(value, Mapping) and np.ndim(value) < 2
@@ -137,7 +138,7 @@ def _of_model(model: Any, n_slices: int, cite: _Citations) -> list[str]:
         )
         sentences.append(f"Differences between sections were corrected by {by}.")
     name = type(model).__name__
-    epochs, seed = _n_epochs(model), model.init_params_["non_kwargs"].get("seed")
+    epochs, seed = n_epochs(model.history), model.init_params_["non_kwargs"].get("seed")
     trained = (
         f"A representation of each spot and its neighbourhood was learnt by the model {name} "
         f"{cite(name) if name in _REFERENCES else ''}"
@@ -170,10 +171,6 @@ def _of_domains(tissue: Tissue, cite: _Citations) -> list[str]:
             f"the tissue {cite('stability')}."
         )
     return sentences
-
-
-def _n_epochs(model: Any) -> int:
-    return max((len(values) for values in (model.history or {}).values()), default=0)
 
 
 def _version(name: str) -> str:

@@ -314,7 +314,9 @@ def reads_expression(manager: AnnDataManager) -> bool:
 
 def registered_input(manager: AnnDataManager) -> Expression | NDArray[np.float64]:
     """Expression, or features of all spots if data were set up with features in ``obsm``."""
-    return registered_expression(manager) if reads_expression(manager) else registered_features(manager, "X")
+    if reads_expression(manager):
+        return registered_expression(manager)
+    return registered_features(manager, REGISTRY_KEYS.X_KEY)
 
 
 def registered_slices(manager: AnnDataManager) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

@@ -182,11 +182,12 @@ def note_mixed_sections(
             if sizes.min() < _MIN_SPOTS or not _overlap(coordinates[spots], groups, len(sizes), named=named):
                 continue
             where = "" if slices is None else f" in slice {slices.cat.categories[code]!r}"
+            instead = "" if slice_key is None else f" instead of {slice_key!r}"
             findings.note(
                 "sections in one slice",
                 f"The {len(sizes)} groups of `adata.obs[{str(name)!r}]`{where} overlap in space like different "
                 f"sections, and their spots become neighbours; if they are sections, pass "
-                f"`slice_key={str(name)!r}` instead of {slice_key!r}.",
+                f"`slice_key={str(name)!r}`{instead}.",
                 slice_name="" if slices is None else str(slices.cat.categories[code]),
             )
             return

@@ -139,10 +139,9 @@ def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
         raise ValueError(f"The coordinates have shape {array.shape}; they must have one row a spot and 2 or 3 columns.")
     if array.shape[0] == 0:
         raise ValueError("The coordinates are empty; there is no spot to connect.")
-    if np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0) > _LARGEST_POSITION:
-        raise ValueError(
-            f"The largest coordinate is {np.abs(array).max():g}, whose distances are not numbers; pass the positions."
-        )
+    largest = np.abs(array[np.isfinite(array)].astype(np.float64)).max(initial=0)
+    if largest > _LARGEST_POSITION:
+        raise ValueError(f"The largest coordinate is {largest:g}, whose distances are not numbers; pass the positions.")
     # Adding 0 makes -0.0 and 0.0 one position, in the comparison of bytes too.
     positions = np.ascontiguousarray(array, dtype=np.float64) + 0.0
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))

@@ -31,12 +31,11 @@ from spotscape.model._modality_model import ModalityModel
 from spotscape.model._training import TrainingRun
 from spotscape.module import AestetikConvolutionModule, AestetikModule
 from spotscape.preprocessing._modalities import ModalityPipelines
+from spotscape.train._defaults import batch_size_of_settings
 
 _DECODING_BATCH_SIZE = 4096
-#: Largest number of spots whose square windows are gathered at a time.
+#: Largest number of spots whose square windows are gathered at a time, if the user gives none.
 _CONVOLUTION_BATCH_SIZE = 8192
-
-
 _MODULES: dict[str, Any] = {"linear": AestetikModule, "convolution": AestetikConvolutionModule}
 
 
@@ -374,7 +373,7 @@ class AESTETIK(ModalityModel):
         self, dataset: SpotDataset, indices: np.ndarray, batch_size: int | None = None, *args: Any
     ) -> np.ndarray:
         if batch_size is None and self.pipelines.lattice:
-            batch_size = min(len(indices), _CONVOLUTION_BATCH_SIZE)
+            batch_size = min(len(indices), batch_size_of_settings() or _CONVOLUTION_BATCH_SIZE)
         return super()._encode(dataset, indices, batch_size, *args)
 
     def _after_training(self, dataset: WindowDataset) -> None:

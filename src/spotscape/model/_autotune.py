@@ -1,15 +1,16 @@
 """What the tuning of scvi-tools by scib metrics reads from a training."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from mudata import MuData
 
+from spotscape._validate import check_present
 from spotscape.data._fields import registered_slices
+from spotscape.model._setup import table_of
 
 if TYPE_CHECKING:
     from spotscape.data import SpotDataset
@@ -32,8 +33,8 @@ class AutotuneOutputs(Callback):
 
     Raises
     ------
-    ValueError
-        If the data were set up without annotations.
+    KeyError, ValueError
+        If the data lack the annotations, or were set up without them.
     """
 
     def __init__(self, model: "LatentModel", dataset: "SpotDataset"):
@@ -54,9 +55,9 @@ class AutotuneOutputs(Callback):
 class _Outputs(Mapping[str, torch.Tensor]):
     def __init__(self, model: "LatentModel", dataset: "SpotDataset", labels_key: str):
         self.model, self.dataset = model, dataset
-        data: Any = model.adata
-        holder = data.mod[model.registry_["setup_args"]["modality"]] if isinstance(data, MuData) else data
-        codes = pd.factorize(holder.obs[labels_key])[0]
+        obs = table_of(model.adata, model.registry_["setup_args"]).obs
+        check_present(labels_key, "labels_key", obs.columns, "adata.obs")
+        codes = pd.factorize(obs[labels_key])[0]
         self.rows = np.flatnonzero(codes >= 0)
         self.labels = codes[self.rows]
 

@@ -5,10 +5,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spotscape._validate import check_flag
+from spotscape._validate import Rule, check_arguments, check_flag, check_text, optional, shown
 from spotscape._write import explained, whole_folder
 from spotscape.model._docs import docs
 from spotscape.model._files import check_new, checked_place
+from spotscape.model._repr import n_epochs
 
 _CARD = """\
 # {title}
@@ -42,7 +43,7 @@ Set-up of the training data, which is repeated on new data:
 {setup}
 
 New sections may have other slices. If they have other genes, call
-`spotscape.{name}.prepare_query_anndata(adata, hub_model.local_dir)` first. The model warns of sections that are unlike
+`spotscape.{name}.{prepare}(adata, hub_model.local_dir)` first. The model warns of sections that are unlike
 its training data (`get_slice_novelty`).
 
 ## Noticed in the training data
@@ -116,13 +117,7 @@ class HubMixin:
         card_class, metadata_class, names = _import_hub()
         self._check_if_trained(warn=False)
         folder, _ = checked_place(dir_path, None)
-        for flag, value in (("save_anndata", save_anndata), ("overwrite", overwrite)):
-            check_flag(value, flag)
-        for name, text in (("description", description), ("license", license)):
-            if not isinstance(text, str):
-                raise TypeError(f"`{name}` is {text!r}; pass a text.")
-        if isinstance(tissues, str) or not all(isinstance(tissue, str) for tissue in tissues):
-            raise TypeError(f"`tissues` is {tissues!r}; pass a list of names, such as ['brain'].")
+        check_arguments(locals(), _RULES)
         if save_anndata and self.adata is None:
             raise ValueError("`save_anndata` is True, but the model has no data to save; leave it out.")
         check_new(folder, overwrite)
@@ -145,8 +140,7 @@ class HubMixin:
             card.save(unfinished / names.MODEL_CARD_FILE_NAME)
 
     def _card_text(self, title: str, description: str) -> str:
-        epochs = max((len(values) for values in (self.history_ or {}).values()), default=0)
-        rows = {"epochs": epochs}
+        rows = {"epochs": n_epochs(self.history_)}
         if self.adata is not None:
             rows |= {"spots": self.adata.n_obs, "genes": self.adata.n_vars, "slices": self._count_slices()}
         messages = self.get_data_findings()["message"].tolist()
@@ -156,12 +150,27 @@ class HubMixin:
             title=title,
             description=description.strip() or "No description was given.",
             name=type(self).__name__,
+            prepare="prepare_query_mudata" if "modality" in setup else "prepare_query_anndata",
             spotscape=version("spotscape"),
             model=f"{self._model_summary_string.strip()}.",
             training="\n".join(f"| {label} | {value:,} |" for label, value in rows.items()),
             setup="\n".join(f"- `{key}`: `{value!r}`" for key, value in setup.items()),
             findings=f"{len(messages)} remark(s), see `get_data_findings()`." if messages else "Nothing.",
         )
+
+
+def _check_tissues(value: Any, name: str) -> None:
+    """Raise ``TypeError`` unless ``value`` is a list of texts."""
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise TypeError(f"`{name}` is {shown(value)}; pass a list of names, such as ['brain'].")
+
+
+_RULES: dict[str, Rule] = {
+    "description license": check_text,
+    "title data_url": optional(check_text),
+    "tissues": _check_tissues,
+    "save_anndata overwrite": check_flag,
+}
 
 
 def _import_hub() -> tuple[Any, Any, Any]:

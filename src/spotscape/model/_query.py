@@ -19,7 +19,7 @@ from spotscape._validate import check_flag
 from spotscape.data._fields import registered_coordinates, registered_slices
 from spotscape.model._docs import docs
 from spotscape.model._files import read_reference
-from spotscape.model._setup import check_kind
+from spotscape.model._setup import check_kind, table_of
 from spotscape.preprocessing import Preprocessor
 from spotscape.preprocessing._missing_genes import check_overlap
 
@@ -82,7 +82,6 @@ class QueryMixin:
         adata: AnnData | MuData,
         reference_model: str | Path | BaseModelClass,
         *,
-        inplace_subset_query_vars: bool = True,
         accelerator: str = "auto",
         device: int | str = "auto",
     ) -> Self:
@@ -94,15 +93,13 @@ class QueryMixin:
         Parameters
         ----------
         adata
-            New sections. They are prepared by :meth:`prepare_query_anndata`, or :meth:`prepare_query_mudata`, and set
-            up like the data of the reference.
+            New sections, which are set up like the data of the reference. If their genes are not those of the model in
+            the same order, the model gets a copy that :meth:`prepare_query_anndata` or :meth:`prepare_query_mudata` has
+            prepared, as its ``adata``, with the spots in the same order.
         reference_model
-            Model, or folder of a saved model.
-        inplace_subset_query_vars
-            Whether ``adata`` itself receives the genes of the model. Otherwise a copy does, which is the ``adata`` of
-            the result.
+            Model of the same class, or folder in which one was saved.
         accelerator, device
-            As in :meth:`load`, for a saved model.
+            As in :meth:`load`.
 
         Returns
         -------
@@ -114,15 +111,14 @@ class QueryMixin:
 
         %(load_query_example)s
         """
-        check_flag(inplace_subset_query_vars, "inplace_subset_query_vars")
-        query = adata
-        if _preprocessor_state(read_reference(reference_model)[0]) is not None:
-            prepare = cls.prepare_query_mudata if isinstance(adata, MuData) else cls.prepare_query_anndata
-            prepared = prepare(adata, reference_model, inplace=inplace_subset_query_vars)
-            query = adata if prepared is None else prepared
-        elif not inplace_subset_query_vars:
-            query = adata.copy()
-        arguments = {"adata": query, "accelerator": accelerator, "device": device}
+        init_params, registry = read_reference(reference_model)
+        if registry["model_name"] != cls.__name__:
+            raise ValueError(
+                f"`reference_model` is a {registry['model_name']}, not a {cls.__name__}; call "
+                f"`{registry['model_name']}.load_query_data`."
+            )
+        arguments = {"accelerator": accelerator, "device": device}
+        arguments["adata"] = _with_genes_of_model(adata, init_params, registry["setup_args"])
         if not isinstance(reference_model, BaseModelClass):
             return cls.load(reference_model, **arguments)
         with TemporaryDirectory() as folder:
@@ -184,6 +180,26 @@ def _preprocessor_state(init_params: dict[str, Any]) -> dict[str, Any] | None:
     """State of the preprocessor of a model. ``None`` if the model reads features."""
     preprocessing = init_params["non_kwargs"]["preprocessing"]
     return preprocessing.get("pipelines", {"rna": preprocessing})["rna"]["preprocessor"]
+
+
+def _with_genes_of_model(
+    data: AnnData | MuData, init_params: dict[str, Any], setup_args: dict[str, Any]
+) -> AnnData | MuData:
+    """The data themselves if they have the genes of a model in their order, or it reads features; a copy otherwise."""
+    check_kind(data, setup_args)
+    state = _preprocessor_state(init_params)
+    if state is None:
+        return data
+    preprocessor, adata = Preprocessor.from_state(state), table_of(data, setup_args)
+    if list(adata.var_names) == preprocessor.gene_names:
+        return data
+    prepared = _with_genes(adata, preprocessor)
+    if isinstance(data, AnnData):
+        return prepared
+    result = data.copy()
+    result.mod[setup_args["modality"]] = prepared
+    result.update()
+    return result
 
 
 def _with_genes(adata: AnnData, preprocessor: Preprocessor) -> AnnData:

@@ -1,10 +1,16 @@
 """How a model is shown in a notebook."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def n_epochs(history: Mapping[str, Any] | None) -> int:
+    """Number of epochs that the history of a training has."""
+    return max((len(values) for values in (history or {}).values()), default=0)
 
 
 class NotebookMixin:
@@ -41,8 +47,7 @@ class NotebookMixin:
             n_slices = self._count_slices()
             rows["data"] = ", ".join([*shape, f"{n_slices} slice{'s' if n_slices > 1 else ''}"])
         if self.is_trained:
-            epochs = max((len(values) for values in (self.history_ or {}).values()), default=0)
-            rows["training"] = f"{epochs} epochs"
+            rows["training"] = f"{n_epochs(self.history_)} epochs"
         if self._interruption is not None:
             rows["training"] += f"; {self._of_interruption()}"
         messages = self.get_data_findings()["message"].tolist()

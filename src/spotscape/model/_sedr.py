@@ -84,7 +84,7 @@ class SEDR(SpatialModel):
         Total of a spot that counts are normalised to before the logarithm. ``None``: the median total.
     slice_correction
         How differences between slices are removed from the components, see :class:`~spotscape.SPOTSCAPE`. ``None``:
-        ``"harmony"`` if there are several slices and features are no genes, and ``"none"`` otherwise and in the
+        ``"harmony"`` if there are several slices and features are not genes, and ``"none"`` otherwise and in the
         presets.
     masking
         Whether the learnable token replaces the expression of masked spots (``"replace"``) or is added to it

@@ -25,6 +25,7 @@ from spotscape.data._setup_checks import (
     check_spots,
 )
 from spotscape.graph._build import METHODS
+from spotscape.graph._storage import read_graph
 from spotscape.preprocessing._values import VALUES
 
 # What scvi-tools passes to the set-up method when it sets up data by the registry of a model.
@@ -109,10 +110,11 @@ def check_data(
     Scale of the expression, ``"counts"``, ``"normalized"`` or ``"log-normalized"``; ``None`` for features in ``obsm``.
     """
     check_kind(data, setup_args, name)
-    if "graph_key" in setup_args:
-        check_name(setup_args["graph_key"], "graph_key", "a spatial graph")
     check_choice(setup_args["values"], ("auto", *VALUES), "values")
-    adata = data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
+    adata = table_of(data, setup_args)
+    if "graph" in setup_args:
+        check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
+        check_name(setup_args["graph_key"], "graph_key", "a spatial graph")
     sources = {} if source_registry is None else source_registry["field_registries"]
     # Models that were saved before have no such argument.
     if not sources and (labels_key := setup_args.get("labels_key")) is not None:
@@ -132,16 +134,16 @@ def check_data(
         kind = check_modalities(adata, image, setup_args, findings)
     # Models that were saved before have no such argument.
     elif setup_args.get("features_key") is not None:
-        check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
         check_given_features(adata, setup_args, findings)
         _check_widths(sources, adata, None, setup_args)
         kind = None
     else:
-        check_choice(setup_args["graph"], (*METHODS, "precomputed"), "graph")
         slice_key = setup_args["slice_key"]
         slices = check_spots(adata, slice_key, setup_args["spatial_key"], findings)
         layer, values, size_factor_key = (setup_args[name] for name in ("layer", "values", "size_factor_key"))
         kind = check_expression(adata, layer, values, size_factor_key, slice_key, slices, findings)
+    if setup_args.get("graph") == "precomputed":
+        _note_heavy_edges(adata, setup_args["graph_key"], findings)
     if sources and kind != expected:
         found, needed = ("features in `obsm`" if what is None else f"{what} values" for what in (kind, expected))
         raise ValueError(
@@ -150,6 +152,22 @@ def check_data(
         )
     findings.warn()
     return kind
+
+
+def _note_heavy_edges(adata: AnnData, graph_key: str, findings: Findings) -> None:
+    """Notice a given graph whose edges weigh more than a spot itself, such as one of distances."""
+    graph = read_graph(adata, graph_key)
+    if graph is not None and graph.nnz and (largest := float(graph.max())) > 1:
+        findings.note(
+            "weights of the graph",
+            f"Edges in `adata.obsp['{graph_key}_connectivities']` weigh up to {largest:g}, and a spot itself 1, so its "
+            "neighbours count more than the spot; if these are distances, pass a graph of connectivities.",
+        )
+
+
+def table_of(data: AnnData | MuData, setup_args: Mapping[str, Any]) -> AnnData:
+    """AnnData with the expression and the slices: the data themselves, or their modality that was set up."""
+    return data.mod[setup_args["modality"]] if isinstance(data, MuData) else data
 
 
 def check_unchanged(manager: AnnDataManager) -> None:

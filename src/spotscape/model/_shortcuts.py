@@ -9,6 +9,7 @@ from anndata import AnnData
 from mudata import MuData
 
 from spotscape.model._docs import docs
+from spotscape.model._setup import table_of
 
 
 class ShortcutMixin:
@@ -96,5 +97,4 @@ class ShortcutMixin:
         """Data with the expression and the slices."""
         if adata is None and self.adata is None:
             raise ValueError("The model was loaded without data; pass the data as `adata`.")
-        data = self._validate_anndata(adata)
-        return data.mod[self.registry_["setup_args"]["modality"]] if isinstance(data, MuData) else data
+        return table_of(self._validate_anndata(adata), self.registry_["setup_args"])

@@ -53,7 +53,7 @@ class SpatialModel(LatentModel):
         Random seed. ``None``: the seed of ``scvi.settings``, or 0 if that is not set.
     slice_correction
         How differences between slices are removed from the features. ``None``: Harmony if there are several slices and
-        features are no genes, and no correction otherwise.
+        features are not genes, and no correction otherwise.
     **preprocessing_parameters
         Arguments of :class:`~spotscape.preprocessing.Preprocessor`. For an embedding, only ``n_components`` is used.
 

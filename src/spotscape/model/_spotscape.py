@@ -84,13 +84,13 @@ class SPOTSCAPE(SpatialModel):
         How differences between slices are removed from the components before encoding: ``"none"`` (as published),
         ``"centre"``, ``"combat"`` or ``"harmony"`` :cite:p:`Korsunsky2019`. Averaging over neighbours reduces noise but
         not differences between slices, so they should be removed first. ``None``: ``"harmony"`` if there are several
-        slices and features are no genes, and ``"none"`` otherwise and in the presets.
+        slices and features are not genes, and ``"none"`` otherwise and in the presets.
     latent_activation
         Activation of the latent representation: ``"linear"``, or ``"relu"`` as published. ``None``: ``"linear"``, or
         ``"relu"`` in the presets.
     residual
         Whether the output of the encoder is added to components that are smoothed over the graph. Training then starts
-        from a good representation with any seed. ``None``: True if features are no genes and ``latent_activation`` is
+        from a good representation with any seed. ``None``: True if features are not genes and ``latent_activation`` is
         ``"linear"``. Other settings do not support it.
     batch_norm_momentum
         Weight of the newest batch in the running statistics of batch normalisation, as in PyTorch. ``None``: 0.1, or

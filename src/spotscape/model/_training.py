@@ -99,7 +99,7 @@ class TrainingRun:
             ("datasplitter_kwargs", model._data_splitter_cls),
         ):
             _check_keys(self.arguments[name] or {}, name, taker)
-        _check_effect(self.arguments, model.adata.n_obs)
+        _check_effect(model, self.arguments, model.adata.n_obs)
         check_devices(self.arguments["devices"], self.arguments["accelerator"])
         n_spots = model._validate_anndata(model.adata).n_obs
         wanted = self.arguments["batch_size"] or batch_size_of_settings()
@@ -234,11 +234,11 @@ def _checked_folder(checkpoint_dir: Any) -> Path | None:
     return folder
 
 
-def _check_effect(arguments: Mapping[str, Any], n_spots: int) -> None:
+def _check_effect(model: "LatentModel", arguments: Mapping[str, Any], n_spots: int) -> None:
     """Raise if an argument would have no effect, or leave nothing to train on."""
-    defaults = {"early_stopping_patience": 30, "early_stopping_min_change": 1e-3}
-    for name, default in defaults.items():
-        if arguments[name] != default and not arguments["early_stopping"]:
+    parameters = inspect.signature(type(model).train).parameters  # type: ignore[attr-defined]
+    for name in ("early_stopping_patience", "early_stopping_min_change"):
+        if arguments[name] != parameters[name].default and not arguments["early_stopping"]:
             raise ValueError(f"`{name}` is {arguments[name]}, which only applies with `early_stopping=True`; set both.")
     train_size = arguments["train_size"]
     if train_size is not None and int(n_spots * train_size) < 2:

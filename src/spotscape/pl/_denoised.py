@@ -66,7 +66,7 @@ def denoised(
         Column of ``adata.obs`` with the total of each spot over all genes. If ``None``, the one of the set-up,
         otherwise the totals of ``adata``.
     slice_key, spatial_key, spot_size
-        As in :func:`spotscape.pl.domains`.
+        As in :func:`spotscape.pl.spatial`.
     quantile
         Quantile of the drawn values at which each colour bar ends, so that single spots do not make all others dark.
     cmap

@@ -12,15 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotscape._arguments import check_call
-from spotscape._validate import (
-    check_choice,
-    check_flag,
-    check_name,
-    check_number,
-    check_positive,
-    check_text,
-    optional,
-)
+from spotscape._validate import check_choice, check_name, check_text, optional, share_above_zero
 from spotscape.pl._coloring import color_spots, draw_guide
 from spotscape.pl._colors import Palette, as_categorical
 from spotscape.pl._figure import savefig_or_show
@@ -152,10 +144,7 @@ def spatial(
     slices, names = slice_codes(adata, slice_key)
     coordinates = read_coordinates(adata, spatial_key)
     check_choice(shape, ("auto", *SHAPES), "shape")
-    optional(check_flag)(image, "image")
-    optional(check_positive)(alpha, "alpha")
-    if alpha is not None:
-        check_number(alpha, "alpha", maximum=1)
+    optional(share_above_zero)(alpha, "alpha")
     columns = [color_values(adata, key, None if key in adata.obs.columns else layer) for key in keys]
     numeric = [as_categorical(values) is None for values in columns]
     _check_used(adata, keys, numeric, layer=layer, unit=unit, palette=palette, limits=(cmap, vmin, vmax))

@@ -51,7 +51,7 @@ for _kind, _names in {
     "adata": "adata",
     "flag": "copy lazy off_tissue all_features tests legend return_fig center per_slice signed early_stopping "
     "allow_pickle overwrite inplace return_reference_var_names log_normalized cross_sample_positives residual "
-    "mask_at_inference redraw_pairs show return_numpy extra_payload_autotune inplace_subset_query_vars save_anndata",
+    "mask_at_inference redraw_pairs show return_numpy extra_payload_autotune save_anndata",
     "seed": "seed",
     "integer": "n_neighbors ncols n_init n_splits max_iter n_genes n_tiles n_partitions max_epochs patch_size window "
     "early_stopping_patience n_hidden n_latent n_layers n_similar n_permutations n_clusters n_bins max_spots "

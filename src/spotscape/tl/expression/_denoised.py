@@ -7,7 +7,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from spotscape._validate import check_present
+from spotscape._validate import check_present, checked_names
 from spotscape.tl.expression._counts import Counts
 
 #: Library size to which both counts and denoised values are normalised.
@@ -18,9 +18,7 @@ _LARGEST_RATIO = 4.0
 
 def checked_genes(adata: AnnData, genes: str | Iterable[str], minimum: int = 1) -> list[str]:
     """Return the names of distinct genes, of which there must be a ``minimum``."""
-    names = [genes] if isinstance(genes, str) else list(dict.fromkeys(genes))
-    for name in names:
-        check_present(name, "genes", adata.var_names, "adata.var_names")
+    names = list(dict.fromkeys(checked_names(genes, "genes", adata.var_names, "adata.var_names")))
     if len(names) < minimum:
         raise ValueError(f"`genes` has {len(names)} distinct gene(s); pass at least {minimum}.")
     return names
@@ -63,7 +61,7 @@ def denoised_values(
         If spots are missing, or the values are in another unit than counts per 10,000.
     """
     if isinstance(denoised, pd.DataFrame):
-        name = "denoised"
+        name = argument
         for gene in genes:
             check_present(gene, "genes", denoised.columns, f"{argument}.columns")
         if not denoised.index.equals(adata.obs_names):
