@@ -51,10 +51,15 @@ def test_a_new_model_stays_untrained_and_says_so(name, capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to a process alone on this system")
 def test_ctrl_c_raises_keyboard_interrupt(capsys):
-    model, handler = new_model("SPOTSCAPE"), signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match="Training was interrupted in epoch"):
-        train(model, callbacks=[AtStep(3, lambda _: os.kill(os.getpid(), signal.SIGINT))])
-    assert signal.getsignal(signal.SIGINT) is handler
+    model = new_model("SPOTSCAPE")
+    # Processes that a script starts in the background ignore Ctrl-C, and so do the tests in them.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="Training was interrupted in epoch"):
+            train(model, callbacks=[AtStep(3, lambda _: os.kill(os.getpid(), signal.SIGINT))])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "NameError" not in capsys.readouterr().out
 
 
