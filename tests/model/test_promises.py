@@ -139,7 +139,7 @@ def test_a_model_trains_on_its_own_setup_whatever_was_set_up_since(adata, model_
     expected = small_model(adata.copy(), model_class=model_class, setup={"n_neighbors": 4}).get_latent_representation()
     model_class.setup_anndata(adata, layer="counts", slice_key="slice", n_neighbors=4)
     first = model_class(adata, **SMALL[model_class])
-    with pytest.warns(UserWarning, match="share their position|instead of None"):
+    with pytest.warns(UserWarning, match="share their position|overlap in space"):
         small_model(adata, model_class=model_class, setup={"n_neighbors": 20, "slice_key": None})
     first.train(6, enable_progress_bar=False)
     np.testing.assert_array_equal(first.get_latent_representation(), expected)
