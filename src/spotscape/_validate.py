@@ -1,5 +1,6 @@
 """Argument checks: each error names the argument and its value in one sentence, and says what to pass instead."""
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
@@ -157,9 +158,16 @@ def check_seed(value: Any, name: str) -> None:
 
 
 def check_present(value: Any, name: str, available: Iterable[Any], where: str) -> None:
-    """Raise ``KeyError`` unless ``value`` is in ``available``, which the message calls ``where``."""
+    """Raise ``KeyError`` unless ``value`` is in ``available``, which ``where`` names in code or with "the"."""
     if not isinstance(value, Hashable) or value not in available:
-        raise KeyError(f"`{name}` is {shown(value)}, which is not in `{where}`; {_advice(value, available)}.")
+        raise KeyError(f"`{name}` is {shown(value)}, which is not in {_place(where)}; {_advice(value, available)}.")
+
+
+def unknown_argument(method: Callable[..., Any], name: str, further: Iterable[str] = ()) -> TypeError:
+    """The error for an argument that a method does not have, with those it has and the further ones it passes on."""
+    named = [key for key, one in inspect.signature(method).parameters.items() if one.kind is not one.VAR_KEYWORD]
+    arguments = named if get_close_matches(name, named) else [*named, *sorted(further)]
+    return TypeError(f"`{method.__name__}` has no argument {name!r}; {_advice(name, arguments)}.")
 
 
 def checked_names(value: Any, name: str, available: Iterable[Any], where: str) -> list[str]:
@@ -167,7 +175,7 @@ def checked_names(value: Any, name: str, available: Iterable[Any], where: str) -
     several = isinstance(value, Iterable) and not isinstance(value, str | bytes)
     names = [str(one) for one in (value if several else [value])]
     if not names:
-        raise ValueError(f"`{name}` is empty; pass one or several of `{where}`.")
+        raise ValueError(f"`{name}` is empty; pass one or several of {_place(where)}.")
     for one in names:
         check_present(one, name, available, where)
     return names
@@ -219,6 +227,10 @@ def _advice(value: Any, keys: Iterable[Any]) -> str:
     else:
         listed = _listed(available) or "none"
     return f"did you mean {close[0]!r}? available: {listed}" if close else f"available: {listed}"
+
+
+def _place(where: str) -> str:
+    return where if where.startswith("the ") else f"`{where}`"
 
 
 def _listed(values: Iterable[Any]) -> str:

@@ -108,7 +108,7 @@ def test_a_model_of_another_class_is_refused_before_anything_is_done(adata, save
     model.save(tmp_path / "model")
     query = new_section(n_genes=55)
     before = query.copy()
-    with pytest.raises(ValueError, match="`reference_model` is a SPOTSCAPE, not a SEDR"):
+    with pytest.raises(ValueError, match="`reference_model` is of class SPOTSCAPE, not SEDR"):
         SEDR.load_query_data(query, tmp_path / "model" if saved else model)
     del query.obs["slice"]
     with pytest.raises(KeyError, match="slice"):
@@ -149,3 +149,16 @@ def test_new_sections_of_other_kinds(adata):
 def test_names_of_other_packages_are_answered(adata, model_class, name, advice):
     with pytest.raises(TypeError, match=f"has no argument '{name}'; .*{advice}"):
         model_class.setup_anndata(adata, **{name: "slice"})
+
+
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_a_misspelt_argument_is_answered_with_the_one_that_was_meant(adata, model_class, tmp_path):
+    with pytest.raises(TypeError, match="`setup_anndata` has no argument 'slicekey'; did you mean 'slice_key'"):
+        model_class.setup_anndata(adata, slicekey="slice")
+    model = trained_aestetik() if model_class is AESTETIK else small_model(adata, model_class=model_class)
+    with pytest.raises(TypeError, match="`train` has no argument 'epochs'; did you mean 'max_epochs'"):
+        model.train(epochs=3)
+    with pytest.raises(TypeError, match="`save` has no argument 'save_adata'; did you mean 'save_anndata'"):
+        model.save(tmp_path / "model", save_adata=True)
+    with pytest.raises(TypeError, match="`load` has no argument 'data'; did you mean 'adata'"):
+        model_class.load(tmp_path / "model", data=None)

@@ -15,7 +15,7 @@ from scvi.data import AnnDataManager
 from scvi.model._utils import parse_device_args
 from scvi.model.base import BaseModelClass
 
-from spotscape._validate import check_flag, check_name
+from spotscape._validate import check_flag, check_name, unknown_argument
 from spotscape._write import explained, locked, recover, whole_file, whole_folder
 from spotscape.model import _save_load
 from spotscape.model._devices import check_accelerator, check_device, on_processors
@@ -63,7 +63,7 @@ class FilesMixin:
         check_flag(with_data, "save_anndata")
         unknown = kwargs.keys() - _SAVE_ARGUMENTS
         if unknown and not with_data:
-            raise TypeError(f"`save` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
+            raise unknown_argument(self.save, sorted(unknown)[0], _SAVE_ARGUMENTS)
         if with_data and self.adata is None:  # type: ignore[attr-defined]
             raise ValueError("The model has no data to save; pass `save_anndata=False`.")
         recover(folder)
@@ -121,7 +121,7 @@ class FilesMixin:
         %(load_example)s
         """
         if unknown := kwargs.keys() - _LOAD_ARGUMENTS:
-            raise TypeError(f"`load` has no argument {sorted(unknown)[0]!r}; see its documentation for those it has.")
+            raise unknown_argument(cls.load, sorted(unknown)[0], _LOAD_ARGUMENTS)
         folder, prefix = checked_place(dir_path, prefix)
         check_flag(allow_pickle, "allow_pickle")
         if backup_url is not None:

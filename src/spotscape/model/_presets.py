@@ -225,8 +225,8 @@ def _check_graph(preset: str, registry: Mapping[str, Any], published: Mapping[st
     for name in ("graph", "n_neighbors", "radius"):
         if setup_args[name] != published.get(name):
             settings = " and ".join(f"{name}={value!r}" for name, value in published.items())
+            given = f"the default `{name}`" if setup_args[name] is None else f"{name}={setup_args[name]!r}"
             raise ValueError(
-                f"`preset` is {preset!r}, whose graph has {settings}, but the data were set up with "
-                f"{name}={setup_args[name]!r}; call `{registry['setup_method_name']}(..., preset={preset!r})`, or "
-                "leave `preset` out."
+                f"`preset` is {preset!r}, whose graph has {settings}, but the data were set up with {given}; "
+                f"call `{registry['setup_method_name']}(..., preset={preset!r})`, or leave `preset` out."
             )

@@ -114,7 +114,7 @@ class QueryMixin:
         init_params, registry = read_reference(reference_model)
         if registry["model_name"] != cls.__name__:
             raise ValueError(
-                f"`reference_model` is a {registry['model_name']}, not a {cls.__name__}; call "
+                f"`reference_model` is of class {registry['model_name']}, not {cls.__name__}; call "
                 f"`{registry['model_name']}.load_query_data`."
             )
         arguments = {"accelerator": accelerator, "device": device}

@@ -11,7 +11,7 @@ from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
-from spotscape._validate import check_choice, check_name, check_present, shown
+from spotscape._validate import check_choice, check_name, check_present, shown, unknown_argument
 from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
 from spotscape.data._findings import Findings
 from spotscape.data._manager import DataManager
@@ -69,8 +69,9 @@ def register(
     """
     if unknown := sorted(transfer_kwargs.keys() - _TRANSFER_ARGUMENTS):
         method = setup_method_args["setup_method_name"]
-        advice = _OTHER_NAMES.get(unknown[0], "see its documentation for those it has")
-        raise TypeError(f"`{method}` has no argument {unknown[0]!r}; {advice}.")
+        if unknown[0] in _OTHER_NAMES:
+            raise TypeError(f"`{method}` has no argument {unknown[0]!r}; {_OTHER_NAMES[unknown[0]]}.")
+        raise unknown_argument(getattr(model_class, method), unknown[0])
     arguments = setup_method_args["setup_args"]
     findings = Findings()
     name = "mdata" if "modality" in arguments else "adata"

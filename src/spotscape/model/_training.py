@@ -3,7 +3,7 @@
 import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from spotscape._validate import (
     optional,
     share_above_zero,
     shown,
+    unknown_argument,
 )
 from spotscape.model._autotune import AutotuneOutputs
 from spotscape.model._checkpoints import Checkpoints
@@ -93,7 +94,9 @@ class TrainingRun:
         self.trainer_kwargs = dict(arguments["trainer_kwargs"])
         self.checkpoint_folder = _checked_folder(arguments["checkpoint_dir"])
         check_arguments(self.arguments, _RULES)
-        _check_further_arguments(self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs)
+        _check_further_arguments(
+            model.train, self.arguments["plan_kwargs"] or {}, self.arguments["schedule"], self.trainer_kwargs
+        )
         for name, taker in (
             ("plan_kwargs", model._training_plan_cls),
             ("datasplitter_kwargs", model._data_splitter_cls),
@@ -255,7 +258,9 @@ def _check_keys(values: Mapping[str, Any], name: str, taker: type) -> None:
         check_present(key, name, known - {"args", "kwargs"}, f"the arguments of {taker.__name__}")
 
 
-def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]) -> None:
+def _check_further_arguments(
+    train: Callable[..., Any], plan_kwargs: dict[str, Any], schedule: str, trainer_kwargs: dict[str, Any]
+) -> None:
     for name in ("lr", "weight_decay", "schedule"):
         if name in plan_kwargs:
             raise ValueError(f"`plan_kwargs` has {name!r}; pass `{name}` to `train` itself.")
@@ -269,7 +274,7 @@ def _check_further_arguments(plan_kwargs: dict[str, Any], schedule: str, trainer
     known = inspect.signature(Trainer).parameters.keys() | _RUNNER_ARGUMENTS
     for name in trainer_kwargs:
         if name not in known and not name.startswith("early_stopping_"):
-            raise TypeError(f"`train` has no argument {name!r}; see its documentation for those it has.")
+            raise unknown_argument(train, name, known)
     if (limit := trainer_kwargs.get("limit_train_batches")) is not None:
         check_number(limit, "limit_train_batches")
         if limit <= 0:
