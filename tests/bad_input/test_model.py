@@ -72,7 +72,7 @@ def test_a_model_without_data_is_refused():
 
 def test_bad_arguments_of_the_answers_are_refused(saved):
     model = SPOTSCAPE.load(saved, adata=new_section())
-    with pytest.raises(KeyError, match="which is not in `the genes of the model`"):
+    with pytest.raises(KeyError, match="which is not in the genes of the model;"):
         model.get_normalized_expression(gene_list=["no such gene"])
     with pytest.raises(ValueError, match="between 0 and 79"):
         model.get_latent_representation(indices=[0, 80])

@@ -249,3 +249,9 @@ def test_real_sections_have_the_lattice_of_their_platform(section):
         ("starmap_visualcortex_1207_7layers", "circle"),
     ):
         assert find_lattice(np.asarray(section(name).obsm["spatial"])[:, :2]).shape == shape
+
+
+def test_a_view_stays_a_view(adata):
+    view = adata[adata.obs["slice"] == "left"]
+    pl.spatial(view, color="truth", slice_key="slice", show=False)
+    assert view.is_view

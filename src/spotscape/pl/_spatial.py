@@ -177,7 +177,8 @@ def spatial(
     if isinstance(title, str) and len(axes) > 1:
         figure.suptitle(title, fontsize=13)
     for key, values, coloring in zip(keys, columns, colorings, strict=True):
-        if isinstance(values.dtype, pd.CategoricalDtype):
+        # A view that is written to becomes a copy, with a warning.
+        if isinstance(values.dtype, pd.CategoricalDtype) and not adata.is_view:
             adata.uns[f"{key}_colors"] = coloring.colors[: len(values.cat.categories)]
     return savefig_or_show(figure, axes, "spatial", show=show, save=save, return_fig=return_fig)
 
