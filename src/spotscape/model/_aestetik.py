@@ -26,7 +26,7 @@ from spotscape.model._aestetik_presets import (
     preprocessing_arguments,
     resolve,
 )
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._modality_model import ModalityModel
 from spotscape.model._training import TrainingRun
 from spotscape.module import AestetikConvolutionModule, AestetikModule
@@ -221,7 +221,7 @@ class AESTETIK(ModalityModel):
         self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipelines.get_state())
 
-    @docs.dedent
+    @documented
     def train(
         self,
         max_epochs: int | None = None,
@@ -277,7 +277,7 @@ class AESTETIK(ModalityModel):
         )
         run.start(dataset)
 
-    @docs.dedent
+    @documented
     def get_clusters(
         self,
         adata: AnnData | MuData | None = None,
@@ -304,7 +304,7 @@ class AESTETIK(ModalityModel):
         latent = self.get_latent_representation(adata, indices, batch_size)
         return SharedCovarianceMixture.from_state(self.cluster_model_).predict(latent)
 
-    @docs.dedent
+    @documented
     @torch.inference_mode()
     def get_reconstruction(
         self,
@@ -350,7 +350,7 @@ class AESTETIK(ModalityModel):
         )
         return np.concatenate([pipeline.inverse_transform(block, genes=gene_list) for block in blocks])
 
-    @docs.dedent
+    @documented
     def get_modality_weights(self) -> dict[str, float]:
         """Weight of each modality in the losses and in the windows. The weights sum to 1.
 

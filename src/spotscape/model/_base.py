@@ -21,7 +21,7 @@ from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
 from spotscape.data._fields import SliceField, registered_slices, slices_of
 from spotscape.data._findings import Findings, as_table
 from spotscape.model import _save_load
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._files import FilesMixin
 from spotscape.model._hub import HubMixin
 from spotscape.model._novelty import slice_novelty, warn_of_novel_slices
@@ -120,7 +120,7 @@ class LatentModel(
 
     # ------------------------------------------------------------------------------------------------ answers
 
-    @docs.dedent
+    @documented
     @torch.inference_mode()
     def get_latent_representation(
         self,
@@ -150,7 +150,7 @@ class LatentModel(
         self._warn_of_novelty(manager, dataset, rows, latent)
         return latent
 
-    @docs.dedent
+    @documented
     def get_novelty(
         self,
         adata: AnnData | MuData | None = None,
@@ -181,7 +181,7 @@ class LatentModel(
         manager, rows = self._requested(adata, indices, batch_size)
         return self._novelty(self._dataset(manager), rows, batch_size)
 
-    @docs.dedent
+    @documented
     def get_slice_novelty(self, adata: AnnData | MuData | None = None, batch_size: int | None = None) -> pd.DataFrame:
         """Test whether whole slices are out of distribution.
 
@@ -203,7 +203,7 @@ class LatentModel(
         manager, rows = self._requested(adata, None, batch_size)
         return slice_novelty(self._novelty(self._dataset(manager), rows, batch_size), registered_slices(manager)[1])
 
-    @docs.dedent
+    @documented
     def get_data_findings(self, adata: AnnData | MuData | None = None) -> pd.DataFrame:
         """What the checks of the data noticed when they were set up, which is saved with the model.
 

@@ -1,5 +1,8 @@
 """Parts of the docstrings of the models: parameters that several methods share, and examples of inherited methods."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from docrep import DocstringProcessor
 from scvi.utils import setup_anndata_dsp
 
@@ -336,3 +339,11 @@ Examples
 >>> model.get_modality_weights()
 {'rna': 0.75, 'image': 0.25}""",
 )
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+def documented(method: _Method) -> _Method:
+    """Fill the shared texts into the docstring of a method, which keeps its type for type checkers."""
+    return docs.dedent(method)

@@ -19,7 +19,7 @@ from spotscape._validate import check_flag, check_name, unknown_argument
 from spotscape._write import explained, locked, recover, whole_file, whole_folder
 from spotscape.model import _save_load
 from spotscape.model._devices import check_accelerator, check_device, on_processors
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._setup import check_kind
 
 _MODEL, _ADATA, _MDATA = "model.pt", "adata.h5ad", "mdata.h5mu"
@@ -30,7 +30,7 @@ _LOAD_ARGUMENTS = {"allowed_classes_names_list"}
 class FilesMixin:
     """Methods that write and read model files."""
 
-    @docs.dedent
+    @documented
     def save(self, dir_path: str | Path, prefix: str | None = None, overwrite: bool = False, **kwargs: Any) -> None:
         """Save the weights, preprocessing, setup arguments and training history. The file contains no code.
 
@@ -83,7 +83,7 @@ class FilesMixin:
         _save_load.add_checksum(folder / f"{prefix}{_MODEL}")
 
     @classmethod
-    @docs.dedent
+    @documented
     def load(
         cls,
         dir_path: str | Path,

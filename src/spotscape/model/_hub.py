@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from spotscape._validate import Rule, check_arguments, check_flag, check_text, optional, shown
 from spotscape._write import explained, whole_folder
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._files import check_new, checked_place
 from spotscape.model._repr import n_epochs
 
@@ -66,7 +66,7 @@ class HubMixin:
         def _write_files(self, folder: Path, prefix: str, kwargs: dict[str, Any]) -> None: ...
         def get_data_findings(self) -> Any: ...
 
-    @docs.dedent
+    @documented
     def to_hub(
         self,
         dir_path: str | Path,

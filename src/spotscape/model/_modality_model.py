@@ -11,7 +11,7 @@ from scvi.data import AnnDataManager
 from spotscape._constants import FIELD_KEYS
 from spotscape.data._fields import registered_features, registered_input
 from spotscape.model._base import LatentModel
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._setup import register
 from spotscape.preprocessing import Expression
 
@@ -20,7 +20,7 @@ class ModalityModel(LatentModel):
     """Base class of the models of expression, or other features, and an image."""
 
     @classmethod
-    @docs.dedent
+    @documented
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -56,7 +56,7 @@ class ModalityModel(LatentModel):
         register(cls, adata, cls._get_setup_method_args(**locals()), kwargs)
 
     @classmethod
-    @docs.dedent
+    @documented
     def setup_mudata(
         cls,
         mdata: MuData,

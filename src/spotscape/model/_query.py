@@ -17,7 +17,7 @@ from scvi.model.base import BaseModelClass
 from spotscape._constants import MEASURED_KEY
 from spotscape._validate import check_flag
 from spotscape.data._fields import registered_coordinates, registered_slices
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._files import read_reference
 from spotscape.model._setup import check_kind, table_of
 from spotscape.preprocessing import Preprocessor
@@ -33,7 +33,7 @@ class QueryMixin:
         def load(cls, *args: Any, **kwargs: Any) -> Self: ...
 
     @classmethod
-    @docs.dedent
+    @documented
     def prepare_query_anndata(
         cls,
         adata: AnnData,
@@ -76,7 +76,7 @@ class QueryMixin:
         return None
 
     @classmethod
-    @docs.dedent
+    @documented
     def load_query_data(
         cls,
         adata: AnnData | MuData,
@@ -126,7 +126,7 @@ class QueryMixin:
             return cls.load(f"{folder}/model", **arguments)
 
     @classmethod
-    @docs.dedent
+    @documented
     def prepare_query_mudata(
         cls,
         mdata: MuData,

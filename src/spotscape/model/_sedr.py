@@ -25,7 +25,7 @@ from spotscape._validate import (
     optional,
     share_above_zero,
 )
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._presets import EMBEDDING, FEATURE_NAMES, SEDR_PRESETS, published_n_components, resolve
 from spotscape.model._spatial import SpatialModel
 from spotscape.model._training import TrainingRun
@@ -204,7 +204,7 @@ class SEDR(SpatialModel):
         self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipeline.get_state())
 
-    @docs.dedent
+    @documented
     def train(
         self,
         max_epochs: int | None = None,
@@ -294,7 +294,7 @@ class SEDR(SpatialModel):
         phase = ClusterPhase(start_epoch=start, interval=cluster_interval, tolerance=cluster_tolerance)
         run.start(self._dataset(self.adata_manager), phase, start)
 
-    @docs.dedent
+    @documented
     @torch.inference_mode()
     def get_soft_clusters(
         self,

@@ -8,7 +8,7 @@ import pandas as pd
 from anndata import AnnData
 from mudata import MuData
 
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._setup import table_of
 
 
@@ -21,7 +21,7 @@ class ShortcutMixin:
 
         def _validate_anndata(self, adata: Any, copy_if_view: bool = True) -> Any: ...
 
-    @docs.dedent
+    @documented
     def report(self, path: str | Path = "report.html", adata: AnnData | MuData | None = None, **kwargs: Any) -> Path:
         """Write a report of spatial domains as one HTML file; see :func:`spotscape.report`.
 
@@ -49,7 +49,7 @@ class ShortcutMixin:
 
         return report(self._table(adata), path, model=self, **kwargs)
 
-    @docs.dedent
+    @documented
     def differential_expression(
         self,
         adata: AnnData | MuData | None = None,

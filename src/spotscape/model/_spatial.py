@@ -17,7 +17,7 @@ from spotscape.data import GraphDataset
 from spotscape.data._fields import registered_coordinates, registered_expression, registered_input, registered_slices
 from spotscape.graph._checks import validate_graph
 from spotscape.model._base import LatentModel
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._feature_input import checked_genes, fitted_pipeline
 from spotscape.model._presets import Presets, resolve_for, resolve_graph
 from spotscape.model._setup import register
@@ -113,7 +113,7 @@ class SpatialModel(LatentModel):
         return resolve_for(manager, self._presets, preset, self._published_graph, arguments)
 
     @classmethod
-    @docs.dedent
+    @documented
     def setup_anndata(
         cls,
         adata: AnnData,
@@ -173,7 +173,7 @@ class SpatialModel(LatentModel):
         register(cls, adata, cls._resolved(cls._get_setup_method_args(**locals())), kwargs)
 
     @classmethod
-    @docs.dedent
+    @documented
     def setup_mudata(
         cls,
         mdata: MuData,
@@ -255,7 +255,7 @@ class SpatialModel(LatentModel):
 
     # --------------------------------------------------------------------------------------- denoised expression
 
-    @docs.dedent
+    @documented
     @torch.inference_mode()
     def get_normalized_expression(
         self,

@@ -21,7 +21,7 @@ from spotscape._validate import (
     share_above_zero,
     shown,
 )
-from spotscape.model._docs import docs
+from spotscape.model._docs import documented
 from spotscape.model._presets import (
     EMBEDDING,
     FEATURE_NAMES,
@@ -210,7 +210,7 @@ class SPOTSCAPE(SpatialModel):
         self.extra_payload_autotune = extra_payload_autotune
         self._remember(locals(), self.pipeline.get_state())
 
-    @docs.dedent
+    @documented
     def train(
         self,
         max_epochs: int | None = None,
