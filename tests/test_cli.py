@@ -109,7 +109,7 @@ def test_settings_are_written_and_read(done, files, tmp_path, monkeypatch):
 
 
 def assert_usage(arguments, *messages):
-    found = subprocess.run([sys.executable, "-m", "spotscape._cli", *arguments], capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "-m", "spotscape", *arguments], capture_output=True, text=True)
     assert found.returncode == 2 and all(message in found.stderr for message in messages), found.stderr
     assert "Traceback" not in found.stderr
 

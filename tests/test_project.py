@@ -51,7 +51,16 @@ SHARED = {
     *("_write.py", "_write_system.py"),
 }
 ON_TOP = {
-    *("_cli.py", "_commands.py", "_config.py", "_exports.py", "_mapping.py", "_progress.py", "_results.py"),
+    *(
+        "__main__.py",
+        "_cli.py",
+        "_commands.py",
+        "_config.py",
+        "_exports.py",
+        "_mapping.py",
+        "_progress.py",
+        "_results.py",
+    ),
     "_workflow.py",
 }
 

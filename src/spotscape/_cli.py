@@ -168,7 +168,7 @@ def _parser() -> Any:
         help="genes whose denoised expression is written (default: none)",
     )
     run.add_argument("--max-epochs", type=int, help="passes through the spots (default: by their number)")
-    run.add_argument("--batch-size", type=int, help="spots a step (default: all)")
+    run.add_argument("--batch-size", type=int, help="spots a step (default: all, and 8,192 of more than 10,000)")
     run.add_argument("--accelerator", default="auto", help="auto, cpu, gpu, ... (default: auto)")
     run.add_argument("--seed", type=int, default=0, help="seed (default: 0)")
     run.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML, such as config.toml of a run")

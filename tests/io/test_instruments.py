@@ -241,3 +241,12 @@ def test_positions_of_other_spots_are_refused(tmp_path, counts, positions):
     write_visium(tmp_path / "A", counts, positions)
     with pytest.raises(ValueError, match="No spot of the matrix has a position .*'AAC0-1'.*'other0'"):
         read_sections(tmp_path / "A")
+
+
+def test_an_image_is_white_where_it_is_transparent(tmp_path, counts, positions):
+    write_visium(tmp_path / "A" / "outs", counts, positions)
+    pixels = np.zeros((4, 6, 4), dtype=np.uint8)
+    pixels[:2] = [200, 100, 50, 255]
+    Image.fromarray(pixels).save(tmp_path / "A" / "outs" / "spatial" / "tissue_hires_image.png")
+    image = read_sections(tmp_path / "A").uns["spatial"]["A"]["images"]["hires"]
+    assert (image[:2] == [200, 100, 50]).all() and (image[2:] == 255).all()

@@ -174,7 +174,10 @@ def _read_images(folder: Path, matrix: Path) -> dict[str, Any]:
 
 
 def _as_rgb(image: Image.Image) -> np.ndarray:
-    """Pixels with three channels; 16-bit images keep their values, which Pillow would clip at 255."""
+    """Pixels with three channels, white where the image is transparent; 16-bit images keep their values."""
+    # Pillow would clip them at 255.
     if not image.mode.startswith("I"):
+        if "A" in image.getbands() or "transparency" in image.info:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         return np.asarray(image.convert("RGB"))
     return np.repeat(np.asarray(image).astype(np.uint16)[..., None], 3, axis=2)

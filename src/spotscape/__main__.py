@@ -1,0 +1,7 @@
+"""The command line as ``python -m spotscape``."""
+
+import sys
+
+from spotscape._cli import main
+
+sys.exit(main())
