@@ -123,7 +123,7 @@ def test_help_and_mistakes_need_no_heavy_library(done):
         ("no run", ["report", str(done.parent)], 1),
         ("usage", ["run", "x"], 2),
     ):
-        command = [sys.executable, "-X", "importtime", "-m", "spotscape._cli", *arguments]
+        command = [sys.executable, "-X", "importtime", "-m", "spotscape", *arguments]
         found = subprocess.run(command, capture_output=True, text=True)
         assert found.returncode == code, found.stderr
         imported = {line.rpartition("|")[2].strip() for line in found.stderr.splitlines() if "|" in line}
@@ -253,7 +253,7 @@ def test_progress_has_dates_and_notes_are_sentences(files, tmp_path):
     adata.X = counts.tocsr()
     adata.obs_names = [f"{'ACGT' * 4}-{number}" for number in range(adata.n_obs)]
     adata.write_h5ad(tmp_path / "s.h5ad")
-    command = [sys.executable, "-m", "spotscape._cli", "run", str(tmp_path / "s.h5ad"), "--n-domains", "3"]
+    command = [sys.executable, "-m", "spotscape", "run", str(tmp_path / "s.h5ad"), "--n-domains", "3"]
     command += ["--max-epochs", "20", "--model", "SEDR", "--out", str(tmp_path / "out")]
     found = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"MPLBACKEND": "Agg"})
     assert found.returncode == 0, found.stderr
@@ -299,7 +299,7 @@ def test_slices_are_aligned(done, tmp_path, capsys):
 # JAX, which other tests load, objects to any fork.
 @pytest.mark.filterwarnings("ignore:.*os.fork", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_training_leaves_nothing(files, tmp_path):
-    command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "100000"]
+    command = [sys.executable, "-m", "spotscape", "run", *files, "--n-domains", "3", "--max-epochs", "100000"]
     command += ["--out", str(tmp_path / "out")]
     process = subprocess.Popen(
         command,
@@ -327,7 +327,7 @@ def test_of_eight_runs_into_one_folder_one_writes_it(files, tmp_path):
     (stale / "model").mkdir(parents=True)
     (stale / "model" / "model.pt").write_text("half")
     (tmp_path / ".out.lock").touch()
-    command = [sys.executable, "-m", "spotscape._cli", "run", *files, "--n-domains", "3", "--max-epochs", "20"]
+    command = [sys.executable, "-m", "spotscape", "run", *files, "--n-domains", "3", "--max-epochs", "20"]
     command += ["--out", str(out), "--quiet"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     processes = [

@@ -241,7 +241,3 @@ def _number_or_auto(text: str) -> int | str:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

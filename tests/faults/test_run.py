@@ -137,7 +137,7 @@ def test_killed_runs_leave_the_old_or_the_new_results(tmp_path):
 def test_two_real_runs_at_once(tissue, tmp_path):
     script = """
         import subprocess, sys
-        command = [sys.executable, "-m", "spotscape._cli", "run", sys.argv[1], "--layer", "counts", "--n-domains", "3"]
+        command = [sys.executable, "-m", "spotscape", "run", sys.argv[1], "--layer", "counts", "--n-domains", "3"]
         command += ["--max-epochs", "30", "--out", sys.argv[2]]
         runs = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         print(sorted((one.communicate()[1].splitlines()[-1:], one.returncode)[::-1] for one in runs)[-1])

@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from PIL import Image
 from spotscape._report._raster import MOST_POINTS, make_raster
 from spotscape._report._tissue import Tissue
 from spotscape.pl._colors import UNANNOTATED
+from spotscape.pl._image import TissueImage, tissue_images
 from spotscape.pl._lattice import find_lattice
 
 _STEPS = 65_535
@@ -32,10 +32,10 @@ _IMAGE_SIDE, _SMALL_IMAGE_SIDE, _MANY_IMAGES = 1000, 600, 6
 def map_documents(tissue: Tissue) -> list[dict[str, Any]]:
     """Documents of the maps, one for each slice, as dictionaries that can be written as JSON."""
     with_depth = tissue.depth is not None and tissue.adata.n_obs <= _MAX_DEPTH
-    images = [_image_of(tissue.adata.uns.get("spatial"), name, tissue.n_slices) for name in tissue.slice_names]
+    images = tissue_images(tissue.adata, tissue.slice_names, image=None, image_key=None)
     side = _IMAGE_SIDE if sum(image is not None for image in images) <= _MANY_IMAGES else _SMALL_IMAGE_SIDE
     return [
-        _document(tissue, code, None if image is None else (_jpeg(image[0], side), *image[1:]), with_depth)
+        _document(tissue, code, None if image is None else _jpeg(image, side), with_depth)
         for code, image in enumerate(images)
     ]
 
@@ -178,31 +178,12 @@ def _limits(
     return [(float(c - w / 2), float(c + w / 2)) for c, w in zip(centre, wanted, strict=True)], aspect
 
 
-def _image_of(spatial: Any, name: str, n_slices: int) -> tuple[np.ndarray, float, float] | None:
-    """Tissue image of a slice, and its width and height in the unit of the coordinates."""
-    if not isinstance(spatial, Mapping) or not spatial:
-        return None
-    if name not in spatial and not (n_slices == 1 and len(spatial) == 1):
-        return None
-    library = spatial[name] if name in spatial else next(iter(spatial.values()))
-    if not isinstance(library, Mapping):
-        return None
-    images, factors = library.get("images", {}), library.get("scalefactors", {})
-    for key in ("hires", "lowres"):
-        factor = factors.get(f"tissue_{key}_scalef")
-        if key in images and factor:
-            image = np.asarray(images[key])
-            if image.ndim == 3 and image.shape[2] in (3, 4):
-                return image[..., :3], image.shape[1] / float(factor), image.shape[0] / float(factor)
-    return None
-
-
-def _jpeg(image: np.ndarray, side: int) -> str:
-    """Address that holds the image itself."""
-    if image.dtype.kind == "f":
-        image = np.clip(np.nan_to_num(image), 0, 1) * 255
-    picture = Image.fromarray(image.astype(np.uint8))
+def _jpeg(image: TissueImage, side: int) -> tuple[str, float, float]:
+    """Address that holds the image itself, and its width and height in the unit of the coordinates."""
+    height, width = image.pixels.shape[:2]
+    picture = Image.fromarray(image.rgb)
     picture.thumbnail((side, side))
     buffer = io.BytesIO()
     picture.save(buffer, format="jpeg", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    address = "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return address, width / image.scale, height / image.scale

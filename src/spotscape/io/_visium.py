@@ -12,6 +12,7 @@ import pandas as pd
 from anndata import AnnData
 from PIL import Image
 
+from spotscape._images import picture_as_rgb
 from spotscape.io._recognise import Source, find_one, find_positions
 from spotscape.io._refusals import UnreadableError, explained
 from spotscape.io._tables import locate, read_matrix, read_table
@@ -173,11 +174,8 @@ def _read_images(folder: Path, matrix: Path) -> dict[str, Any]:
     return {"images": images, "scalefactors": factors, "metadata": metadata}
 
 
-def _as_rgb(image: Image.Image) -> np.ndarray:
-    """Pixels with three channels, white where the image is transparent; 16-bit images keep their values."""
-    # Pillow would clip them at 255.
-    if not image.mode.startswith("I"):
-        if "A" in image.getbands() or "transparency" in image.info:
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-        return np.asarray(image.convert("RGB"))
-    return np.repeat(np.asarray(image).astype(np.uint16)[..., None], 3, axis=2)
+def _as_rgb(picture: Image.Image) -> np.ndarray:
+    """Pixels with three channels. 16-bit images keep their values, which Pillow would clip at 255."""
+    if not picture.mode.startswith("I"):
+        return picture_as_rgb(picture)
+    return np.repeat(np.asarray(picture).astype(np.uint16)[..., None], 3, axis=2)

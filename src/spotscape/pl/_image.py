@@ -1,5 +1,6 @@
 """Tissue images of slices in ``uns["spatial"]``, as scanpy and squidpy keep them, to draw beneath maps."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -7,8 +8,8 @@ import numpy as np
 from anndata import AnnData
 from matplotlib.axes import Axes
 
+from spotscape._images import as_rgb, check_range, grey_as_rgb
 from spotscape._validate import check_flag
-from spotscape.pp.image._tiles import as_rgb
 
 #: From the finest to the coarsest image.
 _RESOLUTIONS = ("hires", "lowres")
@@ -20,9 +21,14 @@ class TissueImage(NamedTuple):
     """Image of a slice."""
 
     pixels: np.ndarray
-    """Colours, or brightness. ``(height, width, 3)`` or ``(height, width)``."""
+    """Brightness, or colours with or without opacity. ``(height, width)``, ``(height, width, 3)`` or ``(..., 4)``."""
     scale: float
     """Pixels of the image per unit of the coordinates."""
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """All pixels as 8-bit colours. ``(height, width, 3)``."""
+        return _as_colors(self.pixels)
 
     def draw(self, axes: Axes) -> None:
         """Draw the part within the limits of a panel, which stay as they are."""
@@ -36,9 +42,8 @@ class TissueImage(NamedTuple):
         shown = self.pixels[y[0] : y[1] : step, x[0] : x[1] : step]
         extent = (x[0], x[0] + step * shown.shape[1], y[0] + step * shown.shape[0], y[0])
         axes.imshow(
-            shown if shown.ndim == 2 else as_rgb(shown, "The image"),
+            _as_colors(shown),
             extent=tuple(side / self.scale for side in extent),
-            cmap="gray",
             interpolation="antialiased",
             zorder=0,
         )
@@ -70,7 +75,8 @@ def tissue_images(
     KeyError
         If ``image`` is ``True`` or ``image_key`` is given, but no slice has such an image with a scale factor.
     ValueError
-        If ``image_key`` is given, but ``image`` is ``False``.
+        If ``image_key`` is given, but ``image`` is ``False``, or an image that is asked for has values that are no
+        colours. Otherwise such an image is left out with a warning.
     """
     if image is not None:
         check_flag(image, "image")
@@ -86,8 +92,12 @@ def tissue_images(
         chosen: list[Any] = list(libraries.values())
     else:
         chosen = [libraries.get(name) for name in names] or [None]
-    images = [_read(library, image_key) for library in chosen]
-    if (image or image_key is not None) and not any(images):
+    is_asked_for = bool(image) or image_key is not None
+    images = [
+        _usable(_read(library, image_key), name, is_asked_for)
+        for library, name in zip(chosen, names or [""], strict=True)
+    ]
+    if is_asked_for and not any(images):
         wanted = "image with a scale factor" if image_key is None else f"image {image_key!r} with a scale factor"
         raise KeyError(
             f"`adata.uns['spatial']` has no {wanted} of a slice (slices {names or 'without names'}, entries "
@@ -109,5 +119,24 @@ def _read(library: Any, image_key: str | None) -> TissueImage | None:
         pixels = np.asarray(images[key])
         is_grey = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 1)
         if pixels.size and pixels.dtype.kind in "uif" and (is_grey or pixels.ndim == 3 and pixels.shape[2] in (3, 4)):
-            return TissueImage(pixels.reshape(pixels.shape[:2]) if is_grey else pixels[..., :3], float(scale))
+            return TissueImage(pixels.reshape(pixels.shape[:2]) if is_grey else pixels, float(scale))
     return None
+
+
+def _usable(image: TissueImage | None, slice_name: str, is_asked_for: bool) -> TissueImage | None:
+    """The image if its values are colours; otherwise raises if it is asked for, and warns if not."""
+    if image is None or image.pixels.ndim == 2 or image.pixels.dtype == np.uint8:
+        return image
+    of_slice = f" of slice {slice_name!r}" if slice_name else ""
+    try:
+        check_range(image.pixels, f"The image{of_slice} in `adata.uns['spatial']`")
+    except ValueError as error:
+        if is_asked_for:
+            raise
+        warnings.warn(f"{error} It is not drawn.", UserWarning, stacklevel=4)
+        return None
+    return image
+
+
+def _as_colors(pixels: np.ndarray) -> np.ndarray:
+    return grey_as_rgb(pixels) if pixels.ndim == 2 else as_rgb(pixels, "The image")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spotscape.pp.image._tiles import as_rgb, cut_tiles, image_size, read_image, resize_tiles
+from spotscape._images import as_rgb
+from spotscape.pp.image._tiles import cut_tiles, image_size, read_image, resize_tiles
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
 

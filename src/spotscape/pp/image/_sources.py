@@ -10,11 +10,11 @@ from anndata import AnnData
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from spotscape._images import as_rgb
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_number, check_present, shown
 from spotscape.graph._checks import as_positions
 from spotscape.pp.image._slide import Slide
-from spotscape.pp.image._tiles import as_rgb
 
 OneImage: TypeAlias = str | Path | NDArray[Any] | None
 Images: TypeAlias = OneImage | Mapping[str, OneImage]

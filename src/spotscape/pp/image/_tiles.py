@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+from spotscape._images import picture_as_rgb
 
 #: Pillow modes that convert to 8-bit RGB without loss; 16-bit modes would be clipped at 255.
 _CONVERTIBLE_MODES = ("RGB", "RGBA", "RGBX", "L", "LA", "P", "PA", "CMYK", "YCbCr")
@@ -23,26 +24,7 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read a TIFF, JPEG or PNG file as RGB. ``(height, width, 3)``."""
     with _open_image(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def as_rgb(values: Any, name: str) -> NDArray[np.uint8]:
-    """Convert colours from 0 to 1, 0 to 255 or (16-bit images) 0 to 65,535 to 8-bit RGB. ``(..., 3)``."""
-    array = np.asarray(values)
-    if array.ndim < 3 or array.shape[-1] not in (3, 4) or array.dtype.kind not in "uif" or not array.size:
-        raise ValueError(
-            f"{name} has shape {array.shape} and type {array.dtype}; pass numbers with red, green and blue on the last "
-            "axis."
-        )
-    array = array[..., :3]
-    if array.dtype == np.uint8:
-        return array
-    low, high = float(array.min()), float(array.max())
-    if not (np.isfinite(low) and np.isfinite(high) and 0 <= low and high <= 65535):
-        raise ValueError(f"{name} has values from {low} to {high}; pass colours from 0 to 255, or from 0 to 1.")
-    if array.dtype.kind == "f" and high <= 1:
-        return np.rint(array * 255).astype(np.uint8)
-    return np.rint(array / 257 if high > 255 else array).astype(np.uint8)
+        return picture_as_rgb(image)
 
 
 def cut_tiles(image: NDArray[np.uint8], centres: NDArray[np.float64], width: float, n_pixels: int) -> NDArray[np.uint8]:
