@@ -25,6 +25,7 @@ from spotscape._slices import read_slices
 from spotscape._validate import check_choice, check_integer
 from spotscape.pl._colors import as_categorical
 from spotscape.pl._matching import matched_colors
+from spotscape.tl._domain_reference import DomainReference
 
 #: Slices with fewer spots have hardly more neighbourhoods than domains.
 _MIN_SPOTS = 50
@@ -150,6 +151,9 @@ def analyse(
     if label_key is not None and as_categorical(adata.obs[label_key]) is not None:
         # Figures of domains and annotation can be compared by eye.
         adata.uns["spatial_domain_colors"] = matched_colors(adata, "spatial_domain", label_key)
+    if method != "leiden":
+        # Without the check of `keep_domains`, which computes the representation again.
+        trained.domains_ = DomainReference.of_data(adata, "spatial_domain", "adata", "domain_key").get_state()
     with clock("markers"):
         find_markers(adata, slice_key, spatial_key)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from spotscape import tl
+from spotscape import SPOTSCAPE, datasets, tl
 
 from .conftest import assert_one_sentence, assert_unchanged
 
@@ -97,3 +97,15 @@ def test_references_without_an_applicable_clustering_are_refused(reference, new,
 def test_the_key_of_an_entry_is_refused(reference, new):
     with pytest.raises(ValueError, match="`reference_key` is 'spatial_domain'"):
         tl.predict_domains(new, reference.uns["spatial_domain"], reference_key="spatial_domain")
+
+
+def test_a_model_that_keeps_no_domains_is_refused(new):
+    data = datasets.synthetic_tissue(n_slices=1, n_spots=60, n_genes=40)
+    SPOTSCAPE.setup_anndata(data, layer="counts")
+    before = new.copy()
+    with pytest.raises(ValueError, match="call `keep_domains` of the model") as caught:
+        tl.predict_domains(new, SPOTSCAPE(data))
+    assert_one_sentence(caught.value)
+    with pytest.raises(ValueError, match="`reference_key` is 'regions', but `reference` is a model"):
+        tl.predict_domains(new, SPOTSCAPE(data), reference_key="regions")
+    assert_unchanged(new, before)

@@ -79,6 +79,8 @@ class LatentModel(
     _data_splitter_cls = SpotDataSplitter
     _training_plan_cls = ScheduledTrainingPlan
     _train_runner_cls = SafeTrainRunner
+    #: Domains that ``keep_domains`` has kept, as plain arrays and texts.
+    domains_: dict[str, Any] | None = None
     #: How the last training ended, if it did not end by itself.
     _interruption: str | None = None
 

@@ -222,6 +222,25 @@ Examples
 >>> model.train(max_epochs=1)
 >>> model.report("report.html", domain_key="domain").name
 'report.html'""",
+    keep_domains_example="""\
+Examples
+--------
+>>> import spotscape as sps
+>>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=200, n_genes=40, n_domains=3)
+>>> sps.SPOTSCAPE.setup_anndata(adata, layer="counts")
+>>> model = sps.SPOTSCAPE(adata)
+>>> model.train(max_epochs=1)
+>>> adata.obsm["X_spotscape"] = model.get_latent_representation()
+>>> sps.tl.domains(adata, n_domains=3)
+>>> adata.obs["spatial_domain"] = adata.obs["spatial_domain"].cat.rename_categories(["core", "ring", "edge"])
+>>> model.keep_domains()
+>>> model.save("my_model")
+>>> query = sps.datasets.synthetic_tissue(n_slices=1, n_spots=80, n_genes=40, seed=1)
+>>> model = sps.SPOTSCAPE.load_query_data(query, "my_model")
+>>> query.obsm["X_spotscape"] = model.get_latent_representation()
+>>> sps.tl.predict_domains(query, model)
+>>> query.obs["spatial_domain"].cat.categories.tolist()
+['core', 'ring', 'edge']""",
     load_query_example="""\
 Examples
 --------

@@ -35,9 +35,9 @@ from scvi.hub import HubModel  # pip install "spotscape[hub]"
 
 hub_model = HubModel.pull_from_huggingface_hub("OWNER/NAME")
 hub_model.load_model(adata=adata)  # sections with counts and coordinates, as below
-latent = hub_model.model.get_latent_representation()
+adata.obsm["{use_rep}"] = hub_model.model.get_latent_representation()
 ```
-
+{domains}
 Set-up of the training data, which is repeated on new data:
 
 {setup}
@@ -51,6 +51,17 @@ its training data (`get_slice_novelty`).
 {findings}
 """
 
+_DOMAINS = """
+The model keeps the domains of its training data: {names}. New sections are given the same domains, with a
+confidence for each spot:
+
+```python
+import spotscape as sps
+
+sps.tl.predict_domains(adata, hub_model.model)
+```
+"""
+
 
 class HubMixin:
     """Method that writes a model for the hub."""
@@ -60,6 +71,8 @@ class HubMixin:
         registry_: dict[str, Any]
         history_: Any
         _model_summary_string: str
+
+        domains_: dict[str, Any] | None
 
         def _check_if_trained(self, *, warn: bool) -> None: ...
         def _count_slices(self) -> int: ...
@@ -81,6 +94,7 @@ class HubMixin:
     ) -> None:
         """Write the model with the card and the metadata that :class:`scvi.hub.HubModel` reads and uploads.
 
+        Domains that :meth:`keep_domains` has kept are written with the model, and the card names them.
         ``HubModel(dir_path).push_to_huggingface_hub("OWNER/NAME", repo_create=True)`` then uploads the folder. The card
         names neither slices nor donors. The helper of scvi-tools for cards knows the models of scvi-tools only.
 
@@ -140,16 +154,21 @@ class HubMixin:
             card.save(unfinished / names.MODEL_CARD_FILE_NAME)
 
     def _card_text(self, title: str, description: str) -> str:
+        name = type(self).__name__
         rows = {"epochs": n_epochs(self.history_)}
         if self.adata is not None:
             rows |= {"spots": self.adata.n_obs, "genes": self.adata.n_vars, "slices": self._count_slices()}
+        known = self.domains_
+        use_rep = f"X_{name.lower()}" if known is None else known["fitted"]["use_rep"]
         messages = self.get_data_findings()["message"].tolist()
         # Keys of columns and layers say how to prepare new data; the names of slices stay out.
         setup = {key: value for key, value in self.registry_["setup_args"].items() if value is not None}
         return _CARD.format(
             title=title,
             description=description.strip() or "No description was given.",
-            name=type(self).__name__,
+            name=name,
+            use_rep=use_rep,
+            domains=_DOMAINS.format(names=_names(known["names"][""])) if known else "",
             prepare="prepare_query_mudata" if "modality" in setup else "prepare_query_anndata",
             spotscape=version("spotscape"),
             model=f"{self._model_summary_string.strip()}.",
@@ -171,6 +190,11 @@ _RULES: dict[str, Rule] = {
     "tissues": _check_tissues,
     "save_anndata overwrite": check_flag,
 }
+
+
+def _names(domains: Sequence[str]) -> str:
+    """Names of domains as a list in a sentence."""
+    return ", ".join(f"*{name}*" for name in domains)
 
 
 def _import_hub() -> tuple[Any, Any, Any]:

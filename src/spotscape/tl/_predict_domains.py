@@ -1,26 +1,29 @@
 """Domains of a reference for the spots of new sections."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
 from spotscape._arguments import check_call
-from spotscape._validate import check_name, check_present, shown
+from spotscape._validate import check_name, shown
 from spotscape.cluster._classifier import Classifier, MixtureClassifier, from_state
 from spotscape.tl._domain_columns import as_categorical, merged_domains, store_domains
+from spotscape.tl._domain_reference import DomainReference, levels_of
 from spotscape.tl._label_propagation import propagate_labels, read_spatial_graph
 from spotscape.tl._representation import read_representation
+
+if TYPE_CHECKING:
+    from spotscape.model import LatentModel
 
 _KEY = "spatial_domain"
 
 
 def predict_domains(
     adata: AnnData,
-    reference: AnnData | Mapping[str, Any],
+    reference: "AnnData | Mapping[str, Any] | LatentModel",
     *,
     use_rep: str | None = None,
     reference_key: str | None = None,
@@ -46,12 +49,13 @@ def predict_domains(
     adata
         New section, with a representation from the model of the reference in ``adata.obsm``. ``n_spots`` spots.
     reference
-        AnnData with the result of :func:`domains` (mixture or k-means), or its entry ``uns["spatial_domain"]``, which
-        is small enough to be kept beside a saved model.
+        AnnData with the result of :func:`domains` (mixture or k-means); or its entry ``uns["spatial_domain"]`` alone;
+        or a model with domains that :meth:`spotscape.SPOTSCAPE.keep_domains` has kept, such as one that was saved and
+        loaded.
     use_rep
         Key of the representation in ``adata.obsm``. If ``None``, that of the reference.
     reference_key
-        Key of the domains in the reference. If ``None``, ``key_added``. Only for an AnnData.
+        Key of the domains in the reference. If ``None``, ``key_added``. Only if the reference is an AnnData.
     key_added
         Key of the result in ``adata.obs`` and of the parameters in ``adata.uns``.
     copy
@@ -63,7 +67,7 @@ def predict_domains(
 
     ``.obs[key_added]``
         Categorical with the categories of the reference, also those that no spot has. Renamed categories keep their new
-        names. A dictionary has no names: the categories are ``"1"`` to ``"K"``.
+        names. An entry of ``uns`` has no names: the categories are ``"1"`` to ``"K"``.
     ``.obs[f"{key_added}_confidence"]``
         Confidence in the domain, from 0 to 1, computed as in :func:`domains` with the clustering of the reference. The
         user guide, :doc:`/user_guide/new_sections`, compares it with annotations.
@@ -79,10 +83,10 @@ def predict_domains(
     KeyError
         If the reference has no domains, or the representation or the spatial graph that smoothing needs is missing.
     TypeError
-        If ``reference`` is neither an AnnData nor a dictionary.
+        If ``reference`` is neither an AnnData, nor a dictionary, nor a model.
     ValueError
         If the domains of the reference cannot be applied to new spots, were changed after they were found, or are of a
-        representation with another number of columns.
+        representation with another number of columns; or if the model keeps no domains.
 
     Examples
     --------
@@ -99,7 +103,8 @@ def predict_domains(
     """
     check_call(predict_domains, locals())
     check_name(key_added, "key_added", "a column of `adata.obs`")
-    key, fitted = _read_reference(reference, reference_key, key_added)
+    known = _read_reference(reference, reference_key, key_added)
+    fitted = known.fitted
     classifier = from_state(fitted["classifier"])
     use_rep = str(fitted["use_rep"]) if use_rep is None else use_rep
     values = _read_values(adata, use_rep, classifier)
@@ -115,59 +120,48 @@ def predict_domains(
     result |= {"use_rep": use_rep, "sizes": np.bincount(codes, minlength=n_domains)}
 
     columns: dict[str, Any] = {
-        key_added: as_categorical(codes, _names(reference, key, n_domains)),
+        key_added: as_categorical(codes, known.names[""]),
         f"{key_added}_confidence": confidences[np.arange(len(codes)), codes],
     }
-    colors = {key_added: _colors(reference, key)}
-    levels = np.asarray(fitted.get("levels", []), dtype=int).tolist()
-    for level, merged in zip(levels, np.asarray(fitted.get("merged", []), dtype=int), strict=True):
+    for level, merged in zip(levels_of(fitted), np.asarray(fitted.get("merged", []), dtype=int), strict=True):
         coarse, confidence = merged_domains(codes, confidences, merged)
-        name, known = f"{key_added}_{level}", f"{key}_{level}"
-        columns |= {name: as_categorical(coarse, _names(reference, known, level)), f"{name}_confidence": confidence}
-        colors[name] = _colors(reference, known)
+        name = f"{key_added}_{level}"
+        columns |= {name: as_categorical(coarse, known.names[f"_{level}"]), f"{name}_confidence": confidence}
 
     target = adata.copy() if copy else adata
     store_domains(target, key_added, columns, result)
-    for name, values_of in colors.items():
+    for end in known.names:
         # Colours of earlier domains with the same number of categories would belong to other domains.
-        target.uns.pop(f"{name}_colors", None)
-        if values_of is not None:
-            target.uns[f"{name}_colors"] = values_of
+        target.uns.pop(f"{key_added}{end}_colors", None)
+        if end in known.colors:
+            target.uns[f"{key_added}{end}_colors"] = known.colors[end]
     return target if copy else None
 
 
-def _read_reference(
-    reference: AnnData | Mapping[str, Any], reference_key: str | None, key_added: str
-) -> tuple[str, Mapping[str, Any]]:
-    """Key and parameters of the domains of the reference, which must have a fitted clustering."""
-    key = key_added if reference_key is None else reference_key
+def _read_reference(reference: Any, reference_key: str | None, key_added: str) -> DomainReference:
+    """Domains of the reference, whose fitted clustering can be applied."""
     if isinstance(reference, AnnData):
-        check_present(key, "key_added" if reference_key is None else "reference_key", reference.uns, "reference.uns")
-        fitted, where = reference.uns[key], f"reference.uns[{key!r}]"
-    elif isinstance(reference, Mapping):
-        if reference_key is not None:
-            raise ValueError(
-                f"`reference_key` is {reference_key!r}, but `reference` is the entry of one key already; omit it."
-            )
-        fitted, where = reference, "reference"
-    else:
-        raise TypeError(f"`reference` is {shown(reference)}; pass an AnnData with domains, or its entry of `uns`.")
-    if not isinstance(fitted, Mapping) or not {"method", "use_rep", "n_domains", "smoothing"} <= set(fitted):
-        raise ValueError(
-            f"`{where}` is {shown(fitted)}, not a result of `spotscape.tl.domains`; call it on the reference first."
+        key, argument = (key_added, "key_added") if reference_key is None else (reference_key, "reference_key")
+        return DomainReference.of_data(reference, key, "reference", argument)
+    is_model = hasattr(reference, "keep_domains")
+    if not is_model and not isinstance(reference, Mapping):
+        raise TypeError(
+            f"`reference` is {shown(reference)}; pass an AnnData with domains, its entry of `uns`, or a model that "
+            "keeps domains."
         )
-    if fitted["method"] == "leiden":
+    if reference_key is not None:
         raise ValueError(
-            f"`{where}` was found with method 'leiden', whose communities are not defined for new spots; call "
-            "`spotscape.tl.domains` with the mixture or k-means, or transfer the domains with "
-            "`spotscape.tl.transfer_labels`."
+            f"`reference_key` is {reference_key!r}, but `reference` is "
+            f"{'a model, which keeps the domains of one key' if is_model else 'the entry of one key already'}; omit it."
         )
-    if "classifier" not in fitted:
+    if not is_model:
+        return DomainReference.of_entry(reference, "reference")
+    if reference.domains_ is None:
         raise ValueError(
-            f"`{where}` has no 'classifier', the fitted clustering that earlier releases did not keep; call "
-            "`spotscape.tl.domains` again."
+            "The model keeps no domains; call `keep_domains` of the model on its own data before it is saved, or pass "
+            "the data with the domains as `reference`."
         )
-    return key, fitted
+    return DomainReference.from_state(reference.domains_)
 
 
 def _read_values(adata: AnnData, use_rep: str, classifier: Classifier) -> np.ndarray:
@@ -184,26 +178,3 @@ def _read_values(adata: AnnData, use_rep: str, classifier: Classifier) -> np.nda
             "model."
         )
     return values
-
-
-def _names(reference: AnnData | Mapping[str, Any], column: str, n_domains: int) -> list[str]:
-    """Names of the domains: the categories of the reference, or the numbers from 1."""
-    if not isinstance(reference, AnnData):
-        return [str(number + 1) for number in range(n_domains)]
-    check_present(column, "reference_key", reference.obs.columns, "reference.obs")
-    domains = reference.obs[column]
-    changed = f"`reference.obs[{column!r}]` was changed after `spotscape.tl.domains` found these domains"
-    if not isinstance(domains.dtype, pd.CategoricalDtype) or len(domains.cat.categories) != n_domains:
-        raise ValueError(f"{changed}: it has no {n_domains} categories; call `spotscape.tl.domains` again.")
-    sizes = np.asarray(reference.uns.get(column, {}).get("sizes", []))
-    # In a part of the reference the sizes differ, so that only the whole can be checked.
-    if sizes.sum() == reference.n_obs and (domains.value_counts(sort=False).to_numpy() != sizes).any():
-        raise ValueError(
-            f"{changed}: its categories have other sizes; keep their order when you rename them, or call "
-            "`spotscape.tl.domains` again."
-        )
-    return domains.cat.categories.tolist()
-
-
-def _colors(reference: AnnData | Mapping[str, Any], column: str) -> Any:
-    return reference.uns.get(f"{column}_colors") if isinstance(reference, AnnData) else None
