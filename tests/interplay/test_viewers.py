@@ -1,9 +1,10 @@
 """Viewers and rapids-singlecell: the names and kinds of what they read, as their documentation says."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import is_color_like
+from matplotlib.colors import is_color_like, to_hex
 from scipy import sparse
 
 import spotscape as sps
@@ -66,13 +67,37 @@ def test_paths_of_vitessce_are_in_the_zarr_store(adata, tmp_path):
     assert store["obs/spatial_domain/categories"].shape == (adata.obs["spatial_domain"].nunique(),)
 
 
-def test_vitessce_takes_the_paths(adata, tmp_path):
+def test_vitessce_takes_the_paths(adata):
     vitessce = pytest.importorskip("vitessce", reason="needs vitessce")
-    adata.write_zarr(tmp_path / "sections.zarr")
     wrapper = vitessce.AnnDataWrapper(
-        adata_path=str(tmp_path / "sections.zarr"),
+        adata_url="https://example.org/sections.zarr",
+        obs_feature_matrix_path="X",
         obs_set_paths=["obs/spatial_domain"],
         obs_embedding_paths=["obsm/X_spotscape"],
+        obs_embedding_names=["SPOTSCAPE"],
         obs_locations_path="obsm/spatial",
     )
-    assert wrapper is not None
+    config = vitessce.VitessceConfig(schema_version="1.0.16", name="sections")
+    dataset = config.add_dataset("sections").add_object(wrapper)
+    config.layout(config.add_view("spatial", dataset=dataset) | config.add_view("obsSets", dataset=dataset))
+    options = config.to_dict()["datasets"][0]["files"][0]["options"]
+    # The paths that the test above finds in the store.
+    assert options["obsSets"][0]["path"] == "obs/spatial_domain"
+    assert options["obsEmbedding"][0]["path"] == "obsm/X_spotscape"
+    assert options["obsLocations"]["path"] == "obsm/spatial"
+
+
+def test_spatialdata_plot_draws_in_the_colours_of_this_package(adata):
+    pytest.importorskip("spatialdata_plot", reason="needs spatialdata-plot")
+    from spatialdata import SpatialData
+    from spatialdata.models import ShapesModel, TableModel
+
+    sps.pl.spatial(adata)
+    adata.obs["region"], adata.obs["instance"] = pd.Categorical(["spots"] * adata.n_obs), np.arange(adata.n_obs)
+    shapes = ShapesModel.parse(adata.obsm["spatial"], geometry=0, radius=0.5, index=pd.Index(range(adata.n_obs)))
+    table = TableModel.parse(adata, region="spots", region_key="region", instance_key="instance")
+    axes = plt.figure().add_subplot()
+    sections = SpatialData(shapes={"spots": shapes}, tables={"table": table})
+    sections.pl.render_shapes("spots", color="spatial_domain").pl.show(ax=axes)
+    drawn = {to_hex(color) for shown in axes.collections for color in shown.get_facecolors()}
+    assert drawn == {color.lower() for color in adata.uns["spatial_domain_colors"]}
