@@ -8,6 +8,7 @@ import pandas as pd
 from anndata import AnnData
 
 from spotscape._constants import MEASURED_KEY, MEASURED_SLICES_KEY
+from spotscape._places import Places
 from spotscape._slices import slice_names
 from spotscape._validate import check_present, is_key
 from spotscape.data._findings import Findings
@@ -65,7 +66,8 @@ def check_spots(adata: AnnData, slice_key: str | None, spatial_key: str, finding
                 "fill them in or drop those spots."
             )
         slices = slice_names(adata.obs[slice_key])
-    note_mixed_sections(adata.obs, as_positions(adata.obsm[spatial_key]), slice_key, slices, findings)
+    positions = as_positions(adata.obsm[spatial_key], Places.of(adata, slice_key))
+    note_mixed_sections(adata.obs, positions, slice_key, slices, findings)
     return slices
 
 
@@ -105,7 +107,8 @@ def check_expression(
     # One object for all checks, so that the values are read once.
     rows = row_blocks(adata.X if layer is None else adata.layers[layer])
     summary = summarize_values(rows, None if slices is None else slices.cat.codes.to_numpy())
-    kind = check_values(rows, values, warn=lambda message: findings.note("expression", message))
+    places = Places.of(adata, slice_key)
+    kind = check_values(rows, values, warn=lambda message: findings.note("expression", message), places=places)
     if slices is not None:
         advice = how_to_keep_measured(str(slice_key), layer)
         check_slices(summary, slices, adata.var_names, values, advice, findings)

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from spotscape._places import ROWS, Places
 from spotscape._slices import name_of_slice
 
 # Squares of more are infinite.
@@ -126,7 +127,7 @@ def validate_graph(
     return graph
 
 
-def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
+def as_positions(coordinates: ArrayLike | pd.DataFrame, places: Places = ROWS) -> NDArray[np.float64]:
     """Convert coordinates to a finite float64 array with 2 or 3 columns, or raise ``ValueError``."""
     array = np.asarray(coordinates)
     if array.dtype.kind == "O" and not any(isinstance(value, str) for value in array.flat):
@@ -147,13 +148,13 @@ def as_positions(coordinates: ArrayLike | pd.DataFrame) -> NDArray[np.float64]:
     bad = np.flatnonzero(~np.isfinite(positions).all(axis=1))
     if bad.size:
         raise ValueError(
-            f"The coordinates of {bad.size} spots are NaN or infinite (the first is row {bad[0]}); remove these spots "
-            "or give them a position."
+            f"The coordinates of {bad.size} spots are NaN or infinite (the first is {places.spot(bad[0])}); remove "
+            "these spots or give them a position."
         )
     return positions
 
 
-def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.int32], list[str]]:
+def encode_slices(slices: ArrayLike | None, n_spots: int, places: Places = ROWS) -> tuple[NDArray[np.int32], list[str]]:
     """Slice code of each spot, in the order of first appearance, and the name of each slice for messages."""
     if slices is None:
         return np.zeros(n_spots, dtype=np.int32), ["the section"]
@@ -164,8 +165,8 @@ def encode_slices(slices: ArrayLike | None, n_spots: int) -> tuple[NDArray[np.in
     missing = np.flatnonzero(codes < 0)
     if missing.size:
         raise ValueError(
-            f"The slice of {missing.size} spots is missing (the first is row {missing[0]}); remove these spots or give "
-            "them a slice."
+            f"The slice of {missing.size} spots is missing (the first is {places.spot(missing[0])}); remove these "
+            "spots or give them a slice."
         )
     same, names = pd.factorize(np.array([name_of_slice(label) for label in labels], dtype=object))
     return same[codes].astype(np.int32), [f"slice '{name}'" for name in names]

@@ -42,12 +42,7 @@ def join_sections(sections: list[AnnData], files: Sequence[str], *, slice_key: s
         by_slice(section, "spatial_units", names)
     if len(sections) == 1:
         return sections[0]
-    names = pd.Series([name for of_file in slices for name in of_file])
-    if names.duplicated().any():
-        raise ValueError(
-            f"Slice {names[names.duplicated()].iloc[0]!r} is in more than one file; give each slice a unique name in "
-            f"`obs[{slice_key!r}]`."
-        )
+    _check_slice_names(slices, files, slice_key)
     check_gene_names([section.var_names for section in sections], files)
     _check_coordinates(sections, files)
     _keep_common_entries(sections, files)
@@ -99,6 +94,20 @@ def _unpack_coordinates(section: AnnData, file: str) -> None:
             "coordinates alone."
         ) from error
     section.obsm["spatial"] = values
+
+
+def _check_slice_names(slices: Sequence[Sequence[str]], files: Sequence[str], slice_key: str) -> None:
+    """Raise ``ValueError`` if two files have a slice of the same name."""
+    first: dict[str, str] = {}
+    for of_file, file in zip(slices, files, strict=True):
+        for name in of_file:
+            if name in first:
+                raise ValueError(
+                    f"Slice {name!r} is in {first[name]} and in {file}; give each slice a unique name in "
+                    f"`obs[{slice_key!r}]`, or remove this column from files with one slice each, which then have the "
+                    "names of the files."
+                )
+        first |= dict.fromkeys(of_file, file)
 
 
 def _check_coordinates(sections: list[AnnData], files: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from anndata import AnnData
 
 from spotscape._arguments import check_call
 from spotscape._constants import MEASURED_SLICES_KEY
+from spotscape._places import Places
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_present
 from spotscape.preprocessing._row_blocks import row_blocks
@@ -64,7 +65,7 @@ def measured_genes(adata: AnnData, slice_key: str | None = None, *, layer: str |
     codes = slices.cat.codes.to_numpy()
     rows = row_blocks(adata.X if layer is None else adata.layers[layer])
     summary = summarize_values(rows, codes)
-    summary.check("auto")
+    summary.check("auto", Places(adata.obs_names, adata.var_names, slices))
     spots_of = [np.flatnonzero(codes == code) for code in range(len(slices.cat.categories))]
     measured = ~summary.absent_genes(spots_of)[1].any(axis=0)
     marked = adata.varm.get(MEASURED_SLICES_KEY)

@@ -5,8 +5,10 @@ from collections.abc import Hashable, Iterable
 from anndata import AnnData
 
 from spotscape._arguments import check_call
+from spotscape._places import Places
 from spotscape._validate import check_present
 from spotscape.graph._build import build_spatial_graph
+from spotscape.graph._checks import as_positions, encode_slices
 from spotscape.graph._storage import write_graph
 
 
@@ -70,6 +72,9 @@ def spatial_neighbors(
     check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
     if slice_key is not None:
         check_present(slice_key, "slice_key", adata.obs, "adata.obs")
+    places = Places.of(adata, slice_key)
+    as_positions(adata.obsm[spatial_key], places)
+    encode_slices(None if slice_key is None else adata.obs[slice_key], adata.n_obs, places)
     graph = build_spatial_graph(
         adata.obsm[spatial_key],
         None if slice_key is None else adata.obs[slice_key],

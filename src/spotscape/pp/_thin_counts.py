@@ -5,6 +5,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from spotscape._arguments import check_call
+from spotscape._places import Places
 from spotscape._validate import check_number, check_present
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._value_summary import summarize_values
@@ -83,7 +84,7 @@ def thin_counts(
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
     rows = row_blocks(matrix)
     summary = summarize_values(rows)
-    summary.check("auto")
+    summary.check("auto", Places.of(adata))
     if not summary.is_whole:
         raise ValueError(
             f"`{source}` holds values that are not whole numbers, and only molecules can be divided; name the layer "

@@ -5,6 +5,7 @@ import weakref
 import numpy as np
 from scipy import sparse, stats
 
+from spotscape._places import ROWS, Places
 from spotscape.preprocessing._row_blocks import Matrix, row_blocks
 
 # log1p of counts per million stays below 13.9 and log2 of them below 20; a linear scale that matters exceeds it.
@@ -113,13 +114,13 @@ class ValueSummary:
             self.spots_with_gene += counts
             self.detected[slices[start]] |= counts > 0
 
-    def check(self, values: str) -> None:
+    def check(self, values: str, places: Places = ROWS) -> None:
         """Raise ``ValueError`` if values are invalid, or not on the declared scale."""
         for kind in ("missing (NaN)", "infinite", "negative"):
             if kind in self._wrong:
                 count, row, column = self._wrong[kind]
                 raise ValueError(
-                    f"The expression holds {count} {kind} value(s), the first at row {row}, column {column}; "
+                    f"The expression holds {count} {kind} value(s), the first at {places.value(row, column)}; "
                     f"pass raw counts, or expression that is not centred, scaled or otherwise corrected."
                 )
         if self._largest > _LARGEST_POSSIBLE:

@@ -8,6 +8,7 @@ from typing import Literal, cast
 import numpy as np
 from scipy import sparse
 
+from spotscape._places import ROWS, Places
 from spotscape._validate import check_choice
 from spotscape.preprocessing._row_blocks import Matrix, row_blocks
 from spotscape.preprocessing._value_summary import summarize_values
@@ -52,7 +53,9 @@ def recognise_values(matrix: Matrix) -> Values:
     return cast(Values, summarize_values(matrix).recognise())
 
 
-def check_values(matrix: Matrix, values: str = "auto", *, warn: Callable[[str], None] | None = None) -> Values:
+def check_values(
+    matrix: Matrix, values: str = "auto", *, warn: Callable[[str], None] | None = None, places: Places = ROWS
+) -> Values:
     """Check an expression matrix, and return the scale of its values.
 
     Parameters
@@ -66,6 +69,8 @@ def check_values(matrix: Matrix, values: str = "auto", *, warn: Callable[[str], 
         detects the scale with :func:`recognise_values`, and warns if the values are not whole numbers.
     warn
         Function that is given each warning. ``None``: they are issued as ``UserWarning``.
+    places
+        Names of spots and genes for messages.
 
     Returns
     -------
@@ -84,7 +89,7 @@ def check_values(matrix: Matrix, values: str = "auto", *, warn: Callable[[str], 
     warn = partial(warnings.warn, category=UserWarning, stacklevel=3) if warn is None else warn
     rows = row_blocks(matrix)
     summary = summarize_values(rows)
-    summary.check(values)
+    summary.check(values, places)
     _check_empty_spots(summary.totals, rows.shape[1], warn)
     recognised = cast(Values, summary.recognise())
     if values != "auto":

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from spotscape._images import as_rgb
+from spotscape._places import Places
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._validate import check_number, check_present, shown
 from spotscape.graph._checks import as_positions
@@ -64,7 +65,7 @@ def read_slides(
             "of them."
         )
     check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
-    positions = as_positions(adata.obsm[spatial_key])[:, :2]
+    positions = as_positions(adata.obsm[spatial_key], Places.of(adata))[:, :2]
     libraries = _libraries(adata, slices, image_key, required=image is None)
     images = _images_of_slices(image, slices) if image is not None else {}
     slides = []

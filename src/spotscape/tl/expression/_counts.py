@@ -10,6 +10,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from spotscape._constants import MEASURED_KEY
+from spotscape._places import Places
 from spotscape._validate import check_present, checked_names, numeric_array
 from spotscape.preprocessing._row_blocks import row_blocks
 from spotscape.preprocessing._values import check_size_factors, log_expression, summarize_values
@@ -95,7 +96,7 @@ def read_counts(
         raise ValueError("`adata.X` is empty; name the layer with the counts in `layer`.")
     rows = row_blocks(matrix)
     summary = summarize_values(rows)
-    summary.check("auto")
+    summary.check("auto", Places.of(adata))
     if summary.recognise() != "counts":
         raise ValueError(
             f"`adata.{source}` holds values that are not whole numbers, and tests need counts, because denoised or "

@@ -1,0 +1,59 @@
+"""Messages tell spots, slices and genes by their names, also where several files were joined."""
+
+import numpy as np
+import pytest
+
+import spotscape as sps
+from spotscape import SPOTSCAPE, pp, tl
+from spotscape._places import ROWS, Places
+
+
+@pytest.fixture
+def adata():
+    adata = sps.datasets.synthetic_tissue(n_slices=2, n_spots=60, n_genes=40)
+    adata.obs_names = [f"AAA-{number}" for number in range(120)]
+    adata.X = adata.layers["counts"].copy()
+    return adata
+
+
+def spoilt(adata, value, row, column):
+    dense = adata.X.toarray()
+    dense[row, column] = value
+    adata.X = dense
+    adata.layers["counts"] = dense
+    return adata
+
+
+@pytest.mark.parametrize(("value", "kind"), [(np.nan, "missing"), (-3.0, "negative"), (np.inf, "infinite")])
+def test_expression(adata, value, kind):
+    gene = adata.var_names[5]
+    spoilt(adata, value, 70, 5)
+    with pytest.raises(ValueError, match=f"1 {kind}.*first at spot 'AAA-70' of slice 'slice_2', gene '{gene}'"):
+        SPOTSCAPE.setup_anndata(adata, slice_key="slice")
+    with pytest.raises(ValueError, match=f"1 {kind}.*first at spot 'AAA-70', gene '{gene}'"):
+        SPOTSCAPE.setup_anndata(adata)
+    for call in (lambda: tl.markers(adata, "domain"), lambda: pp.thin_counts(adata, 0.5)):
+        with pytest.raises(ValueError, match=f"first at spot 'AAA-70'.*, gene '{gene}'"):
+            call()
+    with pytest.raises(ValueError, match=f"first at spot 'AAA-70' of slice 'slice_2', gene '{gene}'"):
+        pp.measured_genes(adata, "slice")
+
+
+def test_coordinates(adata):
+    adata.obsm["spatial"][7, 0] = np.nan
+    for call in (SPOTSCAPE.setup_anndata, pp.spatial_neighbors):
+        with pytest.raises(ValueError, match="the first is spot 'AAA-7' of slice 'slice_1'"):
+            call(adata, slice_key="slice")
+        with pytest.raises(ValueError, match=r"the first is spot 'AAA-7'\)"):
+            call(adata)
+
+
+def test_slices(adata):
+    adata.obs["slice"] = adata.obs["slice"].where(np.arange(120) != 9)
+    with pytest.raises(ValueError, match=r"the first is spot 'AAA-9'\)"):
+        pp.spatial_neighbors(adata, slice_key="slice")
+
+
+def test_plain_arrays_have_rows_and_columns(adata):
+    assert ROWS.value(3, 5) == "row 3, column 5"
+    assert Places.of(adata, "no such column").spot(3) == "spot 'AAA-3'"
