@@ -58,7 +58,7 @@ the cortex, may differ in ways that it has not seen. Look at `get_slice_novelty`
 
 def main() -> int:
     """Train, evaluate and write."""
-    sections = read()
+    sections = read(Path(os.environ["SPOTSCAPE_DATA"]))
     ways = (SECTIONS, SECTIONS[::-1])
     scores = [f"| {known} | {new} | {transferred(sections, known, new):.2f} |" for known, new in ways]
     model, adata = train(sections)
@@ -83,9 +83,8 @@ def main() -> int:
     return 0
 
 
-def read() -> AnnData:
+def read(folder: Path) -> AnnData:
     """Both sections with all genes that they share."""
-    folder = Path(os.environ["SPOTSCAPE_DATA"])
     adata = sps.io.read_sections([folder / f"dlpfc_{name}_hvg.h5ad" for name in SECTIONS])
     adata.obs["total_counts"] = adata.obs["total_umi_full"]
     return adata

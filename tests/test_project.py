@@ -48,7 +48,7 @@ MAY_IMPORT = {
 # The private modules at the top: those that every folder may import know no folder, the others may know all.
 SHARED = {
     *("_arguments.py", "_centroids.py", "_constants.py", "_distributed.py", "_images.py"),
-    *("_slices.py", "_uns.py", "_validate.py", "_write.py", "_write_system.py"),
+    *("_places.py", "_slices.py", "_uns.py", "_validate.py", "_write.py", "_write_system.py"),
 }
 ON_TOP = {
     *("__main__.py", "_cli.py", "_commands.py", "_config.py", "_exports.py", "_mapping.py"),

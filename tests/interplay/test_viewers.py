@@ -99,5 +99,5 @@ def test_spatialdata_plot_draws_in_the_colours_of_this_package(adata):
     axes = plt.figure().add_subplot()
     sections = SpatialData(shapes={"spots": shapes}, tables={"table": table})
     sections.pl.render_shapes("spots", color="spatial_domain").pl.show(ax=axes)
-    drawn = {to_hex(color) for shown in axes.collections for color in shown.get_facecolors()}
+    drawn = {to_hex(color) for shown in axes.collections for color in np.atleast_2d(shown.get_facecolor())}
     assert drawn == {color.lower() for color in adata.uns["spatial_domain_colors"]}

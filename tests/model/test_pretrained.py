@@ -68,13 +68,12 @@ def test_its_domains_are_the_layers(section):
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*genes are not in all", "ignore:Entries of `uns` that differ")
-def test_the_script_makes_it(section, monkeypatch, data_file):
+def test_the_script_makes_it(data_file):
     path = ROOT / "scripts" / "pretrain_cortex.py"
     spec = importlib.util.spec_from_file_location("pretrain_cortex", path)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    monkeypatch.setenv("SPOTSCAPE_DATA", str(data_file("dlpfc_151675_hvg.h5ad").parent))
-    _, adata = script.train(script.read())
+    _, adata = script.train(script.read(data_file("dlpfc_151675_hvg.h5ad").parent))
     script.name_domains(adata)
     packed = adata.copy()
     mapped(packed)

@@ -50,7 +50,7 @@ def test_bad_input_changes_nothing(adata):
         ({"spatial_key": "xy"}, KeyError, "`spatial_key` is 'xy', which is not in `adata.obsm`.*'spatial'"),
         ({"slice_key": "batch"}, KeyError, "`slice_key` is 'batch', which is not in `adata.obs`.*'slice'"),
         ({"slice_key": "hole"}, ValueError, r"slice of 1 spots is missing \(the first is spot '4'\)"),
-        ({"spatial_key": "broken"}, ValueError, r"coordinates of 1 spots are NaN .* row 20"),
+        ({"spatial_key": "broken"}, ValueError, r"coordinates of 1 spots are NaN .* spot '20'"),
         ({"method": "precomputed"}, ValueError, "`method` is 'precomputed'; choose one of"),
         ({"n_neighbors": 90}, ValueError, "only 90 spots"),
     ]:
