@@ -47,7 +47,7 @@ MAY_IMPORT = {
 }
 # The private modules at the top: those that every folder may import know no folder, the others may know all.
 SHARED = {
-    *("_arguments.py", "_centroids.py", "_constants.py", "_distributed.py", "_images.py"),
+    *("_arguments.py", "_bars.py", "_centroids.py", "_constants.py", "_distributed.py", "_images.py"),
     *("_places.py", "_slices.py", "_uns.py", "_validate.py", "_write.py", "_write_system.py"),
 }
 ON_TOP = {

@@ -13,8 +13,8 @@ from mudata import MuData
 from scvi import settings
 from scvi.data import AnnDataManager
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
-from tqdm.auto import tqdm
 
+from spotscape._bars import progress_bar
 from spotscape._constants import BATCH_KEYS, MODULE_KEYS
 from spotscape._validate import check_integer, checked_indices
 from spotscape.data import SpotDataLoader, SpotDataset, SpotDataSplitter
@@ -267,7 +267,7 @@ class LatentModel(
         row_of = np.empty(len(dataset), dtype=np.int64)
         row_of[indices] = np.arange(len(indices))
         latent: np.ndarray | None = None
-        for batch in tqdm(loader, desc="Encoding", disable=True if len(loader) < _BATCHES_WITHOUT_PROGRESS else None):
+        for batch in progress_bar(loader, desc="Encoding", hidden=len(loader) < _BATCHES_WITHOUT_PROGRESS):
             encoded = self.module.inference(**self.module._get_inference_input(batch))[output].cpu()
             if latent is None:
                 latent = np.empty((len(indices), encoded.shape[1]), dtype=np.float32)

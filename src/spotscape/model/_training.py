@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from scvi.model.base import UnsupervisedTrainingMixin
 from scvi.train import Trainer as ScviTrainer
 
@@ -37,6 +38,7 @@ from spotscape.model._training_identity import identity_of
 from spotscape.model._unchanged import unchanged_on_error
 from spotscape.train import StopAtPlateau
 from spotscape.train._defaults import batch_size_of_settings, default_batch_size, default_n_steps
+from spotscape.train._epoch_bar import EpochBar
 from spotscape.train._plan import NonFiniteLossError
 
 if TYPE_CHECKING:
@@ -192,6 +194,12 @@ class TrainingRun:
 
     def _fit(self, plan_kwargs: dict[str, Any], splitter_kwargs: dict[str, Any], callbacks: list[Callback]) -> None:
         given = self.arguments
+        settings = {"use_distributed_sampler": False} | self.trainer_kwargs
+        if settings.get("enable_progress_bar", True) and settings.get("simple_progress_bar", True):
+            # In place of the bar of scvi-tools, which is written to standard output, also in log files.
+            settings["simple_progress_bar"] = False
+            if not any(isinstance(callback, ProgressBar) for callback in callbacks):
+                callbacks = [*callbacks, EpochBar(settings.pop("progress_bar_refresh_rate", 1))]
         # Lightning keeps the mode, which is that of evaluation if the model was trained or loaded before.
         self.model.module.train()
         with warnings.catch_warnings(), quiet_libraries():
@@ -211,7 +219,7 @@ class TrainingRun:
                     datasplitter_kwargs=splitter_kwargs,
                     callbacks=callbacks,
                     # The loader itself shares a batch between the processes.
-                    **({"use_distributed_sampler": False} | self.trainer_kwargs),
+                    **settings,
                 )
             except RuntimeError as error:
                 if not any(sign in str(error) for sign in _SIGNS_OF_A_LOST_PROCESS):

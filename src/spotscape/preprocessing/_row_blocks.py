@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
+
+from spotscape._bars import progress_bar
 
 # A CSR or CSC matrix or array of scipy (which has no types of its own), a dense numpy array, or one of those in a
 # file: a dask array, or what AnnData holds in backed mode. Spots by genes.
@@ -79,9 +80,11 @@ class RowBlocks:
         # Small products on several threads each, in several threads, wait for each other more than they work.
         with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_READERS) as pool:
             ahead: deque[Future] = deque()
-            # Fast reading needs no bar; without a terminal there is none.
-            hidden = None if self.is_lazy else True
-            for span in tqdm(spans, desc="Reading expression", unit="block", leave=False, delay=2, disable=hidden):
+            # Expression in memory is read fast.
+            bar = progress_bar(
+                spans, desc="Reading expression", unit="block", leave=False, delay=2, hidden=not self.is_lazy
+            )
+            for span in bar:
                 ahead.append(pool.submit(work, *span))
                 if len(ahead) > _READERS:
                     yield ahead.popleft().result()

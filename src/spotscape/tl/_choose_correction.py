@@ -7,9 +7,9 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
-from tqdm.auto import tqdm
 
 from spotscape._arguments import check_call
+from spotscape._bars import progress_bar
 from spotscape._slices import need_slice_key, read_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present, shown
@@ -138,7 +138,7 @@ def choose_slice_correction(
     rng = np.random.default_rng(seed)
     names = list(dict.fromkeys(candidates))
     agreements = []
-    for _ in tqdm(range(n_splits), desc="Divisions of genes", leave=False, delay=2, disable=None):
+    for _ in progress_bar(range(n_splits), desc="Divisions of genes", leave=False, delay=2):
         drawn = rng.permutation(expressed)
         halves = [np.sort(drawn[::2]), np.sort(drawn[1::2])]
         features = [_components(counts.matrix[:, half], slices, counts.size_factors) for half in halves]

@@ -7,9 +7,9 @@ import pandas as pd
 from anndata import AnnData
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from spotscape._arguments import check_call
+from spotscape._bars import progress_bar
 from spotscape._slices import find_slice_key, read_slices
 from spotscape._validate import check_integer, check_name, is_key, numeric_array
 from spotscape.cluster._mixture import N_COMPONENTS_MIXTURE
@@ -149,7 +149,7 @@ def choose_n_domains(
         )
     with threadpool_limits(1, user_api="openmp"):
         scores = PCA(min(N_COMPONENTS_MIXTURE, *values.shape), random_state=seed).fit_transform(values)
-        progress = tqdm(candidates, desc="Numbers of domains", leave=False, delay=2, disable=None)
+        progress = progress_bar(candidates, desc="Numbers of domains", leave=False, delay=2)
         agreements = np.array(
             [[split_half_agreement(scores, first, number, n_init, seed) for first in splits] for number in progress]
         )

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from anndata import AnnData
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from spotscape._arguments import check_call
+from spotscape._bars import progress_bar
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer
 from spotscape.pp.image._arguments import check_method, tile_pixels, tile_scales
@@ -192,7 +192,7 @@ def image_features(
     if missing:
         extractors = _extractors(method, folder, slides, spot_names, colors_only, stain, scales, n_pixels, seed)
         n_spots = sum(len(slide.spots) for slide in missing)
-        with tqdm(total=n_spots, desc="Image features", unit="spot", leave=False, disable=None) as progress:
+        with progress_bar(total=n_spots, desc="Image features", unit="spot", leave=False) as progress:
             for slide in missing:
                 pixels = slide.pixels()
                 read = tile_reader(slide, pixels, spot_names[slide.name], stain, n_pixels)

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
-from tqdm.auto import tqdm
+
+from spotscape._bars import progress_bar
 
 #: Increase this with every change of the features, so that caches of an older version are not read.
 NETWORK_VERSION = 1
@@ -81,7 +82,7 @@ def train_encoder(tiles: NDArray[np.uint8], seed: int) -> TileEncoder:
     optimizer = torch.optim.AdamW(networks.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _N_TRAINING_STEPS)
     queue = torch.empty(0, dtype=torch.long)
-    for _ in tqdm(range(_N_TRAINING_STEPS), desc="Training on tiles", unit="step", leave=False, disable=None):
+    for _ in progress_bar(range(_N_TRAINING_STEPS), desc="Training on tiles", unit="step", leave=False):
         while len(queue) < min(_BATCH_SIZE, len(tiles)):
             queue = torch.cat([queue, torch.randperm(len(tiles), generator=generator)])
         chosen, queue = queue[:_BATCH_SIZE], queue[_BATCH_SIZE:]

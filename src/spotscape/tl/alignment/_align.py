@@ -8,9 +8,9 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 from scipy.spatial import cKDTree
-from tqdm.auto import tqdm
 
 from spotscape._arguments import check_call
+from spotscape._bars import progress_bar
 from spotscape._slices import name_of_slice, need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present
@@ -167,7 +167,7 @@ def align(
         aligned[reference_rows] = positions[reference_rows]
     similarity = np.full(adata.n_obs, np.nan)
     entries, coupled_shares, registrations = [], [], []
-    for name in tqdm(names, desc="Aligning", unit="slice", leave=False, delay=2, disable=None):
+    for name in progress_bar(names, desc="Aligning", unit="slice", leave=False, delay=2):
         rows = _sorted_rows(slices == name, vectors, positions)
         source, target = (_select(spots, vectors, positions) for spots in (rows, reference_rows))
         if positions is None:
