@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from lightning.pytorch.callbacks import Callback
 
-from spotscape import _commands
+from spotscape import SPOTSCAPE, _commands
 from spotscape._cli import main
 from spotscape._results import _NAMES
 from spotscape.datasets import synthetic_tissue
@@ -60,6 +60,19 @@ def test_run_writes_everything(done):
     assert list(denoised) == ["gene_03", "gene_01"] and list(denoised.index) == list(adata.obs_names)
     text = (done / "README.txt").read_text()
     assert all(name in text for name in WRITTEN)
+
+
+def test_slices_are_corrected_as_asked(files, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["run", *files, "--n-domains", "3", "--out", str(out), "--max-epochs", "1", "--quiet"]
+    assert main([*arguments, "--slice-correction", "none"]) == 0
+    model = SPOTSCAPE.load(out / "model", adata=False)
+    assert model.init_params_["non_kwargs"]["slice_correction"] == "none"
+    assert tomllib.loads((out / "config.toml").read_text())["slice-correction"] == "none"
+    # The model alone gives new sections its domains.
+    assert model.domains_["names"][""] == ["1", "2", "3"]
+    assert main([*arguments, "--slice-correction", "magic"]) == 2
+    assert "invalid choice: 'magic'" in capsys.readouterr().err
 
 
 def test_tables_say_what_the_data_say(done):

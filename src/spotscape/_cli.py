@@ -156,6 +156,11 @@ def _parser() -> Any:
         default="auto",
         help="what the expression is (default: recognised)",
     )
+    run.add_argument(
+        "--slice-correction",
+        choices=("none", "centre", "combat", "harmony"),
+        help="how differences between slices are removed (default: harmony, none for one slice)",
+    )
     run.add_argument("--label-key", help="column of obs with annotated domains, to score against")
     run.add_argument(
         "--method", choices=("mixture", "eee", "kmeans", "leiden"), default="mixture", help="how domains are found"

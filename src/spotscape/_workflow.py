@@ -49,6 +49,7 @@ def analyse(
     spatial_key: str = "spatial",
     size_factor_key: str | None = None,
     values: str = "auto",
+    slice_correction: str | None = None,
     method: str = "mixture",
     label_key: str | None = None,
     genes: Sequence[str] = (),
@@ -76,6 +77,8 @@ def analyse(
         ``"SPOTSCAPE"`` or ``"SEDR"``.
     layer, slice_key, spatial_key, size_factor_key, values
         As :meth:`spotscape.SPOTSCAPE.setup_anndata`.
+    slice_correction
+        As :class:`spotscape.SPOTSCAPE`.
     method
         As :func:`spotscape.tl.domains`.
     label_key
@@ -127,7 +130,7 @@ def analyse(
             size_factor_key=size_factor_key,
             values=values,
         )
-        trained = model_class(adata, seed=seed)
+        trained = model_class(adata, slice_correction=slice_correction, seed=seed)
     # scvi-tools prints a line of its own when training fails.
     with clock("training"), redirect_stdout(io.StringIO()):
         trained.train(

@@ -1,5 +1,7 @@
 """The correction of slices is chosen by genes that it has not seen."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +23,18 @@ def test_a_strong_batch_effect_is_corrected():
     stored = adata.uns["slice_correction"]
     assert stored["chosen"] == "harmony"
     assert stored["table"].loc["harmony", "agreement"] > stored["table"].loc["none", "agreement"]
+
+
+def test_spots_without_genes_of_one_half_are_no_news():
+    adata = tissue("none", n_genes=40)
+    counts = adata.layers["counts"].toarray()
+    # In any half of the genes, some of these spots have none.
+    counts[:60] = 0
+    counts[np.arange(60), np.arange(60) % 40] = 3
+    adata.layers["counts"] = counts
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sps.tl.choose_slice_correction(adata, "slice", n_splits=2)
 
 
 def different_tissues():

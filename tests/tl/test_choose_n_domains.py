@@ -40,12 +40,21 @@ def test_clear_domains_are_counted(n_domains, n_slices):
     assert list(adata.obs) == ["slice", "truth"] and list(adata.uns) == ["n_domains"]
 
 
+def test_the_largest_candidate_is_noticed():
+    adata = tissue(4)
+    with pytest.warns(UserWarning, match="The chosen number, 4, is the largest candidate") as caught:
+        assert tl.choose_n_domains(adata, n_domains=(4, 2, 3), n_splits=2, n_init=2) == 4
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.filterwarnings("ignore:The chosen number")
 def test_a_single_blob_gives_no_reproducible_domains():
     adata = tissue(1)
     tl.choose_n_domains(adata, n_domains=range(2, 6), n_splits=2, n_init=2)
     assert adata.uns["n_domains"]["table"]["reproducibility"].max() < 0.5
 
 
+@pytest.mark.filterwarnings("ignore:The chosen number")
 def test_permuted_spots_and_renamed_rows_give_the_same_table():
     adata = tissue(4, n_slices=2)
     adata.obsm["X_spotscape"] = np.random.default_rng(1).normal(size=(adata.n_obs, 5))
@@ -55,6 +64,7 @@ def test_permuted_spots_and_renamed_rows_give_the_same_table():
     np.testing.assert_array_equal(shuffled.uns["n_domains"]["splits"], adata.uns["n_domains"]["splits"])
 
 
+@pytest.mark.filterwarnings("ignore:The chosen number")
 def test_result_is_deterministic_follows_the_seed_and_survives_a_file(tmp_path):
     adata = tissue(1)
     results = []

@@ -299,7 +299,8 @@ class LatentModel(
         uncorrected = dataset.uncorrected()
         latent = latent[some] if uncorrected is dataset else self._encode(uncorrected, rows[some])
         scores = NoveltyReference.from_state(self.novelty_reference_).score(latent)
-        warn_of_novel_slices(slice_novelty(scores, registered_slices(manager)[1][rows[some]]))
+        size_factor_key = self.registry_["setup_args"].get("size_factor_key")
+        warn_of_novel_slices(slice_novelty(scores, registered_slices(manager)[1][rows[some]]), size_factor_key)
 
     # ----------------------------------------------------------------------------------------------- new data
 

@@ -30,14 +30,20 @@ def slice_novelty(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
     return table.assign(out_of_distribution=table["share_novel"] > _MAX_SHARE_NOVEL)
 
 
-def warn_of_novel_slices(table: pd.DataFrame) -> None:
-    """Warn if a slice is out of distribution."""
+def warn_of_novel_slices(table: pd.DataFrame, size_factor_key: str | None = None) -> None:
+    """Warn if a slice is out of distribution, or has other size factors in the column ``size_factor_key``."""
     out = table[table["out_of_distribution"]]
     if len(out):
         warnings.warn(
             f"{len(out)} of {len(table)} slice(s) are unlike those that the model was trained on: in {out.index[0]!r}, "
             f"{out['share_novel'].iloc[0]:.0%} of the spots are farther out than 99% of the training spots; do not "
-            "trust their representation, and see `get_novelty` for each spot.",
+            "trust their representation, and see `get_novelty` for each spot."
+            + (
+                ""
+                if size_factor_key is None
+                else f" Check too that `obs[{size_factor_key!r}]` means the same as in the training data: where a "
+                "section has a part of the genes only, their sum is not the total over all genes."
+            ),
             UserWarning,
             stacklevel=4,
         )

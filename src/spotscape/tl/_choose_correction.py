@@ -1,5 +1,6 @@
 """Choosing how differences between slices are removed, by genes that the correction has not seen."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -186,8 +187,11 @@ def _averaging(coordinates: object, slices: np.ndarray) -> sparse.csr_matrix:
 
 def _components(counts: sparse.csr_matrix, slices: np.ndarray, size_factors: np.ndarray) -> np.ndarray:
     names = [str(number) for number in range(counts.shape[1])]
-    preprocessor = Preprocessor().fit(counts, names, slices=slices, size_factors=size_factors)
-    return preprocessor.transform(counts, size_factors=size_factors).astype(np.float64)
+    with warnings.catch_warnings():
+        # A spot may have none of the genes of a half.
+        warnings.filterwarnings("ignore", message=".*have no expression")
+        preprocessor = Preprocessor().fit(counts, names, slices=slices, size_factors=size_factors)
+        return preprocessor.transform(counts, size_factors=size_factors).astype(np.float64)
 
 
 def _corrected(

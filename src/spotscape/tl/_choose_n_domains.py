@@ -1,5 +1,6 @@
 """Choice of the number of domains by reproducibility between parts of the tissue."""
 
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -105,6 +106,11 @@ def choose_n_domains(
     ValueError
         If values are missing or infinite, a number is out of range, or a half has too few distinct spots.
 
+    Warns
+    -----
+    UserWarning
+        If the largest candidate is chosen.
+
     Examples
     --------
     >>> import scanpy as sc
@@ -154,6 +160,13 @@ def choose_n_domains(
             [[split_half_agreement(scores, first, number, n_init, seed) for first in splits] for number in progress]
         )
     chosen = candidates[finest_peak(agreements)]
+    if chosen == max(candidates):
+        warnings.warn(
+            f"The chosen number, {chosen}, is the largest candidate; a larger one may be more reproducible. Pass more "
+            "candidates as `n_domains`, and look at the curve with `spotscape.pl.n_domains`.",
+            UserWarning,
+            stacklevel=2,
+        )
     adata.uns[key_added] = {
         "chosen": chosen,
         "table": pd.DataFrame(
