@@ -127,8 +127,7 @@ class ShortcutMixin:
         KeyError
             If the data have no such domains.
         ValueError
-            If the model has no data, or the domains cannot be applied to new spots (Leiden), were changed after they
-            were found, or were found in something else than the latent representation of this model.
+            If the domains cannot be applied to new spots, or are not of the latent representation of this model.
 
         %(keep_domains_example)s
         """
