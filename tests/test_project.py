@@ -10,10 +10,14 @@ import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import spotscape
 
@@ -318,3 +322,22 @@ def test_no_file_knows_the_machine_it_was_written_on():
 def test_real_sections_are_looked_for_in_one_place():
     named = {name for name, text in tracked_texts().items() if "SPOTSCAPE_DATA" in text}
     assert {name for name in named if name.startswith("tests/")} == {"tests/conftest.py", "tests/test_project.py"}
+
+
+def test_pinned_versions_work_with_the_oldest_python():
+    pinned = [
+        Requirement(line) for line in (ROOT / "constraints.txt").read_text().splitlines() if line and line[0] != "#"
+    ]
+    oldest = {"python_full_version": "3.11.0", "python_version": "3.11"}
+    for_oldest = {
+        canonicalize_name(one.name): one for one in pinned if one.marker is None or one.marker.evaluate(oldest)
+    }
+    refused = [
+        f"{name} {found.version} needs Python {required}"
+        for found in distributions()
+        if (name := canonicalize_name(found.metadata["Name"])) in for_oldest
+        and found.version in for_oldest[name].specifier
+        and (required := found.metadata.json.get("requires_python"))
+        and "3.11.0" not in SpecifierSet(required)
+    ]
+    assert not refused, refused
