@@ -36,7 +36,7 @@ def write_everything(adata):
     sps.tl.domains(adata, "Z", 4, n_init=3)
     sps.tl.domains(adata, "Z", [2, 4], n_init=3, key_added="levels")
     sps.tl.domains(adata, "Z", 4, method="kmeans", n_init=3, key_added="kmeans")
-    sps.tl.choose_n_domains(adata, "Z", range(2, 5), n_splits=2, n_init=1)
+    sps.tl.choose_n_domains(adata, "Z", range(2, 8), n_splits=2, n_init=1)
     sps.tl.transfer_labels(adata, "domain", use_rep="Z", reference="slice_1", query="slice_2", slice_key="slice")
     sps.tl.harmony(adata, "Z", slice_key="slice")
     sps.tl.markers(adata, "domain")

@@ -96,6 +96,8 @@ def test_lazy_expression_is_checked_as_that_in_memory(sections, tmp_path):
     adata.X = counts.tocsr()
     adata.write_h5ad(tmp_path / "wrong.h5ad")
     lazy = read_sections([tmp_path / "wrong.h5ad"], lazy=True)
-    with pytest.raises(ValueError, match="1 negative value.*row 130, column 7"):
+    with pytest.raises(
+        ValueError, match="1 negative value.*spot 'slice_2_spot_011' of slice 'slice_2', gene 'gene_08'"
+    ):
         SPOTSCAPE.setup_anndata(lazy, slice_key="slice")
     assert not lazy.obsp and "_scvi_uuid" not in lazy.uns

@@ -79,8 +79,6 @@ class LatentModel(
     _data_splitter_cls = SpotDataSplitter
     _training_plan_cls = ScheduledTrainingPlan
     _train_runner_cls = SafeTrainRunner
-    #: Domains that ``keep_domains`` has kept, as plain arrays and texts.
-    domains_: dict[str, Any] | None = None
     #: How the last training ended, if it did not end by itself.
     _interruption: str | None = None
 
@@ -92,6 +90,8 @@ class LatentModel(
             check_unchanged(self.adata_manager)
         self.seed = seed if seed is not None else settings.seed if settings.seed is not None else 0
         self.format_version_ = _save_load.FORMAT_VERSION
+        # Domains that `keep_domains` has kept, as plain arrays and texts.
+        self.domains_: dict[str, Any] | None = None
         # scvi-tools keeps what a model has seen for as long as the process lives.
         weakref.finalize(self, type(self)._per_instance_manager_store.pop, self.id, None)
 

@@ -57,7 +57,7 @@ def n_domains(
     >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=200, n_genes=40, seed=0)
     >>> sc.pp.log1p(adata)
     >>> sc.pp.pca(adata, n_comps=5)
-    >>> chosen = sps.tl.choose_n_domains(adata, use_rep="X_pca", n_domains=range(2, 5), n_splits=2, n_init=1)
+    >>> chosen = sps.tl.choose_n_domains(adata, use_rep="X_pca", n_domains=range(2, 6), n_splits=2, n_init=1)
     >>> panels = sps.pl.n_domains(adata, show=False)
     >>> panels[0].get_ylabel()
     'reproducibility (ARI)'

@@ -118,11 +118,11 @@ def choose_n_domains(
     >>> adata = sps.datasets.synthetic_tissue(n_slices=1, n_spots=200, n_genes=40, seed=0)
     >>> sc.pp.log1p(adata)
     >>> sc.pp.pca(adata, n_comps=5)
-    >>> chosen = sps.tl.choose_n_domains(adata, use_rep="X_pca", n_domains=range(2, 5), n_splits=2, n_init=1)
+    >>> chosen = sps.tl.choose_n_domains(adata, use_rep="X_pca", n_domains=range(2, 6), n_splits=2, n_init=1)
     >>> adata.uns["n_domains"]["chosen"] == chosen
     True
     >>> adata.uns["n_domains"]["table"]["n_domains"].tolist()
-    [2, 3, 4]
+    [2, 3, 4, 5]
     """
     check_call(choose_n_domains, locals())
     candidates = _check_candidates(n_domains)
@@ -160,13 +160,6 @@ def choose_n_domains(
             [[split_half_agreement(scores, first, number, n_init, seed) for first in splits] for number in progress]
         )
     chosen = candidates[finest_peak(agreements)]
-    if chosen == max(candidates):
-        warnings.warn(
-            f"The chosen number, {chosen}, is the largest candidate; a larger one may be more reproducible. Pass more "
-            "candidates as `n_domains`, and look at the curve with `spotscape.pl.n_domains`.",
-            UserWarning,
-            stacklevel=2,
-        )
     adata.uns[key_added] = {
         "chosen": chosen,
         "table": pd.DataFrame(
@@ -188,6 +181,13 @@ def choose_n_domains(
             "seed": int(seed),
         },
     }
+    if chosen == max(candidates):
+        warnings.warn(
+            f"The chosen number, {chosen}, is the largest candidate; a larger one may be more reproducible. Pass more "
+            "candidates as `n_domains`, and look at the curve with `spotscape.pl.n_domains`.",
+            UserWarning,
+            stacklevel=2,
+        )
     return chosen
 
 
