@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import spotscape as sps
-from spotscape import SPOTSCAPE, pp, tl
+from spotscape import AESTETIK, SEDR, SPOTSCAPE, pp, tl
 from spotscape._places import ROWS, Places
 
 
@@ -46,6 +46,23 @@ def test_coordinates(adata):
             call(adata, slice_key="slice")
         with pytest.raises(ValueError, match=r"the first is spot 'AAA-7'\)"):
             call(adata)
+
+
+@pytest.mark.parametrize("model_class", [SPOTSCAPE, SEDR, AESTETIK])
+def test_size_factors(adata, model_class):
+    adata.obs["total"] = 4000.0
+    adata.obs.iloc[70, adata.obs.columns.get_loc("total")] = -1
+    with pytest.raises(ValueError, match=r"`adata.obs\['total'\]` is -1 at spot 'AAA-70' of slice 'slice_2'"):
+        model_class.setup_anndata(adata, slice_key="slice", size_factor_key="total")
+    with pytest.raises(ValueError, match=r"`adata.obs\['total'\]` is -1 at spot 'AAA-70'"):
+        tl.markers(adata, "domain", size_factor_key="total")
+
+
+def test_alignment(adata):
+    adata.obsm["X_spotscape"] = np.random.default_rng(0).normal(size=(120, 4))
+    adata.obsm["spatial"][7, 0] = np.inf
+    with pytest.raises(ValueError, match="the first is spot 'AAA-7' of slice 'slice_1'"):
+        tl.align(adata, "slice_1", slice_key="slice")
 
 
 def test_slices(adata):

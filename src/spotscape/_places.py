@@ -13,7 +13,7 @@ from spotscape._slices import name_of_slice
 class Places:
     """Names of spots, of their slices and of genes.
 
-    Without names, as for plain arrays, spots and genes are told by the number of their row and column.
+    Without names, as for plain arrays, spots and genes are identified by the numbers of their rows and columns.
 
     Parameters
     ----------

@@ -206,7 +206,12 @@ SETUP_CASES = {
     "unknown kind of values": (nothing, {"values": "raw"}, ValueError, "`values` is 'raw'"),
     "unknown argument": (nothing, {"slice_kye": "slice"}, TypeError, "no argument 'slice_kye'"),
     "size factors of text": (text_size_factors, {"size_factor_key": "total"}, TypeError, "must be numbers"),
-    "negative size factors": (negative_size_factors, {"size_factor_key": "total"}, ValueError, "`size_factors` is -1"),
+    "negative size factors": (
+        negative_size_factors,
+        {"size_factor_key": "total"},
+        ValueError,
+        "`adata.obs\\['total'\\]` is -1",
+    ),
     "size factors of normalised values": (
         normalised_with_size_factors,
         {"size_factor_key": "total"},

@@ -1,5 +1,7 @@
 """Domains that a model keeps for new sections."""
 
+import warnings
+
 import anndata
 import numpy as np
 import pytest
@@ -98,6 +100,18 @@ def test_training_further_forgets_the_domains(adata):
     assert caught[0].filename == __file__
     with pytest.raises(ValueError, match="keeps no domains"):
         tl.predict_domains(adata, model, key_added="region")
+
+
+def test_training_is_complete_where_the_warning_is_an_error(adata):
+    model = small_model(adata)
+    with_domains(model)
+    model.keep_domains("region")
+    before = model.get_latent_representation()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="no longer keeps"):
+            model.train(3, enable_progress_bar=False)
+    assert model.is_trained and np.abs(model.get_latent_representation() - before).max() > 1e-4
 
 
 def test_training_that_fails_keeps_the_domains(adata):

@@ -252,8 +252,8 @@ def test_bad_input_of_fit_is_refused():
         fitted(counts * 0.5, values="normalized", size_factors=np.ones(120))
     for factors, message in [
         (np.ones(3), "3 entries"),
-        (np.zeros(120), "0 at spot 0"),
-        (np.full(120, np.nan), "nan at spot 0"),
+        (np.zeros(120), "0 at row 0"),
+        (np.full(120, np.nan), "nan at row 0"),
     ]:
         with pytest.raises(ValueError, match=message):
             fitted(counts, size_factors=factors)

@@ -63,7 +63,7 @@ def test_expression_in_a_file_equals_that_in_memory(kind, size_factors, tmp_path
         result = expected.transform(counts, size_factors=factors)
         np.testing.assert_allclose(found.transform(matrix, size_factors=factors), result, atol=1e-5)
         factors[77] = 0
-        with pytest.raises(ValueError, match="0 at spot 77"):
+        with pytest.raises(ValueError, match="0 at row 77"):
             found.transform(matrix, size_factors=factors)
     else:
         assert_same_results(fitted(matrix, **arguments), fitted(counts, **arguments), matrix, counts)

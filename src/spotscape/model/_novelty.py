@@ -31,7 +31,7 @@ def slice_novelty(scores: np.ndarray, slices: np.ndarray) -> pd.DataFrame:
 
 
 def warn_of_novel_slices(table: pd.DataFrame, size_factor_key: str | None = None) -> None:
-    """Warn if a slice is out of distribution, or has other size factors in the column ``size_factor_key``."""
+    """Warn if a slice is out of distribution; other size factors, if they are given, are named as a possible cause."""
     out = table[table["out_of_distribution"]]
     if len(out):
         warnings.warn(

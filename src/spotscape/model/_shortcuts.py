@@ -14,9 +14,6 @@ from spotscape.model._docs import documented
 from spotscape.model._setup import table_of
 from spotscape.preprocessing._subsample import evenly_spaced_rows
 
-if TYPE_CHECKING:
-    from spotscape.tl._domain_reference import DomainReference
-
 #: Number of spots whose stored representation is compared with that of the model.
 _N_SPOTS_TO_COMPARE = 2048
 
@@ -133,8 +130,11 @@ class ShortcutMixin:
         """
         self._check_if_trained(warn=False)
         check_name(domain_key, "domain_key", "a column of `adata.obs`")
-        known = self._domains(domain_key)
-        table, use_rep = self._table(None), str(known.fitted["use_rep"])
+        from spotscape.tl._domain_reference import DomainReference
+
+        table = self._table(None)
+        known = DomainReference.of_data(table, domain_key, "adata", "domain_key")
+        use_rep = str(known.fitted["use_rep"])
         some = evenly_spaced_rows(table.n_obs, _N_SPOTS_TO_COMPARE)
         latent = self.get_latent_representation(indices=some)
         stored = table.obsm[use_rep] if use_rep in table.obsm else None
@@ -144,12 +144,6 @@ class ShortcutMixin:
                 "model; store `model.get_latent_representation()` in `obsm`, and call `spotscape.tl.domains` on it."
             )
         self.domains_ = known.get_state()
-
-    def _domains(self, domain_key: str) -> "DomainReference":
-        """Domains of the data of the model."""
-        from spotscape.tl._domain_reference import DomainReference
-
-        return DomainReference.of_data(self._table(None), domain_key, "adata", "domain_key")
 
     def _table(self, adata: AnnData | MuData | None) -> AnnData:
         """Data with the expression and the slices."""

@@ -155,7 +155,7 @@ class TrainingRun:
                 self._fit(plan_kwargs, splitter_kwargs | (given["datasplitter_kwargs"] or {}), [*callbacks, epochs])
                 _check_weights(self.model.module, given["lr"])
                 self.model._after_training(dataset)
-                self._forget_domains()
+                forgotten, self.model.domains_ = self.model.domains_, None
         except KeyboardInterrupt:
             self.model._interruption = f"interrupted in epoch {epochs.last + 1} of {self.max_epochs}"
             raise KeyboardInterrupt(self._said(checkpoints)) from None
@@ -168,17 +168,14 @@ class TrainingRun:
         self.model._interruption = None
         if checkpoints is not None and self.model.trainer.is_global_zero:
             checkpoints.remove()
-
-    def _forget_domains(self) -> None:
-        if self.model.domains_ is None:
-            return
-        self.model.domains_ = None
-        warnings.warn(
-            "The model has been trained further, so it no longer keeps the domains of its earlier representation; call "
-            "`spotscape.tl.domains` on the new one, and `keep_domains` again.",
-            UserWarning,
-            stacklevel=4,
-        )
+        if forgotten is not None:
+            # After everything else, so that training is complete where warnings are errors.
+            warnings.warn(
+                "The model has been trained further, so it no longer keeps the domains of its earlier representation; "
+                "call `spotscape.tl.domains` on the new one, and `keep_domains` again.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _identity(self, dataset: "SpotDataset") -> dict[str, Any]:
         settled = {"max_epochs": self.max_epochs, "batch_size": self.batch_size}

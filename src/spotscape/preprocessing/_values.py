@@ -142,9 +142,15 @@ def spot_sizes(matrix: Matrix, kind: str) -> np.ndarray:
 
 
 def check_size_factors(
-    size_factors: np.ndarray, totals: np.ndarray, kind: str = "counts", *, first_spot: int = 0
+    size_factors: np.ndarray,
+    totals: np.ndarray,
+    kind: str = "counts",
+    *,
+    first_spot: int = 0,
+    name: str = "size_factors",
+    places: Places = ROWS,
 ) -> np.ndarray:
-    """Check size factors against the totals of the spots, and return them as float64. ``(n_spots,)``."""
+    """Check size factors, ``name`` in messages, against the totals of the spots, and return them as float64."""
     if kind != "counts":
         raise ValueError(f"`size_factors` are given but the expression is {kind}; leave them out or pass counts.")
     factors = np.asarray(size_factors, dtype=np.float64).ravel()
@@ -154,7 +160,7 @@ def check_size_factors(
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"`size_factors` is {factors[first]:g} at spot {first_spot + first}; "
+            f"`{name}` is {factors[first]:g} at {places.spot(first_spot + first)}; "
             f"pass finite numbers, positive wherever a spot has counts."
         )
     return factors

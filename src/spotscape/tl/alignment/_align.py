@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 from scipy.spatial import cKDTree
 
 from spotscape._arguments import check_call
 from spotscape._bars import progress_bar
+from spotscape._places import Places
 from spotscape._slices import name_of_slice, need_slice_key, read_slices, requested_slices
 from spotscape._uns import without_none
 from spotscape._validate import check_choice, check_integer, check_name, check_present
 from spotscape.graph import check_coordinates
+from spotscape.graph._checks import as_positions
 from spotscape.tl._domains import _lexicographic_order
 from spotscape.tl._representation import read_representation
 from spotscape.tl.alignment._coupling import (
@@ -237,6 +240,7 @@ def _query_names(slices: np.ndarray, slice_key: str, reference: str, query: str 
 
 def _read_positions(adata: AnnData, spatial_key: str, slices: np.ndarray) -> np.ndarray:
     check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
+    as_positions(adata.obsm[spatial_key], Places(adata.obs_names, slices=pd.Series(slices)))
     positions = check_coordinates(adata.obsm[spatial_key], slices)
     if positions.shape[1] != 2:
         raise ValueError(
