@@ -52,9 +52,11 @@ def test_coordinates(adata):
 def test_size_factors(adata, model_class):
     adata.obs["total"] = 4000.0
     adata.obs.iloc[70, adata.obs.columns.get_loc("total")] = -1
-    with pytest.raises(ValueError, match=r"`adata.obs\['total'\]` is -1 at spot 'AAA-70' of slice 'slice_2'"):
+    with pytest.raises(
+        ValueError, match=r"`adata.obs\['total'\]` \(`size_factor_key`\) is -1 at spot 'AAA-70' of slice 'slice_2'"
+    ):
         model_class.setup_anndata(adata, slice_key="slice", size_factor_key="total")
-    with pytest.raises(ValueError, match=r"`adata.obs\['total'\]` is -1 at spot 'AAA-70'"):
+    with pytest.raises(ValueError, match=r"`adata.obs\['total'\]` \(`size_factor_key`\) is -1 at spot 'AAA-70'"):
         tl.markers(adata, "domain", size_factor_key="total")
 
 

@@ -210,7 +210,7 @@ SETUP_CASES = {
         negative_size_factors,
         {"size_factor_key": "total"},
         ValueError,
-        "`adata.obs\\['total'\\]` is -1",
+        "`adata.obs\\['total'\\]` \\(`size_factor_key`\\) is -1",
     ),
     "size factors of normalised values": (
         normalised_with_size_factors,

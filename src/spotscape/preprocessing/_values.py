@@ -147,7 +147,7 @@ def check_size_factors(
     kind: str = "counts",
     *,
     first_spot: int = 0,
-    name: str = "size_factors",
+    name: str = "`size_factors`",
     places: Places = ROWS,
 ) -> np.ndarray:
     """Check size factors, ``name`` in messages, against the totals of the spots, and return them as float64."""
@@ -160,7 +160,7 @@ def check_size_factors(
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         raise ValueError(
-            f"`{name}` is {factors[first]:g} at {places.spot(first_spot + first)}; "
+            f"{name} is {factors[first]:g} at {places.spot(first_spot + first)}; "
             f"pass finite numbers, positive wherever a spot has counts."
         )
     return factors
