@@ -60,6 +60,23 @@ def test_size_factors(adata, model_class):
         tl.markers(adata, "domain", size_factor_key="total")
 
 
+def test_features(adata):
+    values = np.random.default_rng(0).normal(size=(120, 4))
+    adata.obsm["embedding"], adata.obsm["image"] = values.copy(), values.copy()
+    adata.obsm["embedding"][70, 2] = adata.obsm["image"][71, 2] = np.nan
+    with pytest.raises(ValueError, match="1 spot.*such as spot 'AAA-70' of slice 'slice_2'"):
+        SPOTSCAPE.setup_anndata(adata, slice_key="slice", features_key="embedding")
+    with pytest.raises(ValueError, match="1 spot.*such as spot 'AAA-71' of slice 'slice_2'"):
+        AESTETIK.setup_anndata(adata, rna_key="counts", image_key="image", slice_key="slice")
+    adata.obsm["embedding"] = values.copy()
+    SPOTSCAPE.setup_anndata(adata, slice_key="slice", features_key="embedding")
+    model = SPOTSCAPE(adata, features="embedding")
+    model.train(max_epochs=1)
+    adata.obsm["embedding"][7, 2] = np.nan
+    with pytest.raises(ValueError, match="1 spot.*such as spot 'AAA-7'"):
+        model.get_latent_representation()
+
+
 def test_alignment(adata):
     adata.obsm["X_spotscape"] = np.random.default_rng(0).normal(size=(120, 4))
     adata.obsm["spatial"][7, 0] = np.inf

@@ -168,8 +168,9 @@ def check_given_features(adata: AnnData, setup_args: Mapping[str, Any], findings
             )
     if key == setup_args["spatial_key"]:
         raise ValueError(f"`features_key` is {key!r}, which holds the coordinates; name the features of the spots.")
-    check_spots(adata, setup_args["slice_key"], setup_args["spatial_key"], findings)
-    _check_features(adata.obsm[key], f"adata.obsm[{key!r}]", adata, adata, may_lack=False)
+    slice_key = setup_args["slice_key"]
+    check_spots(adata, slice_key, setup_args["spatial_key"], findings)
+    _check_features(adata.obsm[key], f"adata.obsm[{key!r}]", adata, adata, slice_key, may_lack=False)
 
 
 def check_modalities(
@@ -215,7 +216,7 @@ def check_modalities(
         )
     slices = check_spots(adata, slice_key, spatial_key, findings)
     if in_obsm:
-        _check_features(adata.obsm[rna_key], f"adata.obsm[{rna_key!r}]", adata, adata, may_lack=False)
+        _check_features(adata.obsm[rna_key], f"adata.obsm[{rna_key!r}]", adata, adata, slice_key, may_lack=False)
     else:
         kind = check_expression(adata, rna_key, setup_args["values"], size_factor_key, slice_key, slices, findings)
     check_coordinates(adata.obsm[spatial_key], None if slice_key is None else adata.obs[slice_key].to_numpy())
@@ -226,7 +227,7 @@ def check_modalities(
         given = image.X if image_key is None else image.obsm[image_key]
         if given is None:
             raise ValueError("The image modality has no `X`; name its features in `obsm` by `image_key`.")
-        _check_features(given, what, image, adata, may_lack=True)
+        _check_features(given, what, image, adata, slice_key, may_lack=True)
     return kind
 
 
@@ -271,7 +272,9 @@ def in_order_of(wanted: pd.Index, values: np.ndarray, names: pd.Index) -> np.nda
     return result
 
 
-def _check_features(given: object, what: str, holder: AnnData, adata: AnnData, *, may_lack: bool) -> None:
+def _check_features(
+    given: object, what: str, holder: AnnData, adata: AnnData, slice_key: str | None, *, may_lack: bool
+) -> None:
     try:
         values = as_matrix(given)
     except (TypeError, ValueError) as error:
@@ -281,8 +284,9 @@ def _check_features(given: object, what: str, holder: AnnData, adata: AnnData, *
     lacking = np.isnan(values).all(axis=1)
     wrong = ~np.isfinite(values).all(axis=1) & ~(lacking & may_lack)
     if wrong.any():
+        first = Places.of(holder, slice_key).spot(int(np.flatnonzero(wrong)[0]))
         raise ValueError(
-            f"The features in {what} are missing or infinite in part for {int(wrong.sum())} spot(s); "
+            f"The features in {what} are missing or infinite in part for {int(wrong.sum())} spot(s), such as {first}; "
             + ("give a spot all features, or NaN for all where it has no image." if may_lack else "drop those spots.")
         )
     if holder is not adata:

@@ -11,6 +11,7 @@ from scvi.data import AnnDataManager, AnnDataManagerValidationCheck
 from scvi.model.base import BaseModelClass
 
 from spotscape._constants import FIELD_KEYS
+from spotscape._places import Places
 from spotscape._validate import check_choice, check_name, check_present, shown, unknown_argument
 from spotscape.data._fields import ExpressionField, graph_fields, starts_with_whole_numbers, window_fields
 from spotscape.data._findings import Findings
@@ -204,8 +205,12 @@ def check_unchanged(manager: AnnDataManager) -> None:
             values, width = as_matrix(holder.obsm[key]), len(state["column_names"])
             if values.shape[1] != width:
                 raise _changed(f"`obsm[{key!r}]` had {width} columns and has {values.shape[1]}")
-            if n_bad := int((~np.isfinite(values).all(axis=1)).sum()):
-                raise _changed(f"`obsm[{key!r}]` is missing or infinite in part for {n_bad} spot(s)")
+            bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+            if bad.size:
+                first = Places.of(holder).spot(int(bad[0]))
+                raise _changed(
+                    f"`obsm[{key!r}]` is missing or infinite in part for {bad.size} spot(s), such as {first}"
+                )
         if ExpressionField.VALUES_KEY in state:
             genes = np.asarray(state[ExpressionField.COLUMN_NAMES_KEY]).astype(str)
             if not np.array_equal(genes, holder.var_names.to_numpy(str)):
