@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 import spotscape as sps
 from spotscape import AESTETIK, SEDR, SPOTSCAPE, pp, tl
@@ -75,6 +76,15 @@ def test_features(adata):
     adata.obsm["embedding"][7, 2] = np.nan
     with pytest.raises(ValueError, match="1 spot.*such as spot 'AAA-7'"):
         model.get_latent_representation()
+
+
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_representation(adata, convert):
+    values = np.random.default_rng(0).normal(size=(120, 4))
+    values[7, 2] = values[90, 1] = np.nan
+    adata.obsm["X_spotscape"] = convert(values)
+    with pytest.raises(ValueError, match=r"2 missing or infinite values \(the first is at spot 'AAA-7'\)"):
+        tl.domains(adata, n_domains=3)
 
 
 def test_alignment(adata):

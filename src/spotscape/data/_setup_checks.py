@@ -121,9 +121,8 @@ def check_expression(
             raise TypeError(
                 f"`adata.obs[{size_factor_key!r}]` is of type {column.dtype}; size factors must be numbers."
             )
-        name = f"`adata.obs[{size_factor_key!r}]` (`size_factor_key`)"
         given = column.to_numpy(dtype=float)
-        factors = check_size_factors(given, summary.totals, kind, name=name, places=places)
+        factors = check_size_factors(given, summary.totals, kind, key=size_factor_key, places=places)
         _check_level(factors, summary.totals, size_factor_key)
     return kind
 

@@ -147,10 +147,10 @@ def check_size_factors(
     kind: str = "counts",
     *,
     first_spot: int = 0,
-    name: str = "`size_factors`",
+    key: str | None = None,
     places: Places = ROWS,
 ) -> np.ndarray:
-    """Check size factors, ``name`` in messages, against the totals of the spots, and return them as float64."""
+    """Check size factors, of the column ``key`` if it is given, against the totals; return them as float64."""
     if kind != "counts":
         raise ValueError(f"`size_factors` are given but the expression is {kind}; leave them out or pass counts.")
     factors = np.asarray(size_factors, dtype=np.float64).ravel()
@@ -159,6 +159,7 @@ def check_size_factors(
     bad = ~np.isfinite(factors) | (factors < 0) | ((factors == 0) & (totals > 0))
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
+        name = "`size_factors`" if key is None else f"`adata.obs[{key!r}]` (`size_factor_key`)"
         raise ValueError(
             f"{name} is {factors[first]:g} at {places.spot(first_spot + first)}; "
             f"pass finite numbers, positive wherever a spot has counts."

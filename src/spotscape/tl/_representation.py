@@ -7,6 +7,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.decomposition import PCA
 
+from spotscape._places import Places
 from spotscape._validate import check_present, numeric_array
 
 #: Number of principal components of ``"X"`` and of wide sparse matrices.
@@ -54,9 +55,11 @@ def read_representation(adata: AnnData, use_rep: str, *, seed: int = 0) -> np.nd
         raise ValueError(f"`{use_rep}` has shape {values.shape}; pass a matrix with one row per spot.")
     finite = np.isfinite(values.data if sparse.issparse(values) else values)
     if not finite.all():
+        bad = sparse.csr_matrix(values).tocoo()
+        first = Places.of(adata).spot(int(bad.row[~np.isfinite(bad.data)].min()))
         raise ValueError(
-            f"`{use_rep}` has {int((~finite).sum())} missing or infinite values; remove the spots that have them, or "
-            "compute it again."
+            f"`{use_rep}` has {int((~finite).sum())} missing or infinite values (the first is at {first}); remove the "
+            "spots that have them, or compute it again."
         )
     if not sparse.issparse(values) and len(values) > 1 and not (values != values[:1]).any():
         raise ValueError(

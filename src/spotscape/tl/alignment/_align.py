@@ -240,8 +240,8 @@ def _query_names(slices: np.ndarray, slice_key: str, reference: str, query: str 
 
 def _read_positions(adata: AnnData, spatial_key: str, slices: np.ndarray) -> np.ndarray:
     check_present(spatial_key, "spatial_key", adata.obsm, "adata.obsm")
-    as_positions(adata.obsm[spatial_key], Places(adata.obs_names, slices=pd.Series(slices)))
-    positions = check_coordinates(adata.obsm[spatial_key], slices)
+    places = Places(adata.obs_names, slices=pd.Series(slices))
+    positions = check_coordinates(as_positions(adata.obsm[spatial_key], places), slices)
     if positions.shape[1] != 2:
         raise ValueError(
             f"`adata.obsm[{spatial_key!r}]` has {positions.shape[1]} columns, but alignment is in two dimensions; "

@@ -107,8 +107,7 @@ def read_counts(
     if size_factor_key is not None:
         check_present(size_factor_key, "size_factor_key", adata.obs.columns, "adata.obs")
         given = numeric_array(adata.obs[size_factor_key], f"adata.obs[{size_factor_key!r}]")
-        name = f"`adata.obs[{size_factor_key!r}]` (`size_factor_key`)"
-        size_factors = check_size_factors(given, summary.totals, name=name, places=Places.of(adata))
+        size_factors = check_size_factors(given, summary.totals, key=size_factor_key, places=Places.of(adata))
     if not (size_factors > 0).any():
         raise ValueError(f"`adata.{source}` is zero in all spots; name the layer with the counts in `layer`.")
     columns = _select_genes(adata, genes)
